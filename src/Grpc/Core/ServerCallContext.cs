@@ -23,7 +23,7 @@ internal abstract class ServerCallContext
 
     public Metadata RequestHeaders => RequestHeadersCore;
 
-    /// <summary>Fires when the client cancelled or is gone, the deadline has passed, or the call has ended.</summary>
+    /// <summary>Fires when the client cancelled or is gone, or the deadline has passed.</summary>
     public CancellationToken CancellationToken => CancellationTokenCore;
 
     /// <summary>Sent when the call ends.</summary>

@@ -1,0 +1,186 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using Grpc.Core;
+using Grpc.Net.Compression;
+using Grpc.Wire;
+
+namespace Grpc.AspNetCore.Server.Internal;
+
+/// <summary>The messages of a request. All that one read of the body brings are taken off it before it is asked again.</summary>
+internal sealed class RequestReader<TRequest>(PipeReader body, Marshaller<TRequest> marshaller, ICompressionProvider? encoding, int? maxLength)
+    : IAsyncStreamReader<TRequest>
+    where TRequest : class
+{
+    // statuscodes.md: a unary or server-streaming request of another number of messages than one.
+    public static readonly Status NoMessage = new(StatusCode.Unimplemented, "The request has no message; this method takes exactly one.");
+    public static readonly Status SecondMessage = new(StatusCode.Unimplemented, "The request has more than one message; this method takes exactly one.");
+
+    private static readonly Task<bool> True = Task.FromResult(true);
+    private static readonly Task<bool> False = Task.FromResult(false);
+
+    private readonly MessageReader _reader = new(maxLength);
+
+    // What the body gave and is not read yet; ours until the next AdvanceTo.
+    private ReadOnlySequence<byte> _buffer;
+    private bool _bufferHeld;
+    private bool _bodyEnded;
+    private int _moving;
+    private volatile bool _closed;
+
+    public TRequest Current { get; private set; } = null!;
+
+    public Task<bool> MoveNext(CancellationToken cancellationToken)
+    {
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return Task.FromCanceled<bool>(cancellationToken);
+        }
+
+        if (_closed)
+        {
+            throw new InvalidOperationException("Can't read messages after the request is complete.");
+        }
+
+        if (Interlocked.Exchange(ref _moving, 1) != 0)
+        {
+            throw new InvalidOperationException("Can't read the next message because the previous read is still in progress.");
+        }
+
+        var done = false;
+        try
+        {
+            if (TryTake(out var message))
+            {
+                Current = message;
+                done = true;
+                return True;
+            }
+
+            if (_bodyEnded)
+            {
+                done = true;
+                return End();
+            }
+        }
+        catch (Exception e)
+        {
+            done = true;
+            return Task.FromException<bool>(e);
+        }
+        finally
+        {
+            if (done)
+            {
+                Volatile.Write(ref _moving, 0);
+            }
+        }
+
+        return MoveNextAsync(cancellationToken);
+    }
+
+    /// <summary>The message of a request that must have exactly one.</summary>
+    public async ValueTask<TRequest> ReadSingleAsync()
+    {
+        TRequest? single = null;
+        while (true)
+        {
+            if (TryTake(out var message))
+            {
+                single = single is null ? message : throw new RpcException(SecondMessage);
+            }
+            else if (_bodyEnded)
+            {
+                CheckWhole();
+                return single ?? throw new RpcException(NoMessage);
+            }
+            else
+            {
+                await FillAsync(CancellationToken.None);
+            }
+        }
+    }
+
+    /// <summary>The call has ended: a handler that still waits for a message is let go.</summary>
+    public void Close()
+    {
+        _closed = true;
+        if (Interlocked.Exchange(ref _moving, 1) != 0)
+        {
+            body.CancelPendingRead();
+        }
+        else if (_bufferHeld)
+        {
+            body.AdvanceTo(_buffer.End);
+        }
+    }
+
+    private async Task<bool> MoveNextAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            while (true)
+            {
+                await FillAsync(cancellationToken);
+                if (TryTake(out var message))
+                {
+                    Current = message;
+                    return true;
+                }
+
+                if (_bodyEnded)
+                {
+                    return await End();
+                }
+            }
+        }
+        finally
+        {
+            Volatile.Write(ref _moving, 0);
+        }
+    }
+
+    private Task<bool> End()
+    {
+        CheckWhole();
+        Current = null!;
+        return False;
+    }
+
+    private void CheckWhole()
+    {
+        if (_buffer.Length > 0)
+        {
+            throw new RpcException(MessageFrame.Incomplete);
+        }
+    }
+
+    private bool TryTake(out TRequest message)
+    {
+        if (_buffer.IsEmpty || !MessageFrame.TryRead(ref _buffer, maxLength, out var compressed, out var payload))
+        {
+            message = null!;
+            return false;
+        }
+
+        message = _reader.Read(payload, compressed, encoding, marshaller.ContextualDeserializer);
+        return true;
+    }
+
+    private async ValueTask FillAsync(CancellationToken cancellationToken)
+    {
+        if (_bufferHeld)
+        {
+            _bufferHeld = false;
+            body.AdvanceTo(_buffer.Start, _buffer.End);
+        }
+
+        var result = await body.ReadAsync(cancellationToken);
+        _buffer = result.Buffer;
+        _bufferHeld = true;
+        _bodyEnded = result.IsCompleted;
+        if (result.IsCanceled)
+        {
+            throw new OperationCanceledException("The call has ended.");
+        }
+    }
+}

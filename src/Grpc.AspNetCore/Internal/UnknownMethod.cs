@@ -1,0 +1,23 @@
+using Grpc.Core;
+using Microsoft.AspNetCore.Http;
+
+namespace Grpc.AspNetCore.Server.Internal;
+
+/// <summary>The answer to a call of a service or method that nobody maps: UNIMPLEMENTED; to a request that is not gRPC, 404.</summary>
+internal static class UnknownMethod
+{
+    public static Task AnswerAsync(HttpContext http)
+    {
+        if (!RequestHead.IsGrpc(http.Request.ContentType))
+        {
+            http.Response.StatusCode = StatusCodes.Status404NotFound;
+        }
+        else if (RequestHead.TryAccept(http))
+        {
+            http.Response.ContentType = RequestHead.ContentType;
+            Trailers.Write(http.Response.Headers, new Status(StatusCode.Unimplemented, $"There is no method {http.Request.Path}."));
+        }
+
+        return Task.CompletedTask;
+    }
+}
