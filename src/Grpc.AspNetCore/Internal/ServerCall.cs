@@ -1,8 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using Grpc.Core;
 using Grpc.Net.Compression;
-using Grpc.Wire;
-using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
@@ -74,7 +72,7 @@ internal sealed partial class ServerCall<TRequest, TResponse>(HttpContext http, 
                 return rpc.Status;
 
             // Kestrel reports a stream that the client reset, and a connection that is lost, as either of these.
-            case OperationCanceledException or IOException or ConnectionAbortedException when http.RequestAborted.IsCancellationRequested:
+            case OperationCanceledException or IOException when http.RequestAborted.IsCancellationRequested:
                 ServerCallLog.ClientGone(_runtime.Logger, Method);
                 return Status.DefaultCancelled;
 

@@ -1,0 +1,124 @@
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Google.Rpc;
+using Grpc.Core;
+using Grpc.Core.Interceptors;
+using RouteService.Domain.Chat;
+using RouteService.Domain.Features;
+using Status = Grpc.Core.Status;
+
+namespace RouteService.Api.Calls;
+
+/// <summary>
+/// What stands around every call: the one place where our exceptions become statuses, and where a stream that waits for its client ends because
+/// the service does. What it does not know is left to the runtime, which logs it and answers UNKNOWN without its text.
+/// </summary>
+internal sealed class CallBoundary(IHostApplicationLifetime lifetime) : Interceptor
+{
+    private static readonly Status Stopping = new(StatusCode.Unavailable, "The service is shutting down; call again, and another replica answers.");
+
+    public override async Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
+        TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation)
+    {
+        try
+        {
+            return await continuation(request, context);
+        }
+        catch (Exception e) when (StatusOf(e) is { } refusal)
+        {
+            throw refusal;
+        }
+    }
+
+    public override async Task<TResponse> ClientStreamingServerHandler<TRequest, TResponse>(
+        IAsyncStreamReader<TRequest> requestStream, ServerCallContext context, ClientStreamingServerMethod<TRequest, TResponse> continuation)
+    {
+        try
+        {
+            return await continuation(new StoppableReader<TRequest>(requestStream, lifetime.ApplicationStopping), context);
+        }
+        catch (Exception e) when (StatusOf(e) is { } refusal)
+        {
+            throw refusal;
+        }
+    }
+
+    public override async Task ServerStreamingServerHandler<TRequest, TResponse>(
+        TRequest request, IServerStreamWriter<TResponse> responseStream, ServerCallContext context, ServerStreamingServerMethod<TRequest, TResponse> continuation)
+    {
+        try
+        {
+            await continuation(request, responseStream, context);
+        }
+        catch (Exception e) when (StatusOf(e) is { } refusal)
+        {
+            throw refusal;
+        }
+    }
+
+    public override async Task DuplexStreamingServerHandler<TRequest, TResponse>(
+        IAsyncStreamReader<TRequest> requestStream,
+        IServerStreamWriter<TResponse> responseStream,
+        ServerCallContext context,
+        DuplexStreamingServerMethod<TRequest, TResponse> continuation)
+    {
+        try
+        {
+            await continuation(new StoppableReader<TRequest>(requestStream, lifetime.ApplicationStopping), responseStream, context);
+        }
+        catch (Exception e) when (StatusOf(e) is { } refusal)
+        {
+            throw refusal;
+        }
+    }
+
+    private static RpcException? StatusOf(Exception exception) => exception switch
+    {
+        InvalidRequestException invalid => Invalid(invalid.Field, invalid.Message),
+        ChatLimitException { Limit: ChatLimit.MessageBytes } tooLong => Invalid(
+            "message", $"message has {tooLong.Value} bytes of UTF-8; a note has at most {tooLong.Maximum}."),
+        ChatLimitException { Limit: ChatLimit.LocationsPerStream } tooMany => new RpcException(new Status(
+            StatusCode.ResourceExhausted, $"This stream has posted at {tooMany.Maximum} places, the most that one may; open another.")),
+        StoreUnavailableException unavailable => new RpcException(new Status(StatusCode.Unavailable, unavailable.Message, unavailable)),
+        _ => null,
+    };
+
+    private static RpcException Invalid(string field, string description)
+    {
+        var details = new Google.Rpc.Status
+        {
+            Code = (int)StatusCode.InvalidArgument,
+            Message = description,
+            Details =
+            {
+                Any.Pack(new BadRequest { FieldViolations = { new BadRequest.Types.FieldViolation { Field = field, Description = description } } }),
+            },
+        };
+        return new RpcException(
+            new Status(StatusCode.InvalidArgument, description), new Metadata { { "grpc-status-details-bin", details.ToByteArray() } });
+    }
+
+    /// <summary>A request stream that ends UNAVAILABLE when the service stops: its client may be silent for hours.</summary>
+    private sealed class StoppableReader<T>(IAsyncStreamReader<T> inner, CancellationToken stopping) : IAsyncStreamReader<T>
+    {
+        public T Current => inner.Current;
+
+        public Task<bool> MoveNext(CancellationToken cancellationToken)
+        {
+            var next = inner.MoveNext(cancellationToken);
+            return next.IsCompleted ? next : Await(next);
+        }
+
+        private async Task<bool> Await(Task<bool> next)
+        {
+            try
+            {
+                return await next.WaitAsync(stopping);
+            }
+            catch (OperationCanceledException e) when (e.CancellationToken == stopping)
+            {
+                throw new RpcException(Stopping);
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+using System.CommandLine;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using RouteService.Api.Hosting;
+using RouteService.Domain.Features;
+using RouteService.Infrastructure.Import;
+
+namespace RouteService.Api.Commands;
+
+/// <summary>The words of the command line, and the one place where what went wrong before or outside a call becomes a line and an exit code.</summary>
+internal static class CommandLine
+{
+    /// <summary>Parses and runs.</summary>
+    /// <param name="args">Of the program.</param>
+    /// <param name="serve">Serves until a signal ends it.</param>
+    /// <param name="import">Imports a file, replacing what is there or adding to it.</param>
+    /// <returns>0 where it ended well; 1 where not, with the reason on standard error; 130 where a signal ended an import.</returns>
+    public static Task<int> RunAsync(string[] args, Func<Task> serve, Func<FileInfo, bool, CancellationToken, Task> import)
+    {
+        var file = new Argument<FileInfo>("FILE")
+        {
+            Description = "Features: JSON of the form [{\"location\":{\"latitude\":E7,\"longitude\":E7},\"name\":\"…\"}, …], GeoJSON points, "
+                + "or CSV with the columns name,latitude,longitude in degrees.",
+        };
+        var replace = new Option<bool>("--replace") { Description = "Remove all features that are there before." };
+
+        var serveCommand = new Command("serve", "Serve gRPC until SIGINT or SIGTERM. The default.");
+        serveCommand.SetAction((_, _) => GuardAsync(serve));
+
+        var importCommand = new Command("import", "Import features, all or nothing. Of two at one place the later wins.") { file, replace };
+        importCommand.SetAction((parsed, _) => GuardAsync(() => UntilSignalAsync(
+            cancellationToken => import(parsed.GetRequiredValue(file), parsed.GetValue(replace), cancellationToken))));
+
+        var root = new RootCommand(
+            """
+            RouteService: places, routes and travellers' notes over gRPC.
+
+            Settings are environment variables, such as RouteService__Grpc__Port (50051), RouteService__Management__Port (8081) and
+            RouteService__Sqlite__Path (.data/route-service.db); docs/configuration.md lists them all.
+            """)
+        {
+            serveCommand,
+            importCommand,
+        };
+        root.SetAction((_, _) => GuardAsync(serve));
+
+        // The host and UntilSignalAsync see to signals, and GuardAsync to exceptions.
+        return root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+    }
+
+    private static async Task<int> GuardAsync(Func<Task> command)
+    {
+        try
+        {
+            await command();
+            return 0;
+        }
+        catch (OperationCanceledException)
+        {
+            await Console.Error.WriteLineAsync("Cancelled; nothing was changed.");
+            return 130;
+        }
+        catch (Exception e) when (Explain(e) is { } reason)
+        {
+            await Console.Error.WriteLineAsync($"routeservice: {reason}");
+            return 1;
+        }
+    }
+
+    /// <summary>The line for what can be expected to go wrong; null for a fault of ours, which may show its stack.</summary>
+    private static string? Explain(Exception exception) => exception switch
+    {
+        SettingException or StoreUnavailableException or FeatureFileException => exception.Message,
+        IOException { InnerException: SocketException or Microsoft.AspNetCore.Connections.AddressInUseException } io =>
+            $"{io.Message.TrimEnd('.')}. Another program has the port; set {Settings.Variable("RouteService:Grpc:Port")} or {Settings.Variable("RouteService:Management:Port")} to a free one.",
+        _ => null,
+    };
+
+    private static async Task UntilSignalAsync(Func<CancellationToken, Task> command)
+    {
+        using var cancellation = new CancellationTokenSource();
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Cancel);
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Cancel);
+        await command(cancellation.Token);
+
+        void Cancel(PosixSignalContext signal)
+        {
+            signal.Cancel = true;
+            cancellation.Cancel();
+        }
+    }
+}

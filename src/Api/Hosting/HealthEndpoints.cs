@@ -1,0 +1,34 @@
+using Microsoft.AspNetCore.Diagnostics.HealthChecks;
+
+namespace RouteService.Api.Hosting;
+
+/// <summary>Health, by gRPC on the gRPC port and by HTTP on the management port.</summary>
+internal static class HealthEndpoints
+{
+    private const string Ready = "ready";
+
+    public static void AddHealth(this IServiceCollection services) =>
+        services.AddGrpcHealthChecks(static options =>
+        {
+            foreach (var service in (string[])["helloworld.Greeter", "HelloService"])
+            {
+                options.Services.Map(service, static _ => false);
+            }
+
+            options.Services.Map("routeguide.RouteGuide", static check => check.Tags.Contains(Ready, StringComparer.Ordinal));
+        }).AddCheck<StoreHealthCheck>("store", tags: [Ready]);
+
+    public static void MapHealth(this WebApplication app)
+    {
+        app.MapGrpcHealthChecksService();
+
+        // Liveness asks nothing of the store: a database that is down is no reason to restart us.
+        Map("/healthz/live", static _ => false);
+        Map("/healthz/startup", static _ => false);
+        Map("/healthz/ready", static check => check.Contains(Ready));
+
+        void Map(string path, Func<ISet<string>, bool> tags) => app
+            .MapHealthChecks(path, new HealthCheckOptions { Predicate = check => tags(check.Tags) })
+            .DisableHttpMetrics();
+    }
+}

@@ -1,0 +1,64 @@
+using System.Reflection;
+using System.Runtime.InteropServices;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using RouteService.Domain.Features;
+using RouteService.Infrastructure.Sqlite;
+
+namespace RouteService.Api.Hosting;
+
+/// <summary>Says once, when the service is up, what it is, where its data is, and how to call it.</summary>
+internal sealed partial class StartupReport(
+    IServer server, IFeatureStore features, StoreDescription store, Settings settings, IHostApplicationLifetime lifetime, ILogger<StartupReport> logger)
+    : IHostedLifecycleService
+{
+    public static string Version { get; } =
+        typeof(StartupReport).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
+
+    public async Task StartedAsync(CancellationToken cancellationToken)
+    {
+        // Kestrel lists its addresses in the order in which the listeners were added.
+        var ports = server.Features.Get<IServerAddressesFeature>()!.Addresses.Select(static address => new Uri(address).Port).ToList();
+        var tls = settings.Grpc.CertificatePath is not null;
+        Log.Version(logger, Version, RuntimeInformation.FrameworkDescription);
+        Log.Store(logger, store.Text, await features.CountAsync(cancellationToken));
+        Log.Addresses(logger, ports[0], tls ? "TLS" : "h2c, without TLS", ports[1]);
+        Log.HowToCall(logger, tls ? "" : "-plaintext ", ports[0]);
+        lifetime.ApplicationStopping.Register(static logger => Log.Stopping((ILogger)logger!), logger);
+    }
+
+    public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Information, "RouteService {Version} on {Runtime}.")]
+        public static partial void Version(ILogger logger, string version, string runtime);
+
+        [LoggerMessage(2, LogLevel.Information, "Store: {Store}; {Count} features.")]
+        public static partial void Store(ILogger logger, string store, long count);
+
+        [LoggerMessage(3, LogLevel.Information, "gRPC on port {GrpcPort} ({Security}); health on http://localhost:{ManagementPort}/healthz/ready.")]
+        public static partial void Addresses(ILogger logger, int grpcPort, string security, int managementPort);
+
+        [LoggerMessage(4, LogLevel.Information, "Try: grpcurl {Flag}-d '{{\"name\":\"you\"}}' localhost:{GrpcPort} helloworld.Greeter/SayHello")]
+        public static partial void HowToCall(ILogger logger, string flag, int grpcPort);
+
+        [LoggerMessage(5, LogLevel.Information, "Stopping.")]
+        public static partial void Stopping(ILogger logger);
+    }
+}
+
+/// <summary>Which store is in use and what that means, for the start-up lines.</summary>
+internal sealed record StoreDescription(string Text)
+{
+    public static StoreDescription Sqlite(SqliteOptions options) => new(
+        $"SQLite, embedded in this process, in {Path.GetFullPath(options.Path)}");
+}

@@ -1,0 +1,56 @@
+using RouteService.Api.Calls;
+using RouteService.Contracts.Routeguide;
+using RouteService.Domain.Geography;
+using DomainNote = RouteService.Domain.Chat.RouteNote;
+using DomainSummary = RouteService.Domain.Routes.RouteSummary;
+
+namespace RouteService.Api.Routes;
+
+/// <summary>The contract's messages as domain values and back. What comes in is checked here, once.</summary>
+internal static class RouteGuideMapping
+{
+    /// <param name="point">From a request.</param>
+    /// <param name="field">Where in the request it is, such as "lo"; empty where it is the request.</param>
+    /// <exception cref="InvalidRequestException">It is missing or out of range.</exception>
+    public static Coordinate ToCoordinate(this Point? point, string field)
+    {
+        if (point is null)
+        {
+            throw new InvalidRequestException(field, $"{field} is missing; a point with latitude and longitude is wanted.");
+        }
+
+        if (!Coordinate.IsLatitude(point.Latitude))
+        {
+            throw OutOfRange(field, "latitude", point.Latitude, Coordinate.MaxLatitudeE7);
+        }
+
+        if (!Coordinate.IsLongitude(point.Longitude))
+        {
+            throw OutOfRange(field, "longitude", point.Longitude, Coordinate.MaxLongitudeE7);
+        }
+
+        return new Coordinate(point.Latitude, point.Longitude);
+    }
+
+    public static BoundingBox ToBoundingBox(this Rectangle rectangle) => new(rectangle.Lo.ToCoordinate("lo"), rectangle.Hi.ToCoordinate("hi"));
+
+    public static DomainNote ToNote(this RouteNote note) => new(note.Location.ToCoordinate("location"), note.Message);
+
+    public static Point ToPoint(this Coordinate coordinate) => new() { Latitude = coordinate.LatitudeE7, Longitude = coordinate.LongitudeE7 };
+
+    /// <summary>The numbers as the contract has them: int32, capped, the distance truncated.</summary>
+    public static RouteSummary ToProto(this DomainSummary summary) => new()
+    {
+        PointCount = (int)Math.Min(int.MaxValue, summary.PointCount),
+        FeatureCount = (int)Math.Min(int.MaxValue, summary.FeatureCount),
+        Distance = (int)Math.Min(int.MaxValue, summary.Meters),
+        ElapsedTime = (int)Math.Min(int.MaxValue, summary.Elapsed.TotalSeconds),
+    };
+
+    private static InvalidRequestException OutOfRange(string parent, string name, int value, int maximum)
+    {
+        var field = parent.Length == 0 ? name : $"{parent}.{name}";
+        return new InvalidRequestException(
+            field, $"{field} is {value}; a {name} is within ±{maximum}, which is ±{maximum / (int)Coordinate.E7}° times ten million.");
+    }
+}

@@ -1,0 +1,186 @@
+using Microsoft.Data.Sqlite;
+using RouteService.Domain.Features;
+
+namespace RouteService.Infrastructure.Sqlite;
+
+/// <summary>The file: made whole or not at all, and checked when it is opened.</summary>
+public sealed partial class SqliteFeatureStore
+{
+    private const int SchemaVersion = 1;
+
+    // A file up to this size is read through when it is opened; a damage in a larger one shows when it is met.
+    private const long CheckedWhole = 64 * 1024 * 1024;
+
+    // How long another program's write is waited for.
+    private const int BusyTimeoutMilliseconds = 10_000;
+
+    private const string Schema = """
+        CREATE TABLE feature
+        (
+            place INTEGER PRIMARY KEY, -- The Z-order code of latitude and longitude in E7.
+            name  TEXT NOT NULL
+        ) STRICT;
+        """;
+
+    /// <summary>Opens the store, and makes it where the file is missing.</summary>
+    /// <param name="options">Where.</param>
+    /// <param name="seed">What a new store starts with; null for nothing.</param>
+    /// <param name="clock">For the age of snapshots.</param>
+    /// <param name="cancellationToken">Leaves no file.</param>
+    /// <exception cref="StoreUnavailableException">The file cannot be made, read or understood; says why and what to do.</exception>
+    public static async Task<SqliteFeatureStore> OpenAsync(
+        SqliteOptions options, IAsyncEnumerable<Feature>? seed, TimeProvider clock, CancellationToken cancellationToken)
+    {
+        var path = Path.GetFullPath(options.Path);
+        MakeFolder(path);
+        if (!File.Exists(path))
+        {
+            await MakeFileAsync(path, seed, clock, cancellationToken);
+        }
+
+        try
+        {
+            using var connection = Connect(path);
+            CheckFile(connection, path);
+        }
+        catch (SqliteException e)
+        {
+            throw SqliteErrors.Unavailable(path, e);
+        }
+
+        return new SqliteFeatureStore(path, clock);
+    }
+
+    private static void MakeFolder(string path)
+    {
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new StoreUnavailableException(
+                $"The folder of the database '{path}' cannot be made: {e.Message} Set RouteService__Sqlite__Path to a place that can be written.", e);
+        }
+    }
+
+    /// <summary>Makes the file under another name first: one that has its own name is complete, whenever we were killed.</summary>
+    private static async Task MakeFileAsync(string path, IAsyncEnumerable<Feature>? seed, TimeProvider clock, CancellationToken cancellationToken)
+    {
+        var draft = $"{path}.{Environment.ProcessId}.new";
+        try
+        {
+            DeleteFile(draft);
+            using (var connection = Connect(draft))
+            {
+                Execute(connection, $"{Schema} PRAGMA user_version = {SchemaVersion};");
+            }
+
+            if (seed is not null)
+            {
+                using var store = new SqliteFeatureStore(draft, clock);
+                await store.ImportAsync(seed, replace: false, cancellationToken);
+            }
+
+            // The last connection to close has brought the write-ahead log into the file.
+            File.Move(draft, path, overwrite: false);
+        }
+        catch (IOException) when (File.Exists(path))
+        {
+            // Another process started at the same time and was first.
+        }
+        catch (SqliteException e)
+        {
+            throw SqliteErrors.Unavailable(path, e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new StoreUnavailableException($"The database '{path}' cannot be made: {e.Message}", e);
+        }
+        finally
+        {
+            DeleteFile(draft);
+        }
+    }
+
+    private static void DeleteFile(string path)
+    {
+        foreach (var suffix in (string[])["", "-wal", "-shm"])
+        {
+            File.Delete(path + suffix);
+        }
+    }
+
+    private static void CheckFile(SqliteConnection connection, string path)
+    {
+        var version = Scalar(connection, "PRAGMA user_version");
+        var tables = Scalar(connection, "SELECT count(*) FROM sqlite_schema WHERE type = 'table'");
+        if (version == 0 && tables == 0)
+        {
+            // An empty file, as a mount or a touch makes it.
+            Execute(connection, $"BEGIN IMMEDIATE; {Schema} PRAGMA user_version = {SchemaVersion}; COMMIT;");
+            version = SchemaVersion;
+        }
+
+        if (version > SchemaVersion)
+        {
+            throw new StoreUnavailableException(
+                $"The database '{path}' has schema version {version}, and this program knows up to {SchemaVersion}. Run a newer version of it.");
+        }
+
+        if (version == 0 || Scalar(connection, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'feature'") == 0)
+        {
+            throw new StoreUnavailableException(
+                $"The file '{path}' is a database of another program. Set RouteService__Sqlite__Path to another file.");
+        }
+
+        if (new FileInfo(path).Length <= CheckedWhole)
+        {
+            using var check = connection.CreateCommand();
+            check.CommandText = "PRAGMA quick_check(1)";
+            if (check.ExecuteScalar() is not "ok")
+            {
+                throw SqliteErrors.Unavailable(path, SQLitePCL.raw.SQLITE_CORRUPT, "");
+            }
+        }
+    }
+
+    /// <summary>
+    /// A connection as all of ours are. In WAL mode readers and one writer do not wait for each other, and a process that is killed loses nothing
+    /// it has committed; FULL keeps that through a power cut, at one sync for each import.
+    /// </summary>
+    private static SqliteConnection Connect(string path)
+    {
+        var connection = new SqliteConnection(new SqliteConnectionStringBuilder
+        {
+            DataSource = path,
+            Pooling = false, // The readers are our pool.
+            DefaultTimeout = BusyTimeoutMilliseconds / 1_000,
+        }.ToString());
+        try
+        {
+            connection.Open();
+            Execute(connection, $"PRAGMA busy_timeout = {BusyTimeoutMilliseconds}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
+            return connection;
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
+        }
+    }
+
+    private static void Execute(SqliteConnection connection, string sql)
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        command.ExecuteNonQuery();
+    }
+
+    private static long Scalar(SqliteConnection connection, string sql)
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        return (long)command.ExecuteScalar()!;
+    }
+}

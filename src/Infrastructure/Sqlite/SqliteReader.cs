@@ -1,0 +1,216 @@
+using System.Text;
+using RouteService.Domain.Features;
+using RouteService.Domain.Geography;
+using SQLitePCL;
+
+namespace RouteService.Infrastructure.Sqlite;
+
+/// <summary>
+/// A connection with the prepared statements of the reads. They run on SQLite's own API, because ADO.NET's objects for each look-up cost several
+/// times the look-up. A read transaction is kept over many calls, because beginning and ending one (two file locks) costs ten times what a look-up
+/// does; whoever has the reader ends it with <see cref="EndRead"/> when its snapshot is too old.
+/// </summary>
+/// <threadsafety>For one caller at a time.</threadsafety>
+internal sealed class SqliteReader : IDisposable
+{
+    // A gap in the range of a box is stepped over row by row this far before it is jumped: a jump costs about as much as so many steps.
+    private const int StepsBeforeJump = 8;
+
+    // How often a scan that finds nothing looks whether it is still wanted, in rows.
+    private const int RowsPerLook = 4_096;
+
+    private readonly string _path;
+    private readonly sqlite3 _connection;
+    private readonly sqlite3_stmt _begin;
+    private readonly sqlite3_stmt _end;
+    private readonly sqlite3_stmt _find;
+    private readonly sqlite3_stmt _scan;
+
+    /// <exception cref="StoreUnavailableException">The file cannot be opened.</exception>
+    public SqliteReader(string path, int busyTimeoutMilliseconds)
+    {
+        _path = path;
+
+        // NOMUTEX: a reader has one caller at a time, so SQLite need not see to it.
+        Check(raw.sqlite3_open_v2(path, out _connection, raw.SQLITE_OPEN_READWRITE | raw.SQLITE_OPEN_NOMUTEX, null));
+        Check(raw.sqlite3_busy_timeout(_connection, busyTimeoutMilliseconds));
+        _begin = Prepare("BEGIN");
+        _end = Prepare("COMMIT");
+        _find = Prepare("SELECT name FROM feature WHERE place = ?");
+        _scan = Prepare("SELECT place, name FROM feature WHERE place BETWEEN ? AND ? ORDER BY place");
+    }
+
+    /// <summary>The snapshot being read, as <see cref="BeginRead"/> was given it; null for none.</summary>
+    public ReadSnapshot? Snapshot { get; private set; }
+
+    /// <summary>Begins a read transaction: until <see cref="EndRead"/> the reads see one state of the file.</summary>
+    public void BeginRead(ReadSnapshot snapshot)
+    {
+        Run(_begin);
+        Snapshot = snapshot;
+    }
+
+    public void EndRead()
+    {
+        Snapshot = null;
+        Run(_end);
+    }
+
+    /// <summary>The name of the feature at this place, or null.</summary>
+    public string? Find(Coordinate location)
+    {
+        try
+        {
+            return Seek(location) ? Text(_find, 0) : null;
+        }
+        finally
+        {
+            raw.sqlite3_reset(_find);
+        }
+    }
+
+    public int CountAt(ReadOnlySpan<Coordinate> locations)
+    {
+        var count = 0;
+        try
+        {
+            foreach (var location in locations)
+            {
+                count += Seek(location) ? 1 : 0;
+                raw.sqlite3_reset(_find);
+            }
+
+            return count;
+        }
+        finally
+        {
+            raw.sqlite3_reset(_find);
+        }
+    }
+
+    /// <summary>Fills a page with features of the box, in Z-order.</summary>
+    /// <param name="area">The box.</param>
+    /// <param name="from">The Z-order code to begin with.</param>
+    /// <param name="page">Filled from the start.</param>
+    /// <param name="count">How many it got.</param>
+    /// <param name="cancellationToken">Ends a long search.</param>
+    /// <returns>The code to go on with; null when there are no more.</returns>
+    public long? ReadPage(BoundingBox area, long from, Span<Feature> page, out int count, CancellationToken cancellationToken)
+    {
+        count = 0;
+        var (first, last) = (ZOrder.Encode(area.SouthWest), ZOrder.Encode(area.NorthEast));
+        var wanted = from;
+        var stepped = 0;
+        var rows = 0;
+        try
+        {
+            Open(from, last);
+            while (Step(_scan))
+            {
+                if (++rows % RowsPerLook == 0)
+                {
+                    cancellationToken.ThrowIfCancellationRequested();
+                }
+
+                var code = raw.sqlite3_column_int64(_scan, 0);
+                if (code >= wanted)
+                {
+                    var location = ZOrder.Decode(code);
+                    if (area.Contains(location))
+                    {
+                        page[count++] = new Feature(location, Text(_scan, 1));
+                        if (count == page.Length)
+                        {
+                            return code == last ? null : code + 1;
+                        }
+
+                        continue;
+                    }
+
+                    wanted = ZOrder.NextInBox(code, first, last);
+                    stepped = 0;
+                }
+
+                if (++stepped > StepsBeforeJump)
+                {
+                    Open(wanted, last);
+                    stepped = 0;
+                }
+            }
+
+            return null;
+        }
+        finally
+        {
+            raw.sqlite3_reset(_scan);
+        }
+    }
+
+    public void Dispose()
+    {
+        _begin.Dispose();
+        _end.Dispose();
+        _find.Dispose();
+        _scan.Dispose();
+        _connection.Dispose();
+    }
+
+    private void Run(sqlite3_stmt statement)
+    {
+        try
+        {
+            Step(statement);
+        }
+        finally
+        {
+            raw.sqlite3_reset(statement);
+        }
+    }
+
+    private bool Seek(Coordinate location)
+    {
+        Check(raw.sqlite3_bind_int64(_find, 1, ZOrder.Encode(location)));
+        return Step(_find);
+    }
+
+    private void Open(long from, long last)
+    {
+        raw.sqlite3_reset(_scan);
+        Check(raw.sqlite3_bind_int64(_scan, 1, from));
+        Check(raw.sqlite3_bind_int64(_scan, 2, last));
+    }
+
+    private bool Step(sqlite3_stmt statement)
+    {
+        var result = raw.sqlite3_step(statement);
+        if (result is raw.SQLITE_ROW or raw.SQLITE_DONE)
+        {
+            return result == raw.SQLITE_ROW;
+        }
+
+        throw Failure(result);
+    }
+
+    private sqlite3_stmt Prepare(string sql)
+    {
+        Check(raw.sqlite3_prepare_v2(_connection, sql, out var statement));
+        return statement;
+    }
+
+    private void Check(int result)
+    {
+        if (result != raw.SQLITE_OK)
+        {
+            throw Failure(result);
+        }
+    }
+
+    private StoreUnavailableException Failure(int result) =>
+        SqliteErrors.Unavailable(_path, result, raw.sqlite3_errmsg(_connection).utf8_to_string());
+
+    // As bytes: SQLite's text is UTF-8 already, and may be empty.
+    private static string Text(sqlite3_stmt statement, int column) => Encoding.UTF8.GetString(raw.sqlite3_column_blob(statement, column));
+}
+
+/// <summary>When a read transaction began: the clock's time, and how many imports there had been.</summary>
+internal readonly record struct ReadSnapshot(long Timestamp, int Imports);

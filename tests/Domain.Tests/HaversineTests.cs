@@ -1,0 +1,61 @@
+using FsCheck.Fluent;
+using RouteService.Domain.Geography;
+
+namespace RouteService.Domain.Tests;
+
+public sealed class HaversineTests
+{
+    private const double HalfCircumference = Math.PI * Haversine.EarthRadiusMeters;
+
+    // A double holds a way of half the earth to some nanometres; a thousand operations' rounding stays far below a millimetre,
+    // but near the antipodes the formula itself loses half its digits, some decimetres.
+    private const double Tolerance = 1;
+
+    [Fact]
+    public void The_way_back_is_as_long() =>
+        Prop.ForAll(Geographies.Coordinates, Geographies.Coordinates, (a, b) => Haversine.Meters(a, b).Equals(Haversine.Meters(b, a)))
+            .Hold();
+
+    [Fact]
+    public void A_detour_is_never_shorter() =>
+        Prop.ForAll(Geographies.Coordinates, Geographies.Coordinates, Geographies.Coordinates, (a, b, c) =>
+            Haversine.Meters(a, c) <= Haversine.Meters(a, b) + Haversine.Meters(b, c) + Tolerance)
+            .Hold();
+
+    [Fact]
+    public void No_way_is_negative_or_longer_than_half_around_the_earth() =>
+        Prop.ForAll(Geographies.Coordinates, Geographies.Coordinates, (a, b) => Haversine.Meters(a, b) is >= 0 and <= HalfCircumference + Tolerance)
+            .Hold();
+
+    [Fact]
+    public void A_place_is_at_no_distance_from_itself() =>
+        Prop.ForAll(Geographies.Coordinates, place => Haversine.Meters(place, place) == 0).Hold();
+
+    [Fact]
+    public void Antipodes_are_half_around_the_earth_apart() =>
+        Prop.ForAll(Geographies.Coordinates, place =>
+        {
+            var longitude = place.LongitudeE7 <= 0 ? place.LongitudeE7 + Coordinate.MaxLongitudeE7 : place.LongitudeE7 - Coordinate.MaxLongitudeE7;
+            return Math.Abs(Haversine.Meters(place, new Coordinate(-place.LatitudeE7, longitude)) - HalfCircumference) < Tolerance;
+        }).Hold();
+
+    [Fact]
+    public void Neighbours_across_the_antimeridian_are_near()
+    {
+        var meters = Haversine.Meters(new Coordinate(0, 1_799_999_999), new Coordinate(0, -1_799_999_999));
+
+        Assert.Equal(2e-7 * Math.PI / 180 * Haversine.EarthRadiusMeters, meters, 1e-6);
+    }
+
+    [Fact]
+    public void All_longitudes_of_a_pole_are_one_place() =>
+        Assert.Equal(0, Haversine.Meters(new Coordinate(900_000_000, 0), new Coordinate(900_000_000, 1_234_567_890)), 1e-6);
+
+    [Theory]
+    [InlineData(409_146_138, -746_188_906, 409_146_138, -746_188_906, 0)]
+    [InlineData(0, 0, 0, 10_000_000, 111_194.92664455873)] // One degree of the equator: R * pi / 180.
+    [InlineData(0, 0, 900_000_000, 0, 10_007_543.398010286)] // A quarter of a meridian.
+    [InlineData(-900_000_000, 0, 900_000_000, 0, 20_015_086.796020572)] // Pole to pole.
+    public void Known_ways(int fromLatitude, int fromLongitude, int toLatitude, int toLongitude, double meters) =>
+        Assert.Equal(meters, Haversine.Meters(new Coordinate(fromLatitude, fromLongitude), new Coordinate(toLatitude, toLongitude)), 1e-6);
+}

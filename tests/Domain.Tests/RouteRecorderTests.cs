@@ -1,0 +1,115 @@
+using RouteService.Domain.Features;
+using RouteService.Domain.Geography;
+using RouteService.Domain.Routes;
+
+namespace RouteService.Domain.Tests;
+
+public sealed class RouteRecorderTests
+{
+    private static readonly Coordinate Home = new(409_146_138, -746_188_906);
+
+    [Fact]
+    public async Task A_route_without_points_is_all_zeros()
+    {
+        var route = new RouteRecorder(new Places(Home), new HandClock());
+
+        Assert.Equal(new RouteSummary(0, 0, 0, TimeSpan.Zero), await route.FinishAsync(default));
+    }
+
+    [Fact]
+    public async Task A_place_passed_twice_counts_twice_and_other_points_do_not()
+    {
+        var route = new RouteRecorder(new Places(Home), new HandClock());
+        foreach (var point in (Coordinate[])[Home, new(0, 0), Home])
+        {
+            await route.AddAsync(point, default);
+        }
+
+        var summary = await route.FinishAsync(default);
+
+        Assert.Equal((3, 2), (summary.PointCount, summary.FeatureCount));
+        Assert.Equal(2 * Haversine.Meters(Home, new(0, 0)), summary.Meters);
+    }
+
+    [Fact]
+    public async Task Time_runs_from_the_start_to_the_end_on_the_given_clock()
+    {
+        var clock = new HandClock();
+        var route = new RouteRecorder(new Places(), clock);
+        clock.Advance(TimeSpan.FromSeconds(2.5));
+        await route.AddAsync(Home, default);
+        clock.Advance(TimeSpan.FromSeconds(1));
+
+        Assert.Equal(TimeSpan.FromSeconds(3.5), (await route.FinishAsync(default)).Elapsed);
+    }
+
+    [Theory]
+    [InlineData(511)]
+    [InlineData(512)]
+    [InlineData(513)]
+    [InlineData(5_000)]
+    public async Task Every_point_is_looked_up_once_however_many_there_are(int points)
+    {
+        var places = new Places(Home);
+        var route = new RouteRecorder(places, new HandClock());
+        for (var i = 0; i < points; i++)
+        {
+            await route.AddAsync(i % 2 == 0 ? Home : new Coordinate(i, i), default);
+        }
+
+        var summary = await route.FinishAsync(default);
+
+        Assert.Equal((points, (points + 1) / 2), (summary.PointCount, summary.FeatureCount));
+        Assert.Equal(points, places.LookedUp);
+    }
+
+    [Fact]
+    public async Task The_store_is_asked_for_many_points_at_once()
+    {
+        var places = new Places(Home);
+        var route = new RouteRecorder(places, new HandClock());
+        for (var i = 0; i < 5_000; i++)
+        {
+            await route.AddAsync(Home, default);
+        }
+
+        await route.FinishAsync(default);
+
+        Assert.InRange(places.Questions, 1, 50);
+    }
+
+    private sealed class Places(params Coordinate[] features) : IFeatureStore
+    {
+        public int LookedUp { get; private set; }
+
+        public int Questions { get; private set; }
+
+        public ValueTask<int> CountAtAsync(ReadOnlyMemory<Coordinate> locations, CancellationToken cancellationToken)
+        {
+            Questions++;
+            LookedUp += locations.Length;
+            return ValueTask.FromResult(locations.ToArray().Count(features.Contains));
+        }
+
+        public ValueTask<Feature?> FindAsync(Coordinate location, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public IAsyncEnumerable<Feature> InAreaAsync(BoundingBox area, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public ValueTask<long> CountAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public ValueTask<ImportSummary> ImportAsync(IAsyncEnumerable<Feature> input, bool replace, CancellationToken cancellationToken) =>
+            throw new NotSupportedException();
+    }
+
+    /// <summary>A clock that stands still until it is moved.</summary>
+    private sealed class HandClock : TimeProvider
+    {
+        private long _timestamp;
+
+        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+        public override long GetTimestamp() => _timestamp;
+
+        public void Advance(TimeSpan time) => _timestamp += time.Ticks;
+    }
+}
