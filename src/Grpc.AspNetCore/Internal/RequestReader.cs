@@ -90,7 +90,7 @@ internal sealed class RequestReader<TRequest>(PipeReader body, Marshaller<TReque
             }
             else if (_bodyEnded)
             {
-                CheckWhole();
+                FinishBody();
                 return single ?? throw new RpcException(NoMessage);
             }
             else
@@ -104,13 +104,9 @@ internal sealed class RequestReader<TRequest>(PipeReader body, Marshaller<TReque
     public void Close()
     {
         _closed = true;
-        if (Interlocked.Exchange(ref _moving, 1) != 0)
+        if (Volatile.Read(ref _moving) != 0)
         {
             body.CancelPendingRead();
-        }
-        else if (_bufferHeld)
-        {
-            body.AdvanceTo(_buffer.End);
         }
     }
 
@@ -141,16 +137,22 @@ internal sealed class RequestReader<TRequest>(PipeReader body, Marshaller<TReque
 
     private Task<bool> End()
     {
-        CheckWhole();
+        FinishBody();
         Current = null!;
         return False;
     }
 
-    private void CheckWhole()
+    private void FinishBody()
     {
         if (_buffer.Length > 0)
         {
             throw new RpcException(MessageFrame.Incomplete);
+        }
+
+        if (_bufferHeld)
+        {
+            _bufferHeld = false;
+            body.AdvanceTo(_buffer.End);
         }
     }
 
@@ -162,8 +164,15 @@ internal sealed class RequestReader<TRequest>(PipeReader body, Marshaller<TReque
             return false;
         }
 
-        message = _reader.Read(payload, compressed, encoding, marshaller.ContextualDeserializer);
-        return true;
+        try
+        {
+            message = _reader.Read(payload, compressed, encoding, marshaller.ContextualDeserializer);
+            return true;
+        }
+        catch (Exception e) when (e is not RpcException)
+        {
+            throw new RpcException(new Status(StatusCode.InvalidArgument, $"The request message cannot be parsed: {e.Message}", e));
+        }
     }
 
     private async ValueTask FillAsync(CancellationToken cancellationToken)

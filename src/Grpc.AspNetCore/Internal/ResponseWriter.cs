@@ -27,6 +27,7 @@ internal sealed class ResponseWriter<TResponse>(
     private int _unflushed;
     private bool _flushQueued;
     private Task _flush = Task.CompletedTask;
+    private Exception? _failure;
     private bool _writing;
     private bool _closed;
 
@@ -113,7 +114,15 @@ internal sealed class ResponseWriter<TResponse>(
             _flushQueued = false;
             if (!_closed && _unflushed > 0 && _flush.IsCompleted)
             {
-                _ = FlushNeedsLock();
+                try
+                {
+                    _ = FlushNeedsLock();
+                }
+                catch (Exception e)
+                {
+                    // Nobody is above us to catch it; the next to write finds it.
+                    _failure = e;
+                }
             }
         }
     }
@@ -194,6 +203,11 @@ internal sealed class ResponseWriter<TResponse>(
         if (_closed)
         {
             throw new InvalidOperationException("Can't write the message because the request is complete.");
+        }
+
+        if (_failure is not null)
+        {
+            throw new IOException("The response cannot be sent.", _failure);
         }
 
         // A producer that does not look at its token learns here that nobody listens.

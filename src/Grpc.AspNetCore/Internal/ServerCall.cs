@@ -101,7 +101,9 @@ internal sealed partial class ServerCall<TRequest, TResponse>(HttpContext http, 
 
         StopDeadline();
         Requests.Close();
-        await Responses.CloseAsync();
+
+        // A flush that failed has failed because the client is gone; there is nobody to tell.
+        await Responses.CloseAsync().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         WriteTrailers(status, _responseTrailers);
     }
 
