@@ -4,7 +4,7 @@ namespace Grpc.Core;
 internal readonly struct CallOptions
 {
     /// <param name="headers">Metadata to send.</param>
-    /// <param name="deadline">When the call must have ended; null for never. In UTC, or it is converted.</param>
+    /// <param name="deadline">When the call must have ended, in UTC; null for never. A time that is not marked as UTC fails the call's start.</param>
     /// <param name="cancellationToken">Cancels the call.</param>
     /// <param name="writeOptions">For each request message.</param>
     /// <param name="propagationToken">From a call being served, whose deadline and cancellation this one takes over.</param>

@@ -1,0 +1,120 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Sockets;
+using Grpc.Core;
+using Grpc.Wire;
+
+namespace Grpc.Net.Client.Internal;
+
+/// <summary>
+/// What an HTTP response, or its failure, means as a status: PROTOCOL-HTTP2.md ("Responses", "Errors") and http-grpc-status-mapping.md.
+/// </summary>
+internal static class ResponseStatus
+{
+    public static readonly Status Missing = new(StatusCode.Unknown, "The response ended without a grpc-status.");
+
+    /// <summary>The status that headers or trailers hold; null where they have none.</summary>
+    public static Status? Read(HttpHeaders headers)
+    {
+        if (!headers.NonValidated.TryGetValues("grpc-status", out var codes))
+        {
+            return null;
+        }
+
+        var detail = headers.NonValidated.TryGetValues("grpc-message", out var messages) ? PercentEncoding.Decode(messages.ToString()) : "";
+        var text = codes.ToString();
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var code) && code <= (int)StatusCode.Unauthenticated
+            ? new Status((StatusCode)code, detail)
+            : new Status(StatusCode.Unknown, $"The grpc-status '{text}' is not one that is known here. {detail}".TrimEnd());
+    }
+
+    /// <summary>What is wrong with a response that is not gRPC's; null where nothing is.</summary>
+    public static Status? Refuse(HttpResponseMessage response)
+    {
+        if (response.StatusCode != HttpStatusCode.OK)
+        {
+            return new Status(Of(response.StatusCode), string.Create(CultureInfo.InvariantCulture, $"The server answered with HTTP status {(int)response.StatusCode}."));
+        }
+
+        return response.Content.Headers.NonValidated.TryGetValues("Content-Type", out var type) && IsGrpc(type.ToString())
+            ? null
+            : new Status(StatusCode.Unknown, $"The content type of the response is '{type}', not application/grpc.");
+    }
+
+    /// <summary>What a failure to send or to read means.</summary>
+    public static Status Of(Exception failure)
+    {
+        for (var cause = failure; cause is not null; cause = cause.InnerException)
+        {
+            switch (cause)
+            {
+                case RpcException rpc:
+                    return rpc.Status;
+
+                case HttpProtocolException { ErrorCode: var code }:
+                    return new Status(OfHttp2(code), string.Create(CultureInfo.InvariantCulture, $"The server ended the stream with HTTP/2 error {NameOf(code)}."), failure);
+            }
+        }
+
+        for (var cause = failure; cause is not null; cause = cause.InnerException)
+        {
+            if (cause is IOException or SocketException
+                or HttpRequestException
+                {
+                    HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError
+                        or HttpRequestError.ProxyTunnelError or HttpRequestError.VersionNegotiationError or HttpRequestError.ResponseEnded
+                })
+            {
+                return new Status(StatusCode.Unavailable, $"The server cannot be reached: {failure.Message}", failure);
+            }
+        }
+
+        return failure is OperationCanceledException
+            ? new Status(StatusCode.Cancelled, failure.Message, failure)
+            : new Status(StatusCode.Internal, $"The call failed on this side: {failure.Message}", failure);
+    }
+
+    private static StatusCode Of(HttpStatusCode status) => status switch
+    {
+        HttpStatusCode.BadRequest or HttpStatusCode.RequestHeaderFieldsTooLarge => StatusCode.Internal,
+        HttpStatusCode.Unauthorized => StatusCode.Unauthenticated,
+        HttpStatusCode.Forbidden => StatusCode.PermissionDenied,
+        HttpStatusCode.NotFound => StatusCode.Unimplemented,
+        HttpStatusCode.TooManyRequests or HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout => StatusCode.Unavailable,
+        _ => StatusCode.Unknown,
+    };
+
+    // The codes of RFC 9113, 7.
+    private static StatusCode OfHttp2(long code) => code switch
+    {
+        0x7 => StatusCode.Unavailable,
+        0x8 => StatusCode.Cancelled,
+        0xb => StatusCode.ResourceExhausted,
+        0xc => StatusCode.PermissionDenied,
+        _ => StatusCode.Internal,
+    };
+
+    private static string NameOf(long code) => code switch
+    {
+        0x0 => "NO_ERROR",
+        0x1 => "PROTOCOL_ERROR",
+        0x2 => "INTERNAL_ERROR",
+        0x3 => "FLOW_CONTROL_ERROR",
+        0x4 => "SETTINGS_TIMEOUT",
+        0x5 => "STREAM_CLOSED",
+        0x6 => "FRAME_SIZE_ERROR",
+        0x7 => "REFUSED_STREAM",
+        0x8 => "CANCEL",
+        0x9 => "COMPRESSION_ERROR",
+        0xa => "CONNECT_ERROR",
+        0xb => "ENHANCE_YOUR_CALM",
+        0xc => "INADEQUATE_SECURITY",
+        0xd => "HTTP_1_1_REQUIRED",
+        _ => string.Create(CultureInfo.InvariantCulture, $"0x{code:x}"),
+    };
+
+    private static bool IsGrpc(string contentType) =>
+        contentType.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase)
+        && (contentType.Length == "application/grpc".Length || contentType["application/grpc".Length] is '+' or ';' or ' ');
+}
