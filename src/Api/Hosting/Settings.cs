@@ -84,6 +84,7 @@ internal sealed record Settings
     private static string Wanted(PropertyInfo property, Type type) => (property.GetCustomAttribute<RangeAttribute>(), type) switch
     {
         ({ } range, _) => $"a whole number from {range.Minimum} to {range.Maximum} is wanted",
+        (_, var text) when text == typeof(string) => "a value is wanted",
         (_, var boolean) when boolean == typeof(bool) => "true or false is wanted",
         _ => $"a value of the kind {type.Name} is wanted",
     };
