@@ -346,12 +346,15 @@ public sealed class ResponseTests
     }
 
     [Fact]
-    public async Task A_server_of_HTTP_1_is_unavailable()
+    public async Task A_server_of_HTTP_1_alone_is_internal_and_named()
     {
         await using var server = await ScriptedServer.StartAsync(
             _ => Task.CompletedTask, protocols: Microsoft.AspNetCore.Server.Kestrel.Core.HttpProtocols.Http1);
 
-        Assert.Equal(StatusCode.Unavailable, (await FailureOf(server.Channel.Unary().ResponseAsync)).StatusCode);
+        var failure = await FailureOf(server.Channel.Unary().ResponseAsync);
+
+        Assert.Equal(StatusCode.Internal, failure.StatusCode);
+        Assert.Contains("HTTP_1_1_REQUIRED", failure.Status.Detail, StringComparison.Ordinal);
     }
 
     [Fact]

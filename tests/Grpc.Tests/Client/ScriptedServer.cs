@@ -59,7 +59,11 @@ internal static class Answers
 {
     public static HttpResponse Grpc(this HttpContext http)
     {
-        http.Response.ContentType = "application/grpc";
+        if (!http.Response.HasStarted)
+        {
+            http.Response.ContentType = "application/grpc";
+        }
+
         return http.Response;
     }
 
