@@ -149,6 +149,7 @@ public sealed class PythonPeerTests
 
             var start = new ProcessStartInfo(Python, [Path.Combine(AppContext.BaseDirectory, "Client", "python_peer.py"), .. arguments])
             {
+                UseShellExecute = false,
                 RedirectStandardInput = true,
                 RedirectStandardOutput = true,
                 RedirectStandardError = true,
