@@ -1,8 +1,10 @@
+using System.Buffers;
 using System.IO.Compression;
 using System.Text;
 using Grpc.Core;
 using Grpc.Core.Interceptors;
 using Grpc.Net.Client;
+using Grpc.Wire;
 using Microsoft.AspNetCore.Http;
 using static Grpc.Tests.Client.Answers;
 using static Grpc.Tests.Client.Calls;
@@ -214,11 +216,11 @@ public sealed class RequestTests
     {
         using var body = new MemoryStream();
         await http.Request.Body.CopyToAsync(body);
-        var unread = new System.Buffers.ReadOnlySequence<byte>(body.ToArray());
+        var unread = new ReadOnlySequence<byte>(body.ToArray());
         var answer = $"{http.Request.Headers["grpc-encoding"]}:";
-        while (Wire.MessageFrame.TryRead(ref unread, null, out var compressed, out var payload))
+        while (MessageFrame.TryRead(ref unread, null, out var compressed, out var payload))
         {
-            using var plain = new MemoryStream(System.Buffers.BuffersExtensions.ToArray(payload));
+            using var plain = new MemoryStream(payload.ToArray());
             using Stream reader = compressed ? new GZipStream(plain, CompressionMode.Decompress) : plain;
             answer += $" {(compressed ? "compressed" : "plain")} {await new StreamReader(reader).ReadToEndAsync()}";
         }
