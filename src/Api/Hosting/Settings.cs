@@ -26,6 +26,12 @@ internal sealed record Settings
     /// <exception cref="SettingException">A key is not known, or a value is not of its kind or out of its range; names the key.</exception>
     public static Settings Read(IConfiguration configuration)
     {
+        if (configuration.GetConnectionString("RouteService") is not null)
+        {
+            // Rather than to serve from a store that the operator did not mean.
+            throw new SettingException("ConnectionStrings__RouteService is set, but this version has no PostGIS store. Unset it for the embedded one.");
+        }
+
         var settings = new Settings();
         var root = configuration.GetSection(Root);
         CheckKeys(root, typeof(Settings));

@@ -45,16 +45,20 @@ internal static class PercentEncoding
 
         var bytes = new byte[Encoding.UTF8.GetMaxByteCount(text.Length)];
         var count = 0;
-        for (var i = 0; i < text.Length; i++)
+        for (var i = 0; i < text.Length;)
         {
             if (text[i] == '%' && i + 2 < text.Length && char.IsAsciiHexDigit(text[i + 1]) && char.IsAsciiHexDigit(text[i + 2]))
             {
                 bytes[count++] = Convert.FromHexString(text.AsSpan(i + 1, 2))[0];
-                i += 2;
+                i += 3;
             }
             else
             {
-                count += Encoding.UTF8.GetBytes(text.AsSpan(i, 1), bytes.AsSpan(count));
+                // Up to the next escape at once, for a character may be two chars.
+                var next = text.IndexOf('%', i + 1);
+                var plain = text.AsSpan(i..(next < 0 ? text.Length : next));
+                count += Encoding.UTF8.GetBytes(plain, bytes.AsSpan(count));
+                i += plain.Length;
             }
         }
 

@@ -93,19 +93,42 @@ internal sealed partial class ClientCall<TRequest, TResponse>
 
     private static void AddMetadata(HttpRequestMessage http, Metadata metadata)
     {
-        foreach (var entry in metadata)
+        for (var i = 0; i < metadata.Count; i++)
         {
-            if (MetadataHeaders.IsReserved(entry.Key))
+            var key = metadata[i].Key;
+            if (MetadataHeaders.IsReserved(key) || HasBefore(metadata, i, key))
             {
                 continue;
             }
 
-            var value = MetadataHeaders.Encode(entry);
-            if (!http.Headers.TryAddWithoutValidation(entry.Key, value))
+            // Joined here, by the comma that the specification names: .NET would join them by comma and space, which a peer may take for base64.
+            var value = MetadataHeaders.Encode(metadata[i]);
+            for (var j = i + 1; j < metadata.Count; j++)
+            {
+                if (string.Equals(metadata[j].Key, key, StringComparison.Ordinal))
+                {
+                    value += "," + MetadataHeaders.Encode(metadata[j]);
+                }
+            }
+
+            if (!http.Headers.TryAddWithoutValidation(key, value))
             {
                 // A name that .NET keeps with the content, such as "expires"; on the wire it makes no difference.
-                http.Content!.Headers.TryAddWithoutValidation(entry.Key, value);
+                http.Content!.Headers.TryAddWithoutValidation(key, value);
             }
         }
+    }
+
+    private static bool HasBefore(Metadata metadata, int index, string key)
+    {
+        for (var i = 0; i < index; i++)
+        {
+            if (string.Equals(metadata[i].Key, key, StringComparison.Ordinal))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 }

@@ -1,0 +1,140 @@
+namespace RouteService.Foreign.Tests;
+
+/// <summary>The program as a person at a terminal meets it.</summary>
+public sealed class CommandLineTests : IAsyncDisposable
+{
+    private readonly RunningService _service = new();
+
+    public ValueTask DisposeAsync() => _service.DisposeAsync();
+
+    [Fact]
+    public async Task It_says_what_it_is_where_its_data_is_and_how_to_call_it()
+    {
+        await _service.InitializeAsync();
+        await _service.StopAsync();
+
+        Assert.Contains("RouteService 0.1.0", _service.Output);
+        Assert.Contains($"{_service.Folder}/.data/route-service.db; 3966 features", _service.Output);
+        Assert.Contains($"gRPC on port {_service.GrpcPort}", _service.Output);
+        Assert.Contains($"http://localhost:{_service.ManagementPort}/healthz/ready", _service.Output);
+        Assert.Contains("grpcurl -plaintext -d '{\"name\":\"you\"}'", _service.Output);
+    }
+
+    [Theory]
+    [InlineData(RunningService.SigTerm)]
+    [InlineData(RunningService.SigInt)]
+    public async Task A_signal_ends_it_cleanly(int signal)
+    {
+        await _service.InitializeAsync();
+
+        Assert.Equal(0, await _service.StopAsync(signal));
+        Assert.DoesNotContain("   at ", _service.Output);
+    }
+
+    [Fact]
+    public async Task What_was_imported_survives_kill_9()
+    {
+        await File.WriteAllTextAsync(Path.Combine(_service.Folder, "places.csv"), "name,latitude,longitude\n\"Kept, in spite\",1.5,2.5\n");
+        var import = (await RunAsync("import", "places.csv", "--replace")).AssertSuccess();
+        Assert.Contains("Imported 1 records", import.Output);
+        Assert.Contains("The store has 1 features.", import.Output);
+        await _service.InitializeAsync();
+        Assert.NotEqual(0, await _service.StopAsync(RunningService.SigKill));
+
+        await _service.StartAsync("dotnet", Repository.Program);
+
+        Assert.Equal(2, _service.Output.Split("; 1 features.").Length - 1);
+    }
+
+    [Fact]
+    public async Task An_import_works_while_the_service_runs()
+    {
+        await _service.InitializeAsync();
+        await File.WriteAllTextAsync(Path.Combine(_service.Folder, "more.json"), """[{"location":{"latitude":7,"longitude":8},"name":"New"}]""");
+
+        var import = (await RunAsync("import", "more.json")).AssertSuccess();
+
+        Assert.Contains("The store has 3967 features.", import.Output);
+    }
+
+    [Theory]
+    [InlineData("[{\"location\":{\"latitude\":1}},{\"location\":{\"latitude\":900000001}}]", "record 2: location.latitude is 900000001")]
+    [InlineData("name,latitude,longitude\nx,1,2\ny,1,200\n", "record 2 (line 3): longitude is '200'")]
+    [InlineData("", "is empty")]
+    public async Task A_bad_file_is_told_in_one_line_and_changes_nothing(string content, string complaint)
+    {
+        await File.WriteAllTextAsync(Path.Combine(_service.Folder, "bad.txt"), content);
+
+        AssertRefused(await RunAsync("import", "bad.txt"), complaint);
+
+        await _service.InitializeAsync();
+        Assert.Contains("; 0 features.", _service.Output);
+    }
+
+    [Fact]
+    public async Task Help_tells_the_commands_and_where_the_settings_are()
+    {
+        var help = (await RunAsync("--help")).AssertSuccess();
+
+        Assert.Contains("import <FILE>", help.Output);
+        Assert.Contains("RouteService__Grpc__Port", help.Output);
+        Assert.Contains("--replace", (await RunAsync("import", "--help")).AssertSuccess().Output);
+    }
+
+    [Theory]
+    [InlineData("Unrecognized command or argument '--bogus'", "--bogus")]
+    [InlineData("Required argument missing", "import")]
+    public async Task A_wrong_option_is_told(string complaint, params string[] arguments)
+    {
+        var answer = await RunAsync(arguments);
+
+        Assert.Equal(1, answer.ExitCode);
+        Assert.Contains(complaint, answer.Error);
+    }
+
+    [Theory]
+    [InlineData("RouteService__Grpc__Port", "abc", "RouteService__Grpc__Port is 'abc'; a whole number from 0 to 65535 is wanted.")]
+    [InlineData("RouteService__Grpc__Prot", "1", "RouteService__Grpc__Prot is not a setting.")]
+    [InlineData("RouteService__Chat__HistoryPerPost", "-1", "RouteService__Chat__HistoryPerPost is '-1'")]
+    [InlineData("RouteService__Grpc__CertificatePath", "/none.pem", "RouteService__Grpc__CertificatePath is '/none.pem', which cannot be used")]
+    [InlineData("RouteService__Sqlite__Path", "/dev/null/x/y.db", "The folder of the database '/dev/null/x/y.db' cannot be made")]
+    [InlineData("ConnectionStrings__RouteService", "Host=db", "ConnectionStrings__RouteService is set, but this version has no PostGIS store")]
+    public async Task A_wrong_setting_is_told_by_its_key(string key, string value, string complaint) =>
+        AssertRefused(await Command.RunServiceAsync([], new Dictionary<string, string>(RunningService.Environment) { [key] = value }, _service.Folder), complaint);
+
+    [Fact]
+    public async Task A_port_in_use_is_told()
+    {
+        await _service.InitializeAsync();
+
+        AssertRefused(
+            await Command.RunServiceAsync(
+                [], new Dictionary<string, string>(RunningService.Environment) { ["RouteService__Grpc__Port"] = $"{_service.GrpcPort}" }, _service.Folder),
+            $"[::]:{_service.GrpcPort}: address already in use. Another program has the port");
+    }
+
+    [Fact]
+    public async Task A_file_that_is_no_database_is_told_and_left_as_it_is()
+    {
+        var garbage = new byte[10_000];
+        new Random(1).NextBytes(garbage);
+        var file = Path.Combine(_service.Folder, "garbage.db");
+        await File.WriteAllBytesAsync(file, garbage);
+
+        AssertRefused(
+            await Command.RunServiceAsync([], new Dictionary<string, string>(RunningService.Environment) { ["RouteService__Sqlite__Path"] = file }, _service.Folder),
+            $"The file '{file}' is not a database");
+
+        Assert.Equal(garbage, await File.ReadAllBytesAsync(file));
+    }
+
+    private Task<Command> RunAsync(params string[] arguments) => Command.RunServiceAsync(arguments, RunningService.Environment, _service.Folder);
+
+    private static void AssertRefused(Command answer, string complaint)
+    {
+        Assert.Equal(1, answer.ExitCode);
+        Assert.Contains(complaint, answer.Error);
+        Assert.Single(answer.Error.Trim().Split('\n'));
+        Assert.DoesNotContain("   at ", answer.Output);
+    }
+}

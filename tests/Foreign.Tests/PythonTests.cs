@@ -1,0 +1,70 @@
+namespace RouteService.Foreign.Tests;
+
+/// <summary>Python's grpcio with stubs that its own plugin generates from our protos: python/client.py, a function a scenario.</summary>
+public sealed class PythonTests(RunningService service, PythonTests.Stubs stubs) : IClassFixture<RunningService>, IClassFixture<PythonTests.Stubs>
+{
+    private const string Python = "/usr/bin/python3";
+
+    [Theory]
+    [InlineData("greeter")]
+    [InlineData("hello_service")]
+    [InlineData("get_feature")]
+    [InlineData("list_features")]
+    [InlineData("record_route")]
+    [InlineData("route_chat")]
+    [InlineData("route_chat_live")]
+    [InlineData("deadline")]
+    [InlineData("cancelled_stream")]
+    [InlineData("metadata")]
+    [InlineData("error_statuses")]
+    [InlineData("compression")]
+    [InlineData("health")]
+    [InlineData("many_streams_at_once")]
+    public async Task A_Python_client_gets_what_the_contract_says(string scenario)
+    {
+        Assert.SkipWhen(stubs.Missing is not null, stubs.Missing ?? "");
+
+        (await Command.RunAsync(
+            Python,
+            [Repository.File("tests", "Foreign.Tests", "python", "client.py"), service.Address, scenario, Repository.File("data", "places.json")],
+            new Dictionary<string, string> { ["PYTHONPATH"] = stubs.Folder, ["PYTHONDONTWRITEBYTECODE"] = "1" })).AssertSuccess();
+    }
+
+    /// <summary>The stubs, generated once.</summary>
+    public sealed class Stubs : IAsyncLifetime
+    {
+        public string Folder { get; } = Directory.CreateTempSubdirectory("route-service-test-").FullName;
+
+        public string? Missing { get; private set; }
+
+        public async ValueTask InitializeAsync()
+        {
+            if (!File.Exists(Python)
+                || (await Command.RunAsync(Python, ["-c", "import grpc"])).ExitCode != 0
+                || !File.Exists("/usr/bin/protoc")
+                || !File.Exists("/usr/bin/grpc_python_plugin"))
+            {
+                Missing = "Python's grpcio is missing: apt-get install python3-grpcio protobuf-compiler protobuf-compiler-grpc";
+                return;
+            }
+
+            (await Command.RunAsync(
+                "/usr/bin/protoc",
+                [
+                    "-I", "protos", $"--python_out={Folder}", $"--grpc_python_out={Folder}", "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin",
+                    "helloworld.proto", "hello_service.proto", "route_guide.proto", "google/rpc/status.proto", "google/rpc/error_details.proto",
+                    "grpc/health/v1/health.proto",
+                ])).AssertSuccess();
+
+            // The package of Python's own gRPC is also called "grpc": the health stubs go where they do not hide it.
+            Directory.Move(Path.Combine(Folder, "grpc", "health"), Path.Combine(Folder, "grpc_health_stubs"));
+            Directory.Delete(Path.Combine(Folder, "grpc"), recursive: true);
+        }
+
+        public ValueTask DisposeAsync()
+        {
+            Directory.Delete(Folder, recursive: true);
+            return ValueTask.CompletedTask;
+        }
+    }
+}

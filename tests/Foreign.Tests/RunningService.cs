@@ -1,0 +1,128 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.RegularExpressions;
+
+namespace RouteService.Foreign.Tests;
+
+/// <summary>The built program, started as a user starts it, on free ports and with a fresh data folder.</summary>
+public sealed partial class RunningService : IAsyncLifetime
+{
+    private readonly StringBuilder _output = new();
+    private Process? _process;
+
+    public string Folder { get; } = Directory.CreateTempSubdirectory("route-service-test-").FullName;
+
+    /// <summary>As the start-up lines tell it.</summary>
+    public int GrpcPort => Port(GrpcPortLine());
+
+    public int ManagementPort => Port(ManagementPortLine());
+
+    public string Address => $"localhost:{GrpcPort}";
+
+    public string Output
+    {
+        get
+        {
+            lock (_output)
+            {
+                return _output.ToString();
+            }
+        }
+    }
+
+    public static Dictionary<string, string> Environment => new()
+    {
+        ["RouteService__Grpc__Port"] = "0",
+        ["RouteService__Management__Port"] = "0",
+    };
+
+    public async ValueTask InitializeAsync() => await StartAsync("dotnet", Repository.Program);
+
+    /// <summary>Starts it and waits until it is ready.</summary>
+    internal async Task StartAsync(string program, params string[] arguments)
+    {
+        var start = new ProcessStartInfo(program, arguments)
+        {
+            WorkingDirectory = Folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        foreach (var (name, value) in Environment)
+        {
+            start.Environment[name] = value;
+        }
+
+        _process = Process.Start(start)!;
+        _process.OutputDataReceived += (_, line) => Append(line.Data);
+        _process.ErrorDataReceived += (_, line) => Append(line.Data);
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+
+        using var http = new HttpClient();
+        var patience = Stopwatch.StartNew();
+        while (true)
+        {
+            try
+            {
+                if (ManagementPort > 0 && (await http.GetAsync($"http://localhost:{ManagementPort}/healthz/ready")).IsSuccessStatusCode)
+                {
+                    return;
+                }
+            }
+            catch (HttpRequestException)
+            {
+                // Not listening yet.
+            }
+
+            Assert.False(_process.HasExited, $"The service has ended:\n{Output}");
+            Assert.True(patience.Elapsed < TimeSpan.FromMinutes(2), $"The service is not ready after 2 minutes:\n{Output}");
+            await Task.Delay(50);
+        }
+    }
+
+    /// <summary>Sends a signal and waits for the end.</summary>
+    /// <returns>The exit code.</returns>
+    internal async Task<int> StopAsync(int signal = SigTerm)
+    {
+        Assert.Equal(0, Kill(_process!.Id, signal));
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(40));
+        await _process.WaitForExitAsync(patience.Token);
+        return _process.ExitCode;
+    }
+
+    internal const int SigInt = 2;
+    internal const int SigKill = 9;
+    internal const int SigTerm = 15;
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_process is { HasExited: false })
+        {
+            _process.Kill(entireProcessTree: true);
+            await _process.WaitForExitAsync();
+        }
+
+        _process?.Dispose();
+        Directory.Delete(Folder, recursive: true);
+    }
+
+    private int Port(Regex line) => line.Matches(Output).LastOrDefault() is { } match ? int.Parse(match.Groups[1].Value) : 0;
+
+    private void Append(string? line)
+    {
+        lock (_output)
+        {
+            _output.AppendLine(line);
+        }
+    }
+
+    [GeneratedRegex(@"gRPC on port (\d+)")]
+    private static partial Regex GrpcPortLine();
+
+    [GeneratedRegex(@"http://localhost:(\d+)/healthz")]
+    private static partial Regex ManagementPortLine();
+
+    [DllImport("libc", EntryPoint = "kill")]
+    private static extern int Kill(int process, int signal);
+}

@@ -1,0 +1,229 @@
+"""Calls a running RouteService as any Python program would. Usage: client.py ADDRESS SCENARIO PLACES.json"""
+import json
+import math
+import sys
+import threading
+
+import grpc
+
+import hello_service_pb2 as hello
+import hello_service_pb2_grpc as hello_grpc
+import helloworld_pb2 as helloworld
+import helloworld_pb2_grpc as helloworld_grpc
+import route_guide_pb2 as rg
+import route_guide_pb2_grpc as rg_grpc
+from google.rpc import error_details_pb2, status_pb2
+
+WORLD = rg.Rectangle(
+    lo=rg.Point(latitude=-900000000, longitude=-1800000000), hi=rg.Point(latitude=900000000, longitude=1800000000))
+
+
+def places():
+    with open(sys.argv[3], encoding="utf-8") as file:
+        return {(p["location"]["latitude"], p["location"]["longitude"]): p["name"] for p in json.load(file)}
+
+
+def point(latitude, longitude=0):
+    return rg.Point(latitude=latitude, longitude=longitude)
+
+
+def note(latitude, message):
+    return rg.RouteNote(location=point(latitude), message=message)
+
+
+def expect(code, detail, call):
+    try:
+        answer = call()
+    except grpc.RpcError as error:
+        assert error.code() == code, (error.code(), error.details())
+        assert detail in error.details(), error.details()
+        return error
+    raise AssertionError(f"{code} was expected, and {answer!r} came")
+
+
+def greeter(channel):
+    stub = helloworld_grpc.GreeterStub(channel)
+    for name in ("you", "", "Zoë 👋", "x" * 100_000):
+        assert stub.SayHello(helloworld.HelloRequest(name=name)).message == f"Hello, {name}!"
+        assert stub.SayHelloAgain(helloworld.HelloRequest(name=name)).message == f"Hello again, {name}!"
+
+
+def hello_service(channel):
+    stub = hello_grpc.HelloServiceStub(channel)
+    requests = [hello.HelloRequest(greeting=g) for g in "ABC"]
+    assert stub.SayHello(requests[0]).reply == "Hello, A!"
+    assert [r.reply for r in stub.LotsOfReplies(requests[0])] == [f"Hello, A! ({i})" for i in range(1, 6)]
+    assert stub.LotsOfGreetings(iter(requests)).reply == "Hello, A, B, C!"
+    assert [r.reply for r in stub.BidiHello(iter(requests))] == ["Hello, A!", "Hello, B!", "Hello, C!"]
+    assert list(stub.BidiHello(iter([]))) == []
+
+
+def get_feature(channel):
+    stub = rg_grpc.RouteGuideStub(channel)
+    for (latitude, longitude), name in list(places().items())[::100]:
+        assert stub.GetFeature(point(latitude, longitude)) == rg.Feature(name=name, location=point(latitude, longitude))
+    nowhere = stub.GetFeature(point(1, 2))
+    assert nowhere.name == "" and nowhere.location == point(1, 2)
+    assert stub.GetFeature(rg.Point()) == rg.Feature(location=rg.Point())
+
+
+def list_features(channel):
+    stub = rg_grpc.RouteGuideStub(channel)
+    known = places()
+    for corners in (
+        (400000000, -750000000, 420000000, -730000000),
+        (420000000, -730000000, 400000000, -750000000),
+        (-900000000, -1800000000, 900000000, 1800000000),
+        (403487200, -746590500, 403487200, -746590500),
+        (1, 1, 2, 2),
+    ):
+        lo, hi = point(*corners[:2]), point(*corners[2:])
+        south, north = sorted((lo.latitude, hi.latitude))
+        west, east = sorted((lo.longitude, hi.longitude))
+        expected = {place: name for place, name in known.items() if south <= place[0] <= north and west <= place[1] <= east}
+        listed = [((f.location.latitude, f.location.longitude), f.name) for f in stub.ListFeatures(rg.Rectangle(lo=lo, hi=hi))]
+        assert len(listed) == len(expected) and dict(listed) == expected, corners
+
+
+def haversine(a, b):
+    (lat1, lon1), (lat2, lon2) = (tuple(math.radians(x / 1e7) for x in p) for p in (a, b))
+    h = math.sin((lat2 - lat1) / 2) ** 2 + math.cos(lat1) * math.cos(lat2) * math.sin((lon2 - lon1) / 2) ** 2
+    return 2 * 6371000 * math.asin(math.sqrt(h))
+
+
+def record_route(channel):
+    stub = rg_grpc.RouteGuideStub(channel)
+    route = list(places())[:200] + [(1, 2), (3, 4)]
+    summary, call = stub.RecordRoute.with_call(point(*p) for p in route)
+    meters = sum(haversine(a, b) for a, b in zip(route, route[1:]))
+    assert (summary.point_count, summary.feature_count) == (202, 200), summary
+    exact = float(dict(call.trailing_metadata())["route-distance-meters"])
+    assert abs(exact - meters) < 0.01 and summary.distance == int(exact), (summary, exact, meters)
+
+    assert stub.RecordRoute(iter([])) == rg.RouteSummary()
+
+    poles = [point(-900000000 if i % 2 else 900000000) for i in range(121)]
+    summary, call = stub.RecordRoute.with_call(iter(poles))
+    assert summary.distance == 2**31 - 1, summary
+    assert abs(float(dict(call.trailing_metadata())["route-distance-meters"]) - 120 * math.pi * 6371000) < 0.01
+
+
+def route_chat(channel):
+    stub = rg_grpc.RouteGuideStub(channel)
+
+    def talk(*notes):
+        return [n.message for n in stub.RouteChat(iter(notes))]
+
+    assert talk(note(100, "a")) == []
+    assert talk(note(100, "b"), note(101, "elsewhere"), note(100, "c")) == ["a", "a", "b"]
+    answers = list(stub.RouteChat(iter([note(100, "d")])))
+    assert answers == [note(100, m) for m in "abc"]
+    assert talk() == []
+
+
+def route_chat_live(channel):
+    stub = rg_grpc.RouteGuideStub(channel)
+    leave = threading.Event()
+
+    def listening():
+        yield note(200, "listening")
+        yield note(200, "still")
+        leave.wait(30)
+
+    listener = stub.RouteChat(listening())
+    assert next(listener).message == "listening"
+    assert [n.message for n in stub.RouteChat(iter([note(200, "x"), note(201, "elsewhere"), note(200, "y")]))] == [
+        "listening", "still", "listening", "still", "x"]
+    assert [next(listener).message for _ in range(2)] == ["x", "y"]
+    leave.set()
+    assert list(listener) == [] and listener.code() == grpc.StatusCode.OK
+
+
+def deadline(channel):
+    leave = threading.Event()
+
+    def one_and_wait(message):
+        yield message
+        leave.wait(30)
+
+    chat = rg_grpc.RouteGuideStub(channel)
+    expect(grpc.StatusCode.DEADLINE_EXCEEDED, "", lambda: list(chat.RouteChat(one_and_wait(note(300, "x")), timeout=0.3)))
+    expect(grpc.StatusCode.DEADLINE_EXCEEDED, "", lambda: chat.RecordRoute(one_and_wait(point(1)), timeout=0.3))
+    leave.set()
+    greeter(channel)
+
+
+def cancelled_stream(channel):
+    stub = rg_grpc.RouteGuideStub(channel)
+    for _ in range(20):
+        features = stub.ListFeatures(WORLD)
+        next(features)
+        features.cancel()
+        assert features.code() == grpc.StatusCode.CANCELLED
+    list_features(channel)
+
+
+def metadata(channel):
+    stub = rg_grpc.RouteGuideStub(channel)
+    sent = [("x-text", "plain ascii"), ("x-text", "twice"), ("x-bytes-bin", bytes(range(256))), ("x-empty-bin", b"")]
+    _, call = stub.RecordRoute.with_call(iter([point(0), point(10000000)]), metadata=sent)
+    trailers = dict(call.trailing_metadata())
+    assert abs(float(trailers["route-distance-meters"]) - 111194.92664455873) < 1e-6, trailers
+
+    error = expect(
+        grpc.StatusCode.INVALID_ARGUMENT, "latitude is 900000001", lambda: stub.GetFeature(point(900000001), metadata=sent))
+    status = status_pb2.Status.FromString(dict(error.trailing_metadata())["grpc-status-details-bin"])
+    details = error_details_pb2.BadRequest()
+    assert status.details[0].Unpack(details) and details.field_violations[0].field == "latitude"
+
+
+def error_statuses(channel):
+    stub = rg_grpc.RouteGuideStub(channel)
+    invalid = grpc.StatusCode.INVALID_ARGUMENT
+    expect(invalid, "longitude is -1800000001", lambda: stub.GetFeature(point(0, -1800000001)))
+    expect(invalid, "lo is missing", lambda: list(stub.ListFeatures(rg.Rectangle(hi=point(1)))))
+    expect(invalid, "hi is missing", lambda: list(stub.ListFeatures(rg.Rectangle(lo=point(1)))))
+    expect(invalid, "lo.latitude is -900000001", lambda: list(stub.ListFeatures(rg.Rectangle(lo=point(-900000001), hi=point(1)))))
+    expect(invalid, "location is missing", lambda: list(stub.RouteChat(iter([rg.RouteNote(message="x")]))))
+    expect(invalid, "message has 4097 bytes", lambda: list(stub.RouteChat(iter([note(400, "x" * 4097)]))))
+    expect(invalid, "latitude is 900000001", lambda: stub.RecordRoute(iter([point(1), point(900000001)])))
+    expect(invalid, "cannot be parsed", lambda: channel.unary_unary("/helloworld.Greeter/SayHello")(b"\xff\xff\xff"))
+    unimplemented = grpc.StatusCode.UNIMPLEMENTED
+    expect(unimplemented, "/routeguide.RouteGuide/Nothing", lambda: channel.unary_unary("/routeguide.RouteGuide/Nothing")(b""))
+    expect(unimplemented, "/nobody.Nobody/Nothing", lambda: channel.unary_unary("/nobody.Nobody/Nothing")(b""))
+    expect(unimplemented, "more than one message", lambda: channel.stream_unary("/helloworld.Greeter/SayHello")(iter([b"", b""])))
+    expect(unimplemented, "no message", lambda: channel.stream_unary("/helloworld.Greeter/SayHello")(iter([])))
+    too_long = b"\x0a" + b"\x80\x80\xc0\x02" + b"x" * 5242880
+    error = expect(grpc.StatusCode.RESOURCE_EXHAUSTED, "4194304", lambda: channel.unary_unary("/helloworld.Greeter/SayHello")(too_long))
+    assert "5242885" in error.details(), error.details()
+    greeter(channel)
+
+
+def compression(channel):
+    stub = helloworld_grpc.GreeterStub(channel)
+    name = "again and " * 1000
+    assert stub.SayHello(helloworld.HelloRequest(name=name), compression=grpc.Compression.Gzip).message == f"Hello, {name}!"
+    error = expect(
+        grpc.StatusCode.UNIMPLEMENTED, "deflate", lambda: stub.SayHello(helloworld.HelloRequest(name=name), compression=grpc.Compression.Deflate))
+    assert "gzip" in error.details()
+
+
+def health(channel):
+    from grpc_health_stubs.v1 import health_pb2
+    check = channel.unary_unary(
+        "/grpc.health.v1.Health/Check", health_pb2.HealthCheckRequest.SerializeToString, health_pb2.HealthCheckResponse.FromString)
+    for service in ("", "routeguide.RouteGuide", "helloworld.Greeter", "HelloService"):
+        assert check(health_pb2.HealthCheckRequest(service=service)).status == health_pb2.HealthCheckResponse.SERVING
+    expect(grpc.StatusCode.NOT_FOUND, "nobody", lambda: check(health_pb2.HealthCheckRequest(service="nobody")))
+
+
+def many_streams_at_once(channel):
+    stub = rg_grpc.RouteGuideStub(channel)
+    count = len(places())
+    calls = [stub.ListFeatures(WORLD) for _ in range(50)]
+    assert [sum(1 for _ in call) for call in calls] == [count] * 50
+
+
+if __name__ == "__main__":
+    with grpc.insecure_channel(sys.argv[1]) as opened:
+        globals()[sys.argv[2]](opened)
