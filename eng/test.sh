@@ -56,8 +56,10 @@ failed=$(count failed)
 skipped=$(($(count total) - $(count executed)))
 if ((skipped)); then
   echo "Skipped:"
-  tr '\n' ' ' < <(cat "$results"/*.trx) | grep -o '<UnitTestResult [^>]*outcome="NotExecuted"[^>]*>\(.\{0,2000\}\)' |
-    sed -n 's/.*testName="\([^"]*\)".*<Message>\([^<]*\)<.*/  \1: \2/p'
+  awk '
+    /outcome="NotExecuted"/ { name = $0; sub(/.* testName="/, "", name); sub(/" .*/, "", name) }
+    name && /<Message>/ { reason = $0; gsub(/ *<\/?Message>/, "", reason); print "  " name ": " reason; name = "" }
+  ' "$results"/*.trx | sed "s/&quot;/\"/g; s/&apos;/'/g; s/&lt;/</g; s/&gt;/>/g; s/&amp;/\&/g"
 fi
 ((passed + failed > 0)) || status=1
 echo "$passed passed, $failed failed, $skipped skipped"
