@@ -33,7 +33,8 @@ if ((${#packages[@]})); then
   fi
 fi
 if command -v npm >/dev/null; then
-  npm ci --prefix tests/Foreign.Tests/node --no-audit --no-fund --loglevel=error
+  # Not `npm ci`: it refuses a lock file without buf's binaries for every other platform.
+  npm install --no-save --prefix tests/Foreign.Tests/node --no-audit --no-fund --loglevel=error
 fi
 
 dotnet build RouteService.sln -c "$configuration" -warnaserror

@@ -119,6 +119,138 @@ public sealed class SqliteFeatureStoreTests : FeatureStoreContract, IDisposable
     }
 
     [Fact]
+    public async Task Killed_at_any_moment_it_has_one_import_whole()
+    {
+        var store = await OpenAsync();
+        for (var lines = 1; lines <= 6; lines++)
+        {
+            using var process = ImportForever.StartGenerations(File);
+            for (var i = 0; i < lines; i++)
+            {
+                Assert.NotNull(await process.StandardOutput.ReadLineAsync());
+            }
+
+            // Somewhere in the next import: in its staging, its transaction or its checkpoint.
+            process.Kill();
+            await process.WaitForExitAsync();
+            store.Dispose();
+            store = await OpenAsync();
+            var features = await ListAsync(store, BoundingBox.World);
+
+            Assert.Equal(ImportForever.GenerationSize, features.Count);
+            Assert.Single(features.Select(feature => feature.Name).Distinct());
+        }
+    }
+
+    [Fact]
+    public async Task A_new_file_has_nothing_of_the_log_that_a_deleted_one_left()
+    {
+        var store = await OpenAsync();
+        await store.ImportAsync(Stream(new Feature(default, "deleted")), replace: false, default);
+
+        // What a kill leaves: the last write is in the log only. The reader keeps the file open, as closing it last would empty the log.
+        Assert.NotNull(await store.FindAsync(default, default));
+        Run("PRAGMA wal_autocheckpoint = 0; UPDATE feature SET name = 'in the log'");
+        var log = await System.IO.File.ReadAllBytesAsync(File + "-wal");
+        store.Dispose();
+        System.IO.File.Delete(File);
+        await System.IO.File.WriteAllBytesAsync(File + "-wal", log);
+
+        Assert.NotEmpty(log);
+        Assert.Empty(await ListAsync(await OpenAsync(), BoundingBox.World));
+    }
+
+    [Fact]
+    public async Task Two_that_make_the_file_at_once_have_one_store()
+    {
+        var stores = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(() => SqliteFeatureStore.OpenAsync(
+            new SqliteOptions { Path = File }, SamplePlaces.ReadAllAsync(), TimeProvider.System, default))));
+        _stores.AddRange(stores);
+
+        await stores[0].ImportAsync(Stream(new Feature(default, "new")), replace: true, default);
+
+        Assert.Equal(1, await stores[3].CountAsync(default));
+        Assert.Equal([Path.GetFileName(File)], Directory.GetFiles(Path.GetDirectoryName(File)!, "*.db*").Select(Path.GetFileName).Where(name => !name!.Contains('-')));
+    }
+
+    [Fact]
+    public async Task A_long_import_leaves_no_long_log()
+    {
+        var store = await OpenAsync(SamplePlaces.ReadAllAsync());
+        Assert.NotNull(await store.InAreaAsync(BoundingBox.World, default).FirstAsync());
+
+        await store.ImportAsync(SamplePlaces.ReadAllAsync(), replace: true, default);
+
+        Assert.Equal(0, new FileInfo(File + "-wal").Length);
+    }
+
+    [Fact]
+    public async Task A_listing_that_was_cancelled_leaves_its_reader_to_the_others()
+    {
+        var store = await OpenAsync(SamplePlaces.ReadAllAsync());
+        using var cancellation = new CancellationTokenSource();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+        {
+            await foreach (var _ in store.InAreaAsync(BoundingBox.World, cancellation.Token))
+            {
+                await cancellation.CancelAsync();
+            }
+        });
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(
+            async () => await store.CountAtAsync(new Coordinate[1], cancellation.Token));
+
+        await store.ImportAsync(Stream(), replace: true, default);
+
+        Assert.Equal(0, new FileInfo(File + "-wal").Length);
+    }
+
+    [Fact]
+    public async Task What_goes_wrong_in_a_call_is_told_without_the_path()
+    {
+        var store = await OpenAsync(SamplePlaces.ReadAllAsync());
+        Run("DROP TABLE feature");
+
+        var listing = await Assert.ThrowsAsync<StoreUnavailableException>(async () => await ListAsync(store, BoundingBox.World));
+        var look = await Assert.ThrowsAsync<StoreUnavailableException>(async () => await store.FindAsync(default, default));
+        var import = await Assert.ThrowsAsync<StoreUnavailableException>(async () => await store.ImportAsync(Stream(), replace: false, default));
+
+        Assert.All([listing, look, import], error => Assert.DoesNotContain(_folder, error.Message));
+        Assert.All([listing, look, import], error => Assert.IsType<SqliteException>(error.InnerException));
+    }
+
+    [Fact]
+    public async Task After_a_failure_it_answers_again_when_the_cause_is_gone()
+    {
+        var store = await OpenAsync();
+        Run("ALTER TABLE feature RENAME TO away");
+        await Assert.ThrowsAsync<StoreUnavailableException>(async () => await store.FindAsync(default, default));
+
+        Run("ALTER TABLE away RENAME TO feature");
+
+        Assert.Null(await store.FindAsync(default, default));
+    }
+
+    [Fact]
+    public async Task A_closed_store_says_so()
+    {
+        var store = await OpenAsync();
+        store.Dispose();
+
+        await Assert.ThrowsAsync<ObjectDisposedException>(async () => await store.FindAsync(default, default));
+    }
+
+    [Fact]
+    public async Task A_folder_where_the_file_should_be_is_told()
+    {
+        Directory.CreateDirectory(File);
+
+        var refusal = await Assert.ThrowsAsync<StoreUnavailableException>(() => OpenAsync());
+
+        Assert.Contains(File, refusal.Message);
+        Assert.Contains("RouteService__Sqlite__Path", refusal.Message);
+    }
+
+    [Fact]
     public async Task A_file_that_is_no_database_is_refused_in_one_line()
     {
         Directory.CreateDirectory(Path.GetDirectoryName(File)!);

@@ -13,7 +13,7 @@ namespace RouteService.Api.Calls;
 /// What stands around every call: the one place where our exceptions become statuses, and where a stream that waits for its client ends because
 /// the service does. What it does not know is left to the runtime, which logs it and answers UNKNOWN without its text.
 /// </summary>
-internal sealed class CallBoundary(IHostApplicationLifetime lifetime) : Interceptor
+internal sealed partial class CallBoundary(IHostApplicationLifetime lifetime, ILogger<CallBoundary> logger) : Interceptor
 {
     private static readonly Status Stopping = new(StatusCode.Unavailable, "The service is shutting down; call again, and another replica answers.");
 
@@ -24,9 +24,9 @@ internal sealed class CallBoundary(IHostApplicationLifetime lifetime) : Intercep
         {
             return await continuation(request, context);
         }
-        catch (Exception e) when (StatusOf(e) is { } refusal)
+        catch (Exception e) when (IsOurs(e))
         {
-            throw refusal;
+            throw Refusal(e, context);
         }
     }
 
@@ -37,9 +37,9 @@ internal sealed class CallBoundary(IHostApplicationLifetime lifetime) : Intercep
         {
             return await continuation(new StoppableReader<TRequest>(requestStream, lifetime.ApplicationStopping), context);
         }
-        catch (Exception e) when (StatusOf(e) is { } refusal)
+        catch (Exception e) when (IsOurs(e))
         {
-            throw refusal;
+            throw Refusal(e, context);
         }
     }
 
@@ -50,9 +50,9 @@ internal sealed class CallBoundary(IHostApplicationLifetime lifetime) : Intercep
         {
             await continuation(request, responseStream, context);
         }
-        catch (Exception e) when (StatusOf(e) is { } refusal)
+        catch (Exception e) when (IsOurs(e))
         {
-            throw refusal;
+            throw Refusal(e, context);
         }
     }
 
@@ -66,22 +66,34 @@ internal sealed class CallBoundary(IHostApplicationLifetime lifetime) : Intercep
         {
             await continuation(new StoppableReader<TRequest>(requestStream, lifetime.ApplicationStopping), responseStream, context);
         }
-        catch (Exception e) when (StatusOf(e) is { } refusal)
+        catch (Exception e) when (IsOurs(e))
         {
-            throw refusal;
+            throw Refusal(e, context);
         }
     }
 
-    private static RpcException? StatusOf(Exception exception) => exception switch
+    private static bool IsOurs(Exception exception) => exception is InvalidRequestException or ChatLimitException or StoreUnavailableException;
+
+    private RpcException Refusal(Exception exception, ServerCallContext context)
     {
-        InvalidRequestException invalid => Invalid(invalid.Field, invalid.Message),
-        ChatLimitException { Limit: ChatLimit.MessageBytes } tooLong => Invalid(
-            "message", $"message has {tooLong.Value} bytes of UTF-8; a note has at most {tooLong.Maximum}."),
-        ChatLimitException { Limit: ChatLimit.LocationsPerStream } tooMany => new RpcException(new Status(
-            StatusCode.ResourceExhausted, $"This stream has posted at {tooMany.Maximum} places, the most that one may; open another.")),
-        StoreUnavailableException unavailable => new RpcException(new Status(StatusCode.Unavailable, unavailable.Message, unavailable)),
-        _ => null,
-    };
+        switch (exception)
+        {
+            case InvalidRequestException invalid:
+                return Invalid(invalid.Field, invalid.Message);
+
+            case ChatLimitException { Limit: ChatLimit.MessageBytes } tooLong:
+                return Invalid("message", $"message has {tooLong.Value} bytes of UTF-8; a note has at most {tooLong.Maximum}.");
+
+            case ChatLimitException tooMany:
+                return new RpcException(new Status(
+                    StatusCode.ResourceExhausted, $"This stream has posted at {tooMany.Maximum} places, the most that one may; open another."));
+
+            default:
+                // The client is told that it is so, the operator why.
+                Log.StoreUnavailable(logger, exception, context.Method);
+                return new RpcException(new Status(StatusCode.Unavailable, exception.Message, exception));
+        }
+    }
 
     private static RpcException Invalid(string field, string description)
     {
@@ -120,5 +132,11 @@ internal sealed class CallBoundary(IHostApplicationLifetime lifetime) : Intercep
                 throw new RpcException(Stopping);
             }
         }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Warning, "{Method}: the store is not available.")]
+        public static partial void StoreUnavailable(ILogger logger, Exception exception, string method);
     }
 }

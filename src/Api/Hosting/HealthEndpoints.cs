@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace RouteService.Api.Hosting;
 
@@ -7,7 +8,12 @@ internal static class HealthEndpoints
 {
     private const string Ready = "ready";
 
-    public static void AddHealth(this IServiceCollection services) =>
+    // How often the store is looked at for those who watch.
+    private static readonly TimeSpan WatchPeriod = TimeSpan.FromSeconds(5);
+
+    public static void AddHealth(this IServiceCollection services)
+    {
+        services.Configure<HealthCheckPublisherOptions>(static options => options.Period = WatchPeriod);
         services.AddGrpcHealthChecks(static options =>
         {
             foreach (var service in (string[])["helloworld.Greeter", "HelloService"])
@@ -17,6 +23,7 @@ internal static class HealthEndpoints
 
             options.Services.Map("routeguide.RouteGuide", static check => check.Tags.Contains(Ready, StringComparer.Ordinal));
         }).AddCheck<StoreHealthCheck>("store", tags: [Ready]);
+    }
 
     public static void MapHealth(this WebApplication app)
     {

@@ -4,26 +4,36 @@ using SQLitePCL;
 
 namespace RouteService.Infrastructure.Sqlite;
 
-/// <summary>What SQLite says, in the domain's words.</summary>
+/// <summary>What SQLite says (https://sqlite.org/rescode.html), in the domain's words.</summary>
 internal static class SqliteErrors
 {
-    public static StoreUnavailableException Unavailable(string path, SqliteException exception) =>
-        Unavailable(path, exception.SqliteErrorCode, exception.Message, exception);
+    /// <summary>For a call that failed. It may go to any client of the service, so it has neither paths nor SQL; the cause has the rest.</summary>
+    public static StoreUnavailableException Unavailable(SqliteException cause) => new(
+        cause.SqliteErrorCode switch
+        {
+            raw.SQLITE_BUSY or raw.SQLITE_LOCKED => "The feature store is held by another program that writes; try again.",
+            raw.SQLITE_FULL => "The disk of the feature store is full.",
+            raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB => "The file of the feature store is damaged.",
+            raw.SQLITE_CANTOPEN or raw.SQLITE_PERM or raw.SQLITE_READONLY or raw.SQLITE_AUTH => "The file of the feature store may not be opened or written.",
+            raw.SQLITE_IOERR => "The file of the feature store cannot be read or written.",
+            var code => FormattableString.Invariant($"The feature store cannot answer (SQLite error {code})."),
+        },
+        cause);
 
-    /// <param name="path">The database file.</param>
-    /// <param name="code">A result code of SQLite (https://sqlite.org/rescode.html).</param>
-    /// <param name="detail">SQLite's own words.</param>
-    /// <param name="cause">Null where there was only a code.</param>
-    public static StoreUnavailableException Unavailable(string path, int code, string detail, Exception? cause = null) => new(
-        (code & 0xFF) switch
+    /// <summary>For a store that cannot be opened: to the person who starts the program, with the file and what to do.</summary>
+    public static StoreUnavailableException Unusable(string path, SqliteException cause) => new(
+        cause.SqliteErrorCode switch
         {
             raw.SQLITE_NOTADB => $"The file '{path}' is not a database. Move it away to start anew, or set RouteService__Sqlite__Path to another.",
-            raw.SQLITE_CORRUPT => $"The database '{path}' is damaged. Restore it from a copy, or move it away to start anew.",
+            raw.SQLITE_CORRUPT => Damaged(path),
             raw.SQLITE_CANTOPEN or raw.SQLITE_PERM or raw.SQLITE_READONLY or raw.SQLITE_AUTH =>
                 $"The database '{path}' cannot be opened for writing. Check the rights on it and on its folder, or set RouteService__Sqlite__Path to another.",
             raw.SQLITE_BUSY or raw.SQLITE_LOCKED => $"The database '{path}' is held by another program that writes; try again.",
-            raw.SQLITE_FULL => $"The disk of the database '{path}' is full.",
-            _ => $"The database '{path}' cannot answer: {detail}",
+            raw.SQLITE_FULL => $"The disk of the database '{path}' is full. Make room, or set RouteService__Sqlite__Path to another.",
+            _ => $"The database '{path}' cannot be opened: {cause.Message.ReplaceLineEndings(" ")}",
         },
         cause);
+
+    public static string Damaged(string path) =>
+        $"The database '{path}' is damaged. Restore it from a copy, or move it (with its -wal, if there is one) away to start anew.";
 }

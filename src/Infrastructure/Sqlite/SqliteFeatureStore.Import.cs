@@ -1,52 +1,50 @@
 using Microsoft.Data.Sqlite;
 using RouteService.Domain.Features;
+using SQLitePCL;
 
 namespace RouteService.Infrastructure.Sqlite;
 
 /// <summary>
-/// Import: the records go into a temporary table on disk, which holds up nobody and is gone if we are; then one short transaction merges them, in
-/// the order of the key.
+/// Import: the records are appended to a temporary table on disk, which holds up nobody and is gone if we are; then one transaction sorts them by
+/// the key and merges them, so that the file is written from front to back.
 /// </summary>
 public sealed partial class SqliteFeatureStore
 {
+    // In KiB: what sorting and writing may use of memory before they go to disk.
+    private const int ImportCache = 64 * 1024;
+
+    // How often a long statement looks whether it is still wanted, in steps of SQLite's machine: about a millisecond.
+    private const int StepsPerLook = 50_000;
+
     public async ValueTask<ImportSummary> ImportAsync(IAsyncEnumerable<Feature> features, bool replace, CancellationToken cancellationToken)
     {
         try
         {
             using var connection = Connect(_path);
+            Execute(connection, $"PRAGMA cache_size = -{ImportCache}");
             var read = await StageAsync(connection, features, cancellationToken);
-            var staged = Scalar(connection, "SELECT count(*) FROM temp.import");
-            cancellationToken.ThrowIfCancellationRequested();
-
-            Execute(connection, "BEGIN IMMEDIATE");
-            if (replace)
-            {
-                Execute(connection, "DELETE FROM feature");
-            }
-
-            var overwritten = Scalar(connection, "SELECT count(*) FROM temp.import JOIN feature USING (place)");
-            Execute(connection, """
-                INSERT INTO feature (place, name) SELECT place, name FROM temp.import WHERE true ORDER BY place
-                ON CONFLICT (place) DO UPDATE SET name = excluded.name
-                """);
-            var total = Scalar(connection, "SELECT count(*) FROM feature");
-            Execute(connection, "COMMIT");
+            var summary = Merge(connection, read, replace, cancellationToken);
             Interlocked.Increment(ref _imports);
-            return new ImportSummary(read, read - staged, overwritten, total);
+            ShortenLog(connection);
+            return summary;
+        }
+        catch (SqliteException e) when (e.SqliteErrorCode == raw.SQLITE_INTERRUPT && cancellationToken.IsCancellationRequested)
+        {
+            throw new OperationCanceledException("The import was cancelled.", e, cancellationToken);
         }
         catch (SqliteException e)
         {
-            throw SqliteErrors.Unavailable(_path, e);
+            throw SqliteErrors.Unavailable(e);
         }
     }
 
     private static async Task<long> StageAsync(SqliteConnection connection, IAsyncEnumerable<Feature> features, CancellationToken cancellationToken)
     {
-        Execute(connection, "CREATE TEMP TABLE import (place INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT");
+        Execute(connection, "CREATE TEMP TABLE import (record INTEGER PRIMARY KEY, place INTEGER NOT NULL, name TEXT NOT NULL) STRICT");
         using var transaction = connection.BeginTransaction(deferred: true);
         using var insert = connection.CreateCommand();
         insert.Transaction = transaction;
-        insert.CommandText = "INSERT INTO temp.import (place, name) VALUES ($place, $name) ON CONFLICT (place) DO UPDATE SET name = excluded.name";
+        insert.CommandText = "INSERT INTO temp.import (place, name) VALUES ($place, $name)";
         var place = insert.Parameters.Add("$place", SqliteType.Integer);
         var name = insert.Parameters.Add("$name", SqliteType.Text);
         long read = 0;
@@ -60,5 +58,44 @@ public sealed partial class SqliteFeatureStore
 
         transaction.Commit();
         return read;
+    }
+
+    private static ImportSummary Merge(SqliteConnection connection, long read, bool replace, CancellationToken cancellationToken)
+    {
+        raw.sqlite3_progress_handler(
+            connection.Handle, StepsPerLook, static token => ((CancellationToken)token).IsCancellationRequested ? 1 : 0, cancellationToken);
+        Execute(connection, "BEGIN IMMEDIATE");
+        if (replace)
+        {
+            Execute(connection, "DELETE FROM feature");
+        }
+
+        var before = Scalar(connection, "SELECT count(*) FROM feature");
+        var overwritten = before == 0 ? 0 : Scalar(connection, "SELECT count(*) FROM feature WHERE place IN (SELECT place FROM temp.import)");
+        Execute(connection, """
+            INSERT INTO feature (place, name) SELECT place, name FROM temp.import WHERE true ORDER BY place, record
+            ON CONFLICT (place) DO UPDATE SET name = excluded.name
+            """);
+        var total = Scalar(connection, "SELECT count(*) FROM feature");
+        cancellationToken.ThrowIfCancellationRequested();
+        raw.sqlite3_progress_handler(connection.Handle, 0, null, null);
+        Execute(connection, "COMMIT");
+        var added = total - before;
+        return new ImportSummary(read, Superseded: read - added - overwritten, overwritten, total);
+    }
+
+    /// <summary>Brings the import from the write-ahead log into the file, so that the log does not stay as long as the largest import.</summary>
+    private void ShortenLog(SqliteConnection connection)
+    {
+        EndIdleReads();
+        try
+        {
+            // Without patience: where a reader is in the way this does what it can, and the next checkpoint the rest.
+            Execute(connection, "PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)");
+        }
+        catch (SqliteException)
+        {
+            // The import is committed and stays so; what is wrong with the file, the next call that needs it tells.
+        }
     }
 }

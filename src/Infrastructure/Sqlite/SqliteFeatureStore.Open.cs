@@ -45,7 +45,7 @@ public sealed partial class SqliteFeatureStore
         }
         catch (SqliteException e)
         {
-            throw SqliteErrors.Unavailable(path, e);
+            throw SqliteErrors.Unusable(path, e);
         }
 
         return new SqliteFeatureStore(path, clock);
@@ -67,10 +67,9 @@ public sealed partial class SqliteFeatureStore
     /// <summary>Makes the file under another name first: one that has its own name is complete, whenever we were killed.</summary>
     private static async Task MakeFileAsync(string path, IAsyncEnumerable<Feature>? seed, TimeProvider clock, CancellationToken cancellationToken)
     {
-        var draft = $"{path}.{Environment.ProcessId}.new";
+        var draft = $"{path}.{Guid.NewGuid():N}.new";
         try
         {
-            DeleteFile(draft);
             using (var connection = Connect(draft))
             {
                 Execute(connection, $"{Schema} PRAGMA user_version = {SchemaVersion};");
@@ -83,6 +82,7 @@ public sealed partial class SqliteFeatureStore
             }
 
             // The last connection to close has brought the write-ahead log into the file.
+            DeleteOrphanedLog(path);
             File.Move(draft, path, overwrite: false);
         }
         catch (IOException) when (File.Exists(path))
@@ -91,15 +91,33 @@ public sealed partial class SqliteFeatureStore
         }
         catch (SqliteException e)
         {
-            throw SqliteErrors.Unavailable(path, e);
+            throw SqliteErrors.Unusable(path, e);
+        }
+        catch (StoreUnavailableException e) when (e.InnerException is SqliteException cause)
+        {
+            // From the import of the seed.
+            throw SqliteErrors.Unusable(path, cause);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new StoreUnavailableException($"The database '{path}' cannot be made: {e.Message}", e);
+            throw new StoreUnavailableException($"The database '{path}' cannot be made: {e.Message} Set RouteService__Sqlite__Path to a place that can be written.", e);
         }
         finally
         {
             DeleteFile(draft);
+        }
+    }
+
+    /// <summary>
+    /// Removes the log of a file that was deleted without it, as one who wants to start anew may do after a kill. SQLite would play it into the new
+    /// file. It is looked for before the file is, as a live log implies its file.
+    /// </summary>
+    private static void DeleteOrphanedLog(string path)
+    {
+        if ((File.Exists(path + "-wal") || File.Exists(path + "-shm")) && !File.Exists(path))
+        {
+            File.Delete(path + "-wal");
+            File.Delete(path + "-shm");
         }
     }
 
@@ -140,7 +158,7 @@ public sealed partial class SqliteFeatureStore
             check.CommandText = "PRAGMA quick_check(1)";
             if (check.ExecuteScalar() is not "ok")
             {
-                throw SqliteErrors.Unavailable(path, SQLitePCL.raw.SQLITE_CORRUPT, "");
+                throw new StoreUnavailableException(SqliteErrors.Damaged(path));
             }
         }
     }

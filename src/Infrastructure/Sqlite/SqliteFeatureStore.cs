@@ -32,6 +32,7 @@ public sealed partial class SqliteFeatureStore : IFeatureStore, IDisposable
     private readonly ConcurrentQueue<SqliteReader> _idle = [];
     private readonly ITimer _sweep;
     private int _imports;
+    private volatile bool _disposed;
 
     private SqliteFeatureStore(string path, TimeProvider clock)
     {
@@ -43,39 +44,40 @@ public sealed partial class SqliteFeatureStore : IFeatureStore, IDisposable
     public ValueTask<Feature?> FindAsync(Coordinate location, CancellationToken cancellationToken)
     {
         var reader = Rent();
-        var name = reader.Find(location);
-        _idle.Enqueue(reader);
-        return ValueTask.FromResult(name is null ? null : new Feature(location, name));
+        try
+        {
+            return ValueTask.FromResult(reader.Find(location) is { } name ? new Feature(location, name) : null);
+        }
+        finally
+        {
+            Return(reader);
+        }
     }
 
     public ValueTask<int> CountAtAsync(ReadOnlyMemory<Coordinate> locations, CancellationToken cancellationToken)
     {
         var reader = Rent();
-        var count = reader.CountAt(locations.Span);
-        _idle.Enqueue(reader);
-        return ValueTask.FromResult(count);
+        try
+        {
+            return ValueTask.FromResult(reader.CountAt(locations.Span, cancellationToken));
+        }
+        finally
+        {
+            Return(reader);
+        }
     }
 
     public async IAsyncEnumerable<Feature> InAreaAsync(BoundingBox area, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        // Gives the caller its thread back once; from there on it is the caller who waits between the pages.
+        // For the compiler, which asks for one: nothing is waited for here. The waiting is the caller's, between the features.
         await Task.CompletedTask;
         long? from = ZOrder.Encode(area.SouthWest);
-        var page = new Feature[FirstPage];
-        while (from is { } start)
+        for (var page = new Feature[FirstPage]; from is { } start; page = page.Length < Page ? new Feature[Page] : page)
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            var reader = Rent();
-            from = reader.ReadPage(area, start, page, out var count, cancellationToken);
-            _idle.Enqueue(reader);
+            from = ReadPage(area, start, page, out var count, cancellationToken);
             for (var i = 0; i < count; i++)
             {
                 yield return page[i];
-            }
-
-            if (page.Length < Page)
-            {
-                page = new Feature[Page];
             }
         }
     }
@@ -89,54 +91,105 @@ public sealed partial class SqliteFeatureStore : IFeatureStore, IDisposable
         }
         catch (SqliteException e)
         {
-            throw SqliteErrors.Unavailable(_path, e);
+            throw SqliteErrors.Unavailable(e);
         }
     }
 
+    /// <summary>Closes the file; calls under way are let finish.</summary>
     public void Dispose()
     {
+        _disposed = true;
         _sweep.Dispose();
+        DisposeIdle();
+    }
+
+    private long? ReadPage(BoundingBox area, long from, Feature[] page, out int count, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var reader = Rent();
+        try
+        {
+            return reader.ReadPage(area, from, page, out count, cancellationToken);
+        }
+        finally
+        {
+            Return(reader);
+        }
+    }
+
+    /// <summary>A reader for one call, with a snapshot that is young enough.</summary>
+    private SqliteReader Rent()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (!_idle.TryDequeue(out var reader))
+        {
+            reader = new SqliteReader(_path, BusyTimeoutMilliseconds);
+        }
+
+        try
+        {
+            var imports = Volatile.Read(ref _imports);
+            if (reader.Snapshot is { } snapshot && (snapshot.Imports != imports || _clock.GetElapsedTime(snapshot.Timestamp) > MaxSnapshotAge))
+            {
+                reader.EndRead();
+            }
+
+            if (reader.Snapshot is null)
+            {
+                reader.BeginRead(new ReadSnapshot(_clock.GetTimestamp(), imports));
+            }
+
+            return reader;
+        }
+        catch
+        {
+            reader.Dispose();
+            throw;
+        }
+    }
+
+    private void Return(SqliteReader reader)
+    {
+        if (reader.IsBroken)
+        {
+            // The next call makes a new one, which is how the store recovers.
+            reader.Dispose();
+            return;
+        }
+
+        _idle.Enqueue(reader);
+        if (_disposed)
+        {
+            // Disposed meanwhile, perhaps after the queue had been emptied.
+            DisposeIdle();
+        }
+    }
+
+    private void DisposeIdle()
+    {
         while (_idle.TryDequeue(out var reader))
         {
             reader.Dispose();
         }
     }
 
-    /// <summary>
-    /// A reader for one call, with a snapshot that is young enough. It is given back when the call succeeded; after a failure it is left, and a
-    /// new one is made.
-    /// </summary>
-    private SqliteReader Rent()
-    {
-        if (!_idle.TryDequeue(out var reader))
-        {
-            reader = new SqliteReader(_path, BusyTimeoutMilliseconds);
-        }
-
-        var imports = Volatile.Read(ref _imports);
-        if (reader.Snapshot is { } snapshot && (snapshot.Imports != imports || _clock.GetElapsedTime(snapshot.Timestamp) > MaxSnapshotAge))
-        {
-            reader.EndRead();
-        }
-
-        if (reader.Snapshot is null)
-        {
-            reader.BeginRead(new ReadSnapshot(_clock.GetTimestamp(), imports));
-        }
-
-        return reader;
-    }
-
     private void EndIdleReads()
     {
         for (var left = _idle.Count; left > 0 && _idle.TryDequeue(out var reader); left--)
         {
-            if (reader.Snapshot is not null)
+            try
             {
-                reader.EndRead();
+                if (reader.Snapshot is not null)
+                {
+                    reader.EndRead();
+                }
+            }
+            catch (StoreUnavailableException)
+            {
+                // On a timer nobody would hear of it. The reader is broken now and ends in Return; if the fault stays, the next call meets it.
             }
 
-            _idle.Enqueue(reader);
+            Return(reader);
         }
     }
 }

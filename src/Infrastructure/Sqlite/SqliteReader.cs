@@ -1,4 +1,5 @@
 using System.Text;
+using Microsoft.Data.Sqlite;
 using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
 using SQLitePCL;
@@ -16,10 +17,9 @@ internal sealed class SqliteReader : IDisposable
     // A gap in the range of a box is stepped over row by row this far before it is jumped: a jump costs about as much as so many steps.
     private const int StepsBeforeJump = 8;
 
-    // How often a scan that finds nothing looks whether it is still wanted, in rows.
+    // How often a long call looks whether it is still wanted, in rows or look-ups: a few milliseconds.
     private const int RowsPerLook = 4_096;
 
-    private readonly string _path;
     private readonly sqlite3 _connection;
     private readonly sqlite3_stmt _begin;
     private readonly sqlite3_stmt _end;
@@ -29,16 +29,26 @@ internal sealed class SqliteReader : IDisposable
     /// <exception cref="StoreUnavailableException">The file cannot be opened.</exception>
     public SqliteReader(string path, int busyTimeoutMilliseconds)
     {
-        _path = path;
-
         // NOMUTEX: a reader has one caller at a time, so SQLite need not see to it.
-        Check(raw.sqlite3_open_v2(path, out _connection, raw.SQLITE_OPEN_READWRITE | raw.SQLITE_OPEN_NOMUTEX, null));
-        Check(raw.sqlite3_busy_timeout(_connection, busyTimeoutMilliseconds));
-        _begin = Prepare("BEGIN");
-        _end = Prepare("COMMIT");
-        _find = Prepare("SELECT name FROM feature WHERE place = ?");
-        _scan = Prepare("SELECT place, name FROM feature WHERE place BETWEEN ? AND ? ORDER BY place");
+        var opened = raw.sqlite3_open_v2(path, out _connection, raw.SQLITE_OPEN_READWRITE | raw.SQLITE_OPEN_NOMUTEX, null);
+        try
+        {
+            Check(opened);
+            Check(raw.sqlite3_busy_timeout(_connection, busyTimeoutMilliseconds));
+            _begin = Prepare("BEGIN");
+            _end = Prepare("COMMIT");
+            _find = Prepare("SELECT name FROM feature WHERE place = ?");
+            _scan = Prepare("SELECT place, name FROM feature WHERE place BETWEEN ? AND ? ORDER BY place");
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
+
+    /// <summary>Whether a call has failed; then nothing is known of the connection, and it is not to be used again.</summary>
+    public bool IsBroken { get; private set; }
 
     /// <summary>The snapshot being read, as <see cref="BeginRead"/> was given it; null for none.</summary>
     public ReadSnapshot? Snapshot { get; private set; }
@@ -69,14 +79,19 @@ internal sealed class SqliteReader : IDisposable
         }
     }
 
-    public int CountAt(ReadOnlySpan<Coordinate> locations)
+    public int CountAt(ReadOnlySpan<Coordinate> locations, CancellationToken cancellationToken)
     {
         var count = 0;
         try
         {
-            foreach (var location in locations)
+            for (var i = 0; i < locations.Length; i++)
             {
-                count += Seek(location) ? 1 : 0;
+                if (i % RowsPerLook == 0)
+                {
+                    cancellationToken.ThrowIfCancellationRequested();
+                }
+
+                count += Seek(locations[i]) ? 1 : 0;
                 raw.sqlite3_reset(_find);
             }
 
@@ -148,10 +163,11 @@ internal sealed class SqliteReader : IDisposable
 
     public void Dispose()
     {
-        _begin.Dispose();
-        _end.Dispose();
-        _find.Dispose();
-        _scan.Dispose();
+        // Null where the constructor did not come so far.
+        _begin?.Dispose();
+        _end?.Dispose();
+        _find?.Dispose();
+        _scan?.Dispose();
         _connection.Dispose();
     }
 
@@ -205,8 +221,11 @@ internal sealed class SqliteReader : IDisposable
         }
     }
 
-    private StoreUnavailableException Failure(int result) =>
-        SqliteErrors.Unavailable(_path, result, raw.sqlite3_errmsg(_connection).utf8_to_string());
+    private StoreUnavailableException Failure(int result)
+    {
+        IsBroken = true;
+        return SqliteErrors.Unavailable(new SqliteException(raw.sqlite3_errmsg(_connection).utf8_to_string(), result & 0xFF, result));
+    }
 
     // As bytes: SQLite's text is UTF-8 already, and may be empty.
     private static string Text(sqlite3_stmt statement, int column) => Encoding.UTF8.GetString(raw.sqlite3_column_blob(statement, column));

@@ -111,11 +111,11 @@ public sealed class RequestTests
     }
 
     [Theory]
-    [InlineData("gzip", "not gzip at all")]
-    [InlineData("zip", "")]
-    [InlineData("identity", "")]
-    [InlineData(null, "")]
-    public async Task A_compressed_response_that_cannot_be_read_is_internal(string? encoding, string payload)
+    [InlineData("gzip", "not gzip at all", "not valid gzip")]
+    [InlineData("zip", "", "'zip'")]
+    [InlineData("identity", "", "no grpc-encoding")]
+    [InlineData(null, "", "no grpc-encoding")]
+    public async Task A_compressed_response_that_cannot_be_read_is_internal(string? encoding, string payload, string reason)
     {
         await using var server = await ScriptedServer.StartAsync(async http =>
         {
@@ -124,7 +124,10 @@ public sealed class RequestTests
             http.Response.End();
         });
 
-        Assert.Equal(StatusCode.Internal, (await FailureOf(server.Channel.Unary().ResponseAsync)).StatusCode);
+        var failure = await FailureOf(server.Channel.Unary().ResponseAsync);
+
+        Assert.Equal(StatusCode.Internal, failure.StatusCode);
+        Assert.Contains(reason, failure.Status.Detail, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -316,6 +316,32 @@ public sealed class StreamTests
     }
 
     [Fact]
+    public async Task A_writer_finds_that_the_server_takes_no_more_and_the_status_comes_after_the_responses()
+    {
+        await using var server = await ScriptedServer.StartAsync(async http =>
+        {
+            await http.Grpc().SendAsync(Message("enough"));
+            http.Response.End(11, "no more");
+        });
+        using var call = server.Channel.Duplex();
+
+        var failure = await FailureOf(WriteForeverAsync(call.RequestStream));
+
+        Assert.Equal(StatusCode.Cancelled, failure.StatusCode);
+        Assert.True(await call.ResponseStream.MoveNext(CancellationToken.None));
+        Assert.Equal("enough", call.ResponseStream.Current);
+        Assert.Equal("no more", (await FailureOf(call.ResponseStream.MoveNext(CancellationToken.None))).Status.Detail);
+
+        static async Task WriteForeverAsync(IClientStreamWriter<string> requests)
+        {
+            while (true)
+            {
+                await requests.WriteAsync(new string('x', 1000));
+            }
+        }
+    }
+
+    [Fact]
     public async Task A_request_that_cannot_be_written_leaves_the_stream_as_it_was()
     {
         await using var server = await ScriptedServer.StartAsync(Echo);

@@ -45,7 +45,7 @@ internal sealed partial class ClientCall<TRequest, TResponse>
         }
 
         http.Content = Requests is null ? Serialize(request!) : Requests;
-        http.Content.Headers.TryAddWithoutValidation("Content-Type", "application/grpc");
+        http.Content.Headers.TryAddWithoutValidation("Content-Type", GrpcContentType.Name);
         if (_options.Headers is { } metadata)
         {
             AddMetadata(http, metadata);

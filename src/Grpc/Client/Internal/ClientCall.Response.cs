@@ -16,7 +16,6 @@ internal sealed partial class ClientCall<TRequest, TResponse>
     private HttpHeaders? _trailers;
     private ResponseBuffer _buffer = null!;
     private MessageReader _reader = null!;
-    private ICompressionProvider? _responseEncoding;
     private TaskCompletionSource? _opening;
     private volatile bool _opened;
     private int _moving;
@@ -137,11 +136,6 @@ internal sealed partial class ClientCall<TRequest, TResponse>
             return false;
         }
 
-        if (response.Headers.NonValidated.TryGetValues("grpc-encoding", out var encoding))
-        {
-            _responseEncoding = _channel.Encoding(encoding.ToString());
-        }
-
         var maxLength = _channel.Options.MaxReceiveMessageSize;
         _reader = new MessageReader(maxLength);
         _buffer = new ResponseBuffer(response.Content.ReadAsStream(), maxLength);
@@ -163,8 +157,21 @@ internal sealed partial class ClientCall<TRequest, TResponse>
             return false;
         }
 
-        message = _reader.Read(payload, compressed, _responseEncoding, Method.ResponseMarshaller.ContextualDeserializer);
+        message = _reader.Read(payload, compressed, compressed ? ResponseEncoding() : null, Method.ResponseMarshaller.ContextualDeserializer);
         return true;
+    }
+
+    private ICompressionProvider? ResponseEncoding()
+    {
+        if (!_response!.Headers.NonValidated.TryGetValues("grpc-encoding", out var values) || values.ToString() is not { } name || name is "identity")
+        {
+            return null;
+        }
+
+        // compression.md: what a server sends in an encoding that was not offered to it is its fault.
+        return _channel.Encoding(name)
+            ?? throw new RpcException(new Status(
+                StatusCode.Internal, $"The encoding '{name}' of a response is not known here; these are: {_channel.AcceptEncoding}."));
     }
 
     /// <summary>Completes when the response headers are there, or the call has ended without.</summary>

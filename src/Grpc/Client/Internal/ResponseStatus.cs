@@ -37,9 +37,9 @@ internal static class ResponseStatus
             return new Status(Of(response.StatusCode), string.Create(CultureInfo.InvariantCulture, $"The server answered with HTTP status {(int)response.StatusCode}."));
         }
 
-        return response.Content.Headers.NonValidated.TryGetValues("Content-Type", out var type) && IsGrpc(type.ToString())
+        return response.Content.Headers.NonValidated.TryGetValues("Content-Type", out var type) && GrpcContentType.IsGrpc(type.ToString())
             ? null
-            : new Status(StatusCode.Unknown, $"The content type of the response is '{type}', not application/grpc.");
+            : new Status(StatusCode.Unknown, $"The content type of the response is '{type}', not {GrpcContentType.Name}.");
     }
 
     /// <summary>What a failure to send or to read means.</summary>
@@ -113,8 +113,4 @@ internal static class ResponseStatus
         0xd => "HTTP_1_1_REQUIRED",
         _ => string.Create(CultureInfo.InvariantCulture, $"0x{code:x}"),
     };
-
-    private static bool IsGrpc(string contentType) =>
-        contentType.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase)
-        && (contentType.Length == "application/grpc".Length || contentType["application/grpc".Length] is '+' or ';' or ' ');
 }
