@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need, builds, and runs every test. The last line is "N passed, N failed, N skipped".
+# Installs what the tests need, builds, and runs every test. The last line is "N passed, N failed, N skipped", also where the build fails.
 #   eng/test.sh [ARGUMENT ...]    arguments go to `dotnet test`, such as --filter FullyQualifiedName~RouteChat
 #   CONFIGURATION=Debug eng/test.sh    another configuration than Release
 set -euo pipefail
@@ -12,6 +12,48 @@ cd "$(dirname "$0")/.."
 configuration=${CONFIGURATION:-Release}
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
 
+results=$(mktemp -d)
+status=1 # Until everything has run.
+trap finish EXIT
+
+# What the result files say: each test that failed or was skipped with the first line of its reason, and the sums.
+finish() {
+  local passed failed skipped
+  passed=$(count passed)
+  failed=$(count failed)
+  skipped=$(($(count total) - $(count executed)))
+  ((failed == 0)) || { echo "Failed:" && outcomes Failed; }
+  ((skipped == 0)) || { echo "Skipped:" && outcomes NotExecuted; }
+  rm -rf "$results"
+  ((passed + failed > 0)) || status=1
+  echo "$passed passed, $failed failed, $skipped skipped"
+  exit "$status"
+}
+
+reports() { find "$results" -name '*.trx' -exec cat {} +; }
+
+count() {
+  reports | awk -v name=" $1=\"" '
+    BEGIN { RS = "<Counters" }
+    NR > 1 { n += substr($0, index($0, name) + length(name)) + 0 }
+    END { print n + 0 }'
+}
+
+outcomes() {
+  reports | awk -v outcome="outcome=\"$1\"" '
+    BEGIN { RS = "<UnitTestResult " }
+    {
+      tag = substr($0, 1, index($0, ">"))
+      if (NR == 1 || !index(tag, outcome)) next
+      name = tag
+      sub(/.*testName="/, "", name)
+      sub(/".*/, "", name)
+      reason = substr($0, index($0, "<Message>") + length("<Message>"))
+      sub(/(\r|\n|<).*/, "", reason)
+      print "  " name ": " reason
+    }' | sed 's/&quot;/"/g; s/&lt;/</g; s/&gt;/>/g; s/&#x[DA];//g; s/&amp;/\&/g'
+}
+
 # The peers: Python's grpcio with protoc and its plugin, h2load, and Node with its npm.
 packages=()
 need() { [[ -e $1 ]] || packages+=("${@:2}"); }
@@ -23,44 +65,28 @@ need /usr/bin/h2load nghttp2-client
 command -v curl >/dev/null || packages+=(curl)
 command -v node >/dev/null || packages+=(nodejs)
 command -v npm >/dev/null || packages+=(npm)
+install() {
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+}
 if ((${#packages[@]})); then
   if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
     echo "Installing ${packages[*]}"
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+    install || echo "They could not be installed. Tests that need them are skipped." >&2
   else
     echo "Some tests will be skipped. To run them: sudo apt-get install ${packages[*]}" >&2
   fi
 fi
 if command -v npm >/dev/null; then
-  # Not `npm ci`: it refuses a lock file without buf's binaries for every other platform.
-  npm install --no-save --prefix tests/Foreign.Tests/node --no-audit --no-fund --loglevel=error
+  npm ci --prefix tests/Foreign.Tests/node --no-audit --no-fund --loglevel=error ||
+    echo "The Node clients could not be installed. Tests that need them are skipped." >&2
 fi
 
 dotnet build RouteService.sln -c "$configuration" -warnaserror
 dotnet format whitespace RouteService.sln --no-restore --verify-no-changes
 
-results=$(mktemp -d)
-trap 'rm -rf "$results"' EXIT
 status=0
 # One project after the other: what starts programs of its own must not wait for the rest.
 for project in tests/*/*.csproj; do
   dotnet test "$project" -c "$configuration" --no-build --nologo --results-directory "$results" \
     --logger "trx;LogFileName=$(basename "$project").trx" --logger "console;verbosity=minimal" "$@" || status=1
 done
-
-# The sums of the result files, and the name and reason of each test that was skipped.
-count() { { grep -ho "<Counters [^>]*" "$results"/*.trx || true; } | sed -n "s/.* $1=\"\([0-9]*\)\".*/\1/p" | awk '{ n += $1 } END { print n + 0 }'; }
-passed=$(count passed)
-failed=$(count failed)
-skipped=$(($(count total) - $(count executed)))
-if ((skipped)); then
-  echo "Skipped:"
-  awk '
-    /outcome="NotExecuted"/ { name = $0; sub(/.* testName="/, "", name); sub(/" .*/, "", name) }
-    name && /<Message>/ { reason = $0; gsub(/ *<\/?Message>/, "", reason); print "  " name ": " reason; name = "" }
-  ' "$results"/*.trx | sed "s/&quot;/\"/g; s/&apos;/'/g; s/&lt;/</g; s/&gt;/>/g; s/&amp;/\&/g"
-fi
-((passed + failed > 0)) || status=1
-echo "$passed passed, $failed failed, $skipped skipped"
-exit "$status"

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 
 namespace RouteService.Foreign.Tests;
@@ -5,7 +6,9 @@ namespace RouteService.Foreign.Tests;
 /// <summary>`buf curl`, which knows nothing of our protos but what reflection tells it.</summary>
 public sealed class BufTests(RunningService service) : IClassFixture<RunningService>
 {
-    private static readonly string Buf = Repository.File("tests", "Foreign.Tests", "node", "node_modules", ".bin", "buf");
+    // The packages of the binaries themselves: the one that picks among them lists more platforms than every registry has.
+    private static readonly string Buf = Repository.File(
+        "tests", "Foreign.Tests", "node", "node_modules", "@bufbuild", RuntimeInformation.OSArchitecture is Architecture.Arm64 ? "buf-linux-aarch64" : "buf-linux-x64", "bin", "buf");
 
     internal static bool IsMissing => !File.Exists(Buf);
 
