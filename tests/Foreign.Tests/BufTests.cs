@@ -64,7 +64,7 @@ public sealed class BufTests(RunningService service) : IClassFixture<RunningServ
     [Fact]
     public async Task It_shows_an_error_with_its_details()
     {
-        Assert.SkipWhen(IsMissing, "buf is missing: npm install in tests/Foreign.Tests/node");
+        Assert.SkipWhen(IsMissing, "buf is missing: npm ci in tests/Foreign.Tests/node");
 
         var answer = await RunAsync("curl", "--protocol", "grpc", "--http2-prior-knowledge", "--data", """{"latitude":900000001}""", Url("routeguide.RouteGuide/GetFeature"));
 
@@ -76,7 +76,7 @@ public sealed class BufTests(RunningService service) : IClassFixture<RunningServ
     [Fact]
     public async Task The_protos_are_as_buf_wants_them()
     {
-        Assert.SkipWhen(IsMissing, "buf is missing: npm install in tests/Foreign.Tests/node");
+        Assert.SkipWhen(IsMissing, "buf is missing: npm ci in tests/Foreign.Tests/node");
 
         (await RunAsync("build", Repository.File("protos"))).AssertSuccess();
     }
@@ -85,7 +85,7 @@ public sealed class BufTests(RunningService service) : IClassFixture<RunningServ
 
     private async Task<Command> CurlAsync(string method, params string[] arguments)
     {
-        Assert.SkipWhen(IsMissing, "buf is missing: npm install in tests/Foreign.Tests/node");
+        Assert.SkipWhen(IsMissing, "buf is missing: npm ci in tests/Foreign.Tests/node");
         return (await RunAsync(["curl", "--protocol", "grpc", "--http2-prior-knowledge", .. arguments, Url(method)])).AssertSuccess();
     }
 

@@ -15,7 +15,7 @@ public sealed class NodeTests(RunningService service) : IClassFixture<RunningSer
         var client = Repository.File("tests", "Foreign.Tests", "node", "client.mjs");
         Assert.SkipUnless(
             Directory.Exists(Repository.File("tests", "Foreign.Tests", "node", "node_modules", "@grpc", "grpc-js")),
-            "@grpc/grpc-js is missing: npm install in tests/Foreign.Tests/node");
+            "@grpc/grpc-js is missing: npm ci in tests/Foreign.Tests/node");
 
         (await Command.RunAsync("node", [client, service.Address, scenario, Repository.File("protos")])).AssertSuccess();
     }

@@ -41,7 +41,7 @@ public sealed partial class ReadmeTests : IAsyncLifetime
                 break;
 
             case ["buf", ..]:
-                Assert.SkipWhen(BufTests.IsMissing, "buf is missing: npm install in tests/Foreign.Tests/node");
+                Assert.SkipWhen(BufTests.IsMissing, "buf is missing: npm ci in tests/Foreign.Tests/node");
                 (await BufTests.RunAsync(words.Skip(1))).AssertSuccess();
                 break;
 

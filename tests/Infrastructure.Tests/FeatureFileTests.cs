@@ -56,7 +56,11 @@ public sealed class FeatureFileTests : IDisposable
     [InlineData("""[{"location":{"latitude":1,"longitude":-1800000001}}]""", "record 1: location.longitude is -1800000001; a whole number within ±1800000000")]
     [InlineData("""[{"location":{"latitude":40.5,"longitude":2}}]""", "record 1: location.latitude is 40.5; a whole number")]
     [InlineData("""[{"location":{"latitude":"40","longitude":2}}]""", "record 1: location.latitude is \"40\"; a whole number")]
-    [InlineData("""[{"location":7}]""", "record 1: location.latitude is 7; a whole number")]
+    [InlineData("""[{"location":7}]""", "record 1: location is 7; an object")]
+    [InlineData("[{\"location\":[\n1,\n2\n]}]", "record 1: location is [ 1, 2 ]; an object {\"latitude\":E7,\"longitude\":E7} is wanted")]
+    [InlineData("""[{"location":{"latitude":1,"lng":2}}]""", "record 1: location is {\"latitude\":1,\"lng\":2}; an object")]
+    [InlineData("""[{"\ud800":1,"location":{"latitude":1,"longitude":2}}]""", "record 1: it has a text that is not valid Unicode")]
+    [InlineData("""{"\ud800fortytwo":1,"features":[{"geometry":{"type":"\ud800","coordinates":[1,2]}}]}""", "it has a text that is not valid Unicode")]
     [InlineData("""[{"name":"nowhere"}]""", "record 1: location is missing")]
     [InlineData("""[1]""", "record 1: location is missing")]
     [InlineData("""[{"location":{"latitude":1,"longitude":2},"name":5}]""", "record 1: name is 5; a string is wanted")]
@@ -74,6 +78,10 @@ public sealed class FeatureFileTests : IDisposable
     [InlineData("name,latitude,longitude\nx,1\n", "record 1 (line 2): it has 2 fields; the header has 3")]
     [InlineData("name,latitude,longitude\n\"x\ny\",1,2\nz,1,\n", "record 2 (line 4): longitude is ''")]
     [InlineData("name,latitude,longitude\n\"x,1,2\n", "record 1 (line 2): a quote is not closed")]
+    [InlineData("name,latitude,longitude\n\"x\"y,1,2\n", "record 1 (line 2): a field goes on after its closing quote")]
+    [InlineData("\r\nname,latitude,longitude\n\n\r\n\nx,1,\"2\n00\"\n", "record 1 (line 6): longitude is '2 00'; a number")]
+    [InlineData("name;latitude;longitude\nx;1;2\n", "the header 'name;latitude;longitude' has no column name")]
+    [InlineData("\n\n", "there is no header")]
     [InlineData("   ", "has no column name")]
     public async Task What_is_wrong_is_told_with_its_place(string text, string complaint)
     {
@@ -98,6 +106,30 @@ public sealed class FeatureFileTests : IDisposable
     [Fact]
     public async Task An_empty_file_is_told() =>
         Assert.Contains("is empty", (await Assert.ThrowsAsync<FeatureFileException>(() => ReadAsync(""))).Message);
+
+    [Theory]
+    [InlineData("[{\"location\":\"", "\"}]")]
+    [InlineData("name,latitude,longitude\nx,", ",0\n")]
+    [InlineData("", ",latitude\n")]
+    public async Task A_long_wrong_value_makes_no_long_message(string before, string after)
+    {
+        var error = await Assert.ThrowsAsync<FeatureFileException>(() => ReadAsync(before + new string('x', 100_000) + after));
+
+        Assert.InRange(error.Message.Length, 1, 500);
+    }
+
+    [Theory]
+    [InlineData("""[{"location":{}},{"location":{"longitude":5}},{"location":{"latitude":7}}]""")]
+    public async Task A_zero_may_be_left_out_as_protobuf_writes_it(string text) =>
+        Assert.Equal([new(0, 0), new(0, 5), new Coordinate(7, 0)], (await ReadAsync(text)).Select(feature => feature.Location));
+
+    [Fact]
+    public void What_is_no_regular_file_is_told() =>
+        Assert.Contains("a regular file is wanted", Assert.Throws<FeatureFileException>(() =>
+        {
+            using var pipe = new System.IO.Pipes.AnonymousPipeServerStream();
+            FeatureFile.Open($"/dev/fd/{pipe.SafePipeHandle.DangerousGetHandle()}");
+        }).Message);
 
     [Fact]
     public void A_file_that_is_not_there_is_told() =>

@@ -29,11 +29,6 @@ internal static class FeatureCsv
         while (await records.ReadAsync(cancellationToken))
         {
             var fields = records.Fields;
-            if (fields is [""])
-            {
-                continue;
-            }
-
             if (fields.Count != header.Count)
             {
                 throw records.Error($"it has {fields.Count} fields; the header has {header.Count}");
@@ -50,12 +45,12 @@ internal static class FeatureCsv
 
         int Column(string wanted) => header.FindIndex(column => column.Equals(wanted, StringComparison.OrdinalIgnoreCase)) is >= 0 and var index
             ? index
-            : throw new FeatureFileException($"{file}: the header '{string.Join(',', header)}' has no column {wanted}. {FeatureFormat.Wanted}");
+            : throw new FeatureFileException($"{file}: the header '{FeatureFormat.Shown(string.Join(',', header))}' has no column {wanted}. {FeatureFormat.Wanted}");
 
         double Degrees(string what, string field, int limit) =>
             double.TryParse(field, NumberStyles.Float, CultureInfo.InvariantCulture, out var degrees) && Math.Abs(degrees) <= limit
                 ? degrees
-                : throw records.Error($"{what} is '{field}'; a number within ±{limit} is wanted (degrees)");
+                : throw records.Error($"{what} is '{FeatureFormat.Shown(field)}'; a number within ±{limit} is wanted (degrees)");
     }
 
     /// <summary>The records of the text, one at a time, with their places for errors.</summary>
@@ -76,7 +71,7 @@ internal static class FeatureCsv
         public FeatureFileException Error(string reason, Exception? cause = null) =>
             new(FormattableString.Invariant($"{file}, record {_record} (line {_firstLine}): {reason}"), cause);
 
-        /// <summary>Reads the next record into <see cref="Fields"/>; false at the end.</summary>
+        /// <summary>Reads the next record into <see cref="Fields"/>, past empty lines; false at the end.</summary>
         public async ValueTask<bool> ReadAsync(CancellationToken cancellationToken)
         {
             Fields = [];
@@ -84,6 +79,7 @@ internal static class FeatureCsv
             _firstLine = _line;
             _field.Clear();
             var quoted = false;
+            var closed = false;
             var any = false;
             while (true)
             {
@@ -118,7 +114,12 @@ internal static class FeatureCsv
                     else
                     {
                         quoted = false;
+                        closed = true;
                     }
+                }
+                else if (closed && c is not (',' or '\r' or '\n'))
+                {
+                    throw Error("a field goes on after its closing quote; a quote within quotes is doubled");
                 }
                 else if (c == '"' && _field.Length == 0)
                 {
@@ -128,6 +129,12 @@ internal static class FeatureCsv
                 {
                     Fields.Add(_field.ToString());
                     _field.Clear();
+                    closed = false;
+                }
+                else if (c == '\n' && Fields.Count == 0 && _field.Length == 0 && !closed)
+                {
+                    _firstLine = ++_line;
+                    any = false;
                 }
                 else if (c == '\n')
                 {
@@ -171,6 +178,10 @@ internal static class FeatureCsv
             catch (DecoderFallbackException e)
             {
                 throw Error("the file is not UTF-8 from about here on", e);
+            }
+            catch (IOException e)
+            {
+                throw Error($"the file cannot be read further: {e.Message}", e);
             }
         }
     }

@@ -35,6 +35,13 @@ public sealed class FeatureFile : IDisposable
         try
         {
             var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1, FileOptions.SequentialScan);
+            if (!stream.CanSeek)
+            {
+                // Its length is not known and its beginning cannot be looked at twice.
+                stream.Dispose();
+                throw new FeatureFileException($"{path} is a pipe or a device; a regular file is wanted.");
+            }
+
             if (stream.Length == 0)
             {
                 stream.Dispose();
@@ -76,6 +83,20 @@ internal static class FeatureFormat
     public const string Wanted =
         "Wanted is JSON of the form [{\"location\":{\"latitude\":E7,\"longitude\":E7},\"name\":\"…\"}, …], a GeoJSON FeatureCollection of points, "
         + "or CSV with the columns name,latitude,longitude in degrees.";
+
+    /// <summary>A value as a message shows it: on one line, and not all of a long one.</summary>
+    public static string Shown(string value)
+    {
+        const int Most = 80;
+        var text = value.Length <= Most ? value : $"{value.AsSpan(0, Most)}…";
+        return string.Create(text.Length, text, static (shown, text) =>
+        {
+            for (var i = 0; i < text.Length; i++)
+            {
+                shown[i] = char.IsControl(text[i]) ? ' ' : text[i];
+            }
+        });
+    }
 
     /// <summary>Null where a name is fit to be kept; else what is wrong with it.</summary>
     public static string? Complaint(string name)

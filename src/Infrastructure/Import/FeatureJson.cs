@@ -15,6 +15,10 @@ internal static class FeatureJson
     // A record longer than this is no feature; without a bound a file without an end would fill the memory.
     private const int MaxRecord = 1024 * 1024;
 
+    // System.Text.Json finds bytes that are no UTF-8, and escapes of half a surrogate pair, only when a text is looked at, and says so by
+    // InvalidOperationException: for a key, in whatever call compares it.
+    private const string NotUnicode = "it has a text that is not valid Unicode (bytes that are not UTF-8, or half of a surrogate pair)";
+
     private delegate Feature RecordParser(JsonElement record);
 
     private enum Place
@@ -30,7 +34,16 @@ internal static class FeatureJson
         var scan = new Scan(file);
         while (true)
         {
-            var read = await pipe.ReadAsync(cancellationToken);
+            ReadResult read;
+            try
+            {
+                read = await pipe.ReadAsync(cancellationToken);
+            }
+            catch (IOException e)
+            {
+                throw scan.Error($"the file cannot be read further: {e.Message}", e);
+            }
+
             var buffer = read.Buffer;
             while (scan.TryNext(ref buffer, read.IsCompleted, out var feature))
             {
@@ -92,6 +105,10 @@ internal static class FeatureJson
             catch (JsonException e)
             {
                 throw Error($"it is not valid JSON near line {e.LineNumber + 1}: {Reason(e)}", e);
+            }
+            catch (InvalidOperationException e)
+            {
+                throw Error(NotUnicode, e);
             }
         }
 
@@ -177,26 +194,32 @@ internal static class FeatureJson
                 throw new FormatException("location is missing; an object {\"latitude\":E7,\"longitude\":E7} is wanted");
             }
 
-            var latitude = E7(location, "latitude", Coordinate.MaxLatitudeE7);
-            var longitude = E7(location, "longitude", Coordinate.MaxLongitudeE7);
+            // As protobuf's JSON mapping has it, a zero may be left out. Where there is another key as well, it is more likely misspelt.
+            var hasLatitude = Has(location, "latitude");
+            var hasLongitude = Has(location, "longitude");
+            if (location.ValueKind != JsonValueKind.Object || (!(hasLatitude && hasLongitude) && location.EnumerateObject().Any(
+                static member => !member.NameEquals("latitude"u8) && !member.NameEquals("longitude"u8))))
+            {
+                throw new FormatException($"location is {Raw(location)}; an object {{\"latitude\":E7,\"longitude\":E7}} is wanted");
+            }
+
+            var latitude = hasLatitude ? E7(location, "latitude", Coordinate.MaxLatitudeE7) : 0;
+            var longitude = hasLongitude ? E7(location, "longitude", Coordinate.MaxLongitudeE7) : 0;
             return new Feature(new Coordinate(latitude, longitude), Name(record));
         }
 
+        private static bool Has(JsonElement value, string property) =>
+            value.ValueKind == JsonValueKind.Object && value.TryGetProperty(property, out _);
+
+        private static string Raw(JsonElement value) => FeatureFormat.Shown(value.GetRawText());
+
         private static int E7(JsonElement location, string property, int limit)
         {
-            // As protobuf's JSON mapping has it, a zero may be left out.
-            if (location.ValueKind == JsonValueKind.Object && !location.TryGetProperty(property, out _))
-            {
-                return 0;
-            }
-
-            return location.ValueKind == JsonValueKind.Object
-                && location.GetProperty(property) is { ValueKind: JsonValueKind.Number } number
-                && number.TryGetInt32(out var value) && value >= -limit && value <= limit
+            var number = location.GetProperty(property);
+            return number.ValueKind == JsonValueKind.Number && number.TryGetInt32(out var value) && value >= -limit && value <= limit
                 ? value
                 : throw new FormatException(
-                    $"location.{property} is {(location.ValueKind == JsonValueKind.Object ? location.GetProperty(property) : location).GetRawText()}; "
-                    + $"a whole number within ±{limit} is wanted (E7, degrees times ten million)");
+                    $"location.{property} is {Raw(number)}; a whole number within ±{limit} is wanted (E7, degrees times ten million)");
         }
 
         private static Feature ParseGeoJson(JsonElement record)
@@ -225,7 +248,7 @@ internal static class FeatureJson
         private static double Degrees(JsonElement number, string what, int limit) =>
             number.ValueKind == JsonValueKind.Number && number.TryGetDouble(out var value) && Math.Abs(value) <= limit
                 ? value
-                : throw new FormatException($"the {what} is {number.GetRawText()}; a number within ±{limit} is wanted (GeoJSON has the longitude first)");
+                : throw new FormatException($"the {what} is {Raw(number)}; a number within ±{limit} is wanted (GeoJSON has the longitude first)");
 
         private static string Name(JsonElement parent)
         {
@@ -236,7 +259,7 @@ internal static class FeatureJson
 
             if (name.ValueKind != JsonValueKind.String)
             {
-                throw new FormatException($"name is {name.GetRawText()}; a string is wanted");
+                throw new FormatException($"name is {Raw(name)}; a string is wanted");
             }
 
             string text;
