@@ -95,16 +95,28 @@ public sealed partial class RunningService : IAsyncLifetime
     internal const int SigKill = 9;
     internal const int SigTerm = 15;
 
+    /// <summary>Ends it as an operator does, and sees that its clients have done it no harm: it ends cleanly, and has logged no error.</summary>
     public async ValueTask DisposeAsync()
     {
-        if (_process is { HasExited: false })
+        try
         {
-            _process.Kill(entireProcessTree: true);
-            await _process.WaitForExitAsync();
+            if (_process is { HasExited: false })
+            {
+                Assert.True(await StopAsync() == 0, $"The service has ended with exit code {_process.ExitCode}:\n{Output}");
+                Assert.DoesNotMatch("(?m)(fail|crit): ", Output);
+            }
         }
+        finally
+        {
+            if (_process is { HasExited: false })
+            {
+                _process.Kill(entireProcessTree: true);
+                await _process.WaitForExitAsync();
+            }
 
-        _process?.Dispose();
-        Directory.Delete(Folder, recursive: true);
+            _process?.Dispose();
+            Directory.Delete(Folder, recursive: true);
+        }
     }
 
     private int Port(Regex line) => line.Matches(Output).LastOrDefault() is { } match ? int.Parse(match.Groups[1].Value) : 0;
