@@ -62,6 +62,8 @@ internal sealed class MessageWriter(int? maxLength) : SerializationContext, IBuf
         }
     }
 
+    private ArrayBufferWriter<byte> Buffer => _buffer ??= new ArrayBufferWriter<byte>();
+
     public override void SetPayloadLength(int payloadLength)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(payloadLength);
@@ -79,7 +81,7 @@ internal sealed class MessageWriter(int? maxLength) : SerializationContext, IBuf
     {
         if (_length < 0)
         {
-            _buffer!.Advance(count);
+            Buffer.Advance(count);
         }
         else
         {
@@ -88,7 +90,7 @@ internal sealed class MessageWriter(int? maxLength) : SerializationContext, IBuf
     }
 
     public Memory<byte> GetMemory(int sizeHint = 0) => _length < 0
-        ? (_buffer ??= new ArrayBufferWriter<byte>()).GetMemory(sizeHint)
+        ? Buffer.GetMemory(sizeHint)
         : _direct[(MessageFrame.HeaderLength + _written)..];
 
     public Span<byte> GetSpan(int sizeHint = 0) => GetMemory(sizeHint).Span;
@@ -97,7 +99,7 @@ internal sealed class MessageWriter(int? maxLength) : SerializationContext, IBuf
     {
         if (_length < 0)
         {
-            CompleteBuffered(_buffer is null ? default : _buffer.WrittenSpan);
+            CompleteBuffered(Buffer.WrittenSpan);
             return;
         }
 

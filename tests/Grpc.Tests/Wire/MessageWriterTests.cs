@@ -19,7 +19,7 @@ public sealed class MessageWriterTests
     public void Every_way_to_serialize_comes_back_compressed_or_not() =>
         Prop.ForAll<byte[], bool, int[]>((message, compressed, places) =>
         {
-            foreach (var serializer in (Action<byte[], SerializationContext>[])[AsArray, WithLength, WithoutLength, InPieces])
+            foreach (var serializer in (Action<byte[], SerializationContext>[])[AsArray, WithLength, WithoutLength, InPieces, AsProtobufDoes])
             {
                 var output = new ArrayBufferWriter<byte>();
                 var writer = new MessageWriter(null);
@@ -163,6 +163,16 @@ public sealed class MessageWriterTests
     private static void WithoutLength(byte[] message, SerializationContext context)
     {
         context.GetBufferWriter().Write(message);
+        context.Complete();
+    }
+
+    /// <summary>Advances by nothing before it asks for its first memory.</summary>
+    private static void AsProtobufDoes(byte[] message, SerializationContext context)
+    {
+        context.SetPayloadLength(message.Length);
+        var output = context.GetBufferWriter();
+        output.Advance(0);
+        output.Write(message);
         context.Complete();
     }
 
