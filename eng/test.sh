@@ -20,9 +20,9 @@ trap finish EXIT
 finish() {
   local passed failed skipped
   passed=$(count passed)
-  failed=$(count failed)
+  failed=$(($(count failed) + $(outside | wc -l)))
   skipped=$(($(count total) - $(count executed)))
-  ((failed == 0)) || { echo "Failed:" && outcomes Failed; }
+  ((failed == 0)) || { echo "Failed:" && outcomes Failed && outside; }
   ((skipped == 0)) || { echo "Skipped:" && outcomes NotExecuted; }
   rm -rf "$results"
   ((passed + failed > 0)) || status=1
@@ -52,6 +52,17 @@ outcomes() {
       sub(/(\r|\n|<).*/, "", reason)
       print "  " name ": " reason
     }' | sed 's/&quot;/"/g; s/&lt;/</g; s/&gt;/>/g; s/&#x[DA];//g; s/&amp;/\&/g'
+}
+
+# What failed outside of a test, such as the end of a service that the tests of a class have shared.
+outside() {
+  reports | awk '
+    BEGIN { RS = "<RunInfo " }
+    NR > 1 && index(substr($0, 1, index($0, ">")), "outcome=\"Error\"") {
+      text = substr($0, index($0, "<Text>") + length("<Text>"))
+      sub(/(\r|\n|<).*/, "", text)
+      if (text !~ /\[FAIL\]$/) print "  " text
+    }'
 }
 
 # The peers: Python's grpcio with protoc and its plugin, h2load, and Node with its npm.
