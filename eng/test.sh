@@ -97,7 +97,7 @@ dotnet format whitespace RouteService.sln --no-restore --verify-no-changes
 
 status=0
 # One project after the other: what starts programs of its own must not wait for the rest.
-for project in tests/*/*.csproj; do
+for project in tests/*/*.Tests.csproj; do
   dotnet test "$project" -c "$configuration" --no-build --nologo --results-directory "$results" \
     --logger "trx;LogFileName=$(basename "$project").trx" --logger "console;verbosity=minimal" "$@" || status=1
 done

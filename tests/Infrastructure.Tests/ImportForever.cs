@@ -16,11 +16,17 @@ internal static class ImportForever
     /// <summary>One import that never ends. Says a line when it is well under way.</summary>
     public static Process Start(string file) => Start(Variable, file);
 
-    /// <summary>One import after the other, each of as many features that all have its number for a name, replacing those of the last. Says a line after each.</summary>
+    /// <summary>
+    /// One import after the other, each of as many features that all have its number for a name, replacing those of the last. Says a line
+    /// after each.
+    /// </summary>
     public static Process StartGenerations(string file) => Start(GenerationsVariable, file);
 
-    private static Process Start(string variable, string file) => Process.Start(
-        new ProcessStartInfo("dotnet", [typeof(ImportForever).Assembly.Location]) { Environment = { [variable] = file }, RedirectStandardOutput = true })!;
+    private static Process Start(string variable, string file) => Process.Start(new ProcessStartInfo("dotnet", [typeof(ImportForever).Assembly.Location])
+    {
+        Environment = { [variable] = file },
+        RedirectStandardOutput = true,
+    })!;
 
     /// <summary>Runs before the test runner, when the assembly is loaded.</summary>
     [System.Runtime.CompilerServices.ModuleInitializer]

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -23,7 +22,7 @@ internal static class Listeners
             // A slow reader is slowed by flow control and holds nothing of ours; it is no reason to cut it off.
             kestrel.Limits.MinResponseDataRate = null;
 
-            kestrel.Listen(IPAddress.IPv6Any, settings.Grpc.Port, listen =>
+            kestrel.ListenAnyIP(settings.Grpc.Port, listen =>
             {
                 listen.Protocols = HttpProtocols.Http2;
                 if (certificate is not null)
@@ -31,7 +30,7 @@ internal static class Listeners
                     listen.UseHttps(certificate);
                 }
             });
-            kestrel.Listen(IPAddress.IPv6Any, settings.Management.Port, listen => listen.Protocols = HttpProtocols.Http1);
+            kestrel.ListenAnyIP(settings.Management.Port, listen => listen.Protocols = HttpProtocols.Http1);
         });
     }
 

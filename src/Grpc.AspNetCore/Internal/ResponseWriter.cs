@@ -13,7 +13,6 @@ namespace Grpc.AspNetCore.Server.Internal;
 internal sealed class ResponseWriter<TResponse>(
     HttpResponse response,
     Marshaller<TResponse> marshaller,
-    ICompressionProvider? compression,
     GrpcServiceOptions options,
     ServerCallContext call) : IServerStreamWriter<TResponse>, IThreadPoolWorkItem
     where TResponse : class
@@ -32,6 +31,9 @@ internal sealed class ResponseWriter<TResponse>(
     private bool _closed;
 
     public WriteOptions? WriteOptions { get; set; }
+
+    /// <summary>What messages are compressed with, unless their options say not to; null for nothing. Settled when the headers are sent.</summary>
+    public ICompressionProvider? Compression { get; set; }
 
     /// <summary>Whether headers or messages have been sent, or are about to be.</summary>
     public bool HasStarted { get; private set; }
@@ -182,7 +184,7 @@ internal sealed class ResponseWriter<TResponse>(
             message,
             marshaller.ContextualSerializer,
             response.BodyWriter,
-            flags.HasFlag(WriteFlags.NoCompress) ? null : compression,
+            flags.HasFlag(WriteFlags.NoCompress) ? null : Compression,
             options.ResponseCompressionLevel);
     }
 
@@ -191,9 +193,9 @@ internal sealed class ResponseWriter<TResponse>(
         if (!HasStarted)
         {
             HasStarted = true;
-            if (compression is not null)
+            if (Compression is not null)
             {
-                response.Headers["grpc-encoding"] = compression.EncodingName;
+                response.Headers["grpc-encoding"] = Compression.EncodingName;
             }
         }
     }

@@ -10,6 +10,9 @@ namespace Grpc.AspNetCore.Server.Internal;
 /// <summary>The call as its handler sees it. What few handlers ask for is made when it is asked for.</summary>
 internal sealed partial class ServerCall<TRequest, TResponse>
 {
+    // A response header that is not sent: by it a handler asks for the encoding of this call alone.
+    private const string EncodingRequest = "grpc-internal-encoding-request";
+
     private Metadata? _requestHeaders;
     private Metadata? _responseTrailers;
     private AuthContext? _authContext;
@@ -49,6 +52,11 @@ internal sealed partial class ServerCall<TRequest, TResponse>
     protected override Task WriteResponseHeadersAsyncCore(Metadata responseHeaders)
     {
         ArgumentNullException.ThrowIfNull(responseHeaders);
+        if (responseHeaders.GetValue(EncodingRequest) is { } encoding)
+        {
+            Responses.Compression = IfAccepted(_runtime.Encoding(encoding));
+        }
+
         return Responses.WriteHeadersAsync(responseHeaders);
     }
 

@@ -58,7 +58,9 @@ internal sealed partial class ServerCall<TRequest, TResponse>
     private void StopDeadline()
     {
         _timer?.Dispose();
-        _clientGone.Dispose();
+
+        // Not Dispose, which waits for a callback that is running: it may be the handler's own code.
+        _clientGone.Unregister();
     }
 
     private void OnDeadline()
@@ -83,7 +85,9 @@ internal sealed partial class ServerCall<TRequest, TResponse>
             StopDeadline();
             Requests.Close();
             var drained = Responses.CloseAsync();
-            await _cancellation!.CancelAsync();
+
+            // What the handler's callbacks throw is the handler's; the client is told all the same.
+            await _cancellation!.CancelAsync().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (drained.IsCompleted && !http.RequestAborted.IsCancellationRequested)
             {
                 // Without the handler's trailers, which it may be adding to.

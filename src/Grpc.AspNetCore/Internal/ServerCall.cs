@@ -12,7 +12,7 @@ namespace Grpc.AspNetCore.Server.Internal;
 /// <see cref="ServerCallContext"/> (ServerCall.Context.cs); its time is in ServerCall.Deadline.cs.
 /// </summary>
 [SuppressMessage("Reliability", "CA1001", Justification = "The token source has no timer, and a handler that runs on may still look at its token.")]
-internal sealed partial class ServerCall<TRequest, TResponse>(HttpContext http, ServerMethod<TRequest, TResponse> served) : ServerCallContext
+internal sealed partial class ServerCall<TRequest, TResponse>(HttpContext http, ServerMethod<TRequest, TResponse> served) : ServerCallContext, IHttpServerCall
     where TRequest : class
     where TResponse : class
 {
@@ -43,7 +43,10 @@ internal sealed partial class ServerCall<TRequest, TResponse>(HttpContext http, 
         Requests = new RequestReader<TRequest>(
             http.Request.BodyReader, served.Method.RequestMarshaller, requestEncoding, _runtime.Options.MaxReceiveMessageSize);
         Responses = new ResponseWriter<TResponse>(
-            http.Response, served.Method.ResponseMarshaller, NegotiateResponseCompression(), _runtime.Options, this);
+            http.Response, served.Method.ResponseMarshaller, _runtime.Options, this)
+        {
+            Compression = IfAccepted(_runtime.ResponseCompression),
+        };
         LiftBodyLimits();
         StartDeadline(timeout);
 
@@ -138,8 +141,9 @@ internal sealed partial class ServerCall<TRequest, TResponse>(HttpContext http, 
         return true;
     }
 
-    private ICompressionProvider? NegotiateResponseCompression() =>
-        _runtime.ResponseCompression is { } compression
+    /// <summary>A response may have no other encoding than those that the client says it takes.</summary>
+    private ICompressionProvider? IfAccepted(ICompressionProvider? compression) =>
+        compression is not null
         && http.Request.Headers["grpc-accept-encoding"].ToString().Split(',', StringSplitOptions.TrimEntries).Contains(compression.EncodingName, StringComparer.Ordinal)
             ? compression
             : null;

@@ -45,16 +45,16 @@ internal static class Marshallers
 /// <summary>Where a marshaller puts a message: either all of it at once, or a length, then a buffer, then the word that it is complete.</summary>
 internal abstract class SerializationContext
 {
-    public virtual void Complete(byte[] payload) => throw new NotImplementedException();
+    public virtual void Complete(byte[] payload) => throw new NotSupportedException();
 
-    public virtual IBufferWriter<byte> GetBufferWriter() => throw new NotImplementedException();
+    public virtual IBufferWriter<byte> GetBufferWriter() => throw new NotSupportedException();
 
     /// <summary>Says how many bytes will come. Optional, before the first <see cref="GetBufferWriter"/>; saves a copy.</summary>
     public virtual void SetPayloadLength(int payloadLength)
     {
     }
 
-    public virtual void Complete() => throw new NotImplementedException();
+    public virtual void Complete() => throw new NotSupportedException();
 }
 
 /// <summary>The bytes of one message; good only until the deserializer returns.</summary>
@@ -62,7 +62,7 @@ internal abstract class DeserializationContext
 {
     public abstract int PayloadLength { get; }
 
-    public virtual byte[] PayloadAsNewBuffer() => throw new NotImplementedException();
+    public virtual byte[] PayloadAsNewBuffer() => throw new NotSupportedException();
 
-    public virtual ReadOnlySequence<byte> PayloadAsReadOnlySequence() => throw new NotImplementedException();
+    public virtual ReadOnlySequence<byte> PayloadAsReadOnlySequence() => throw new NotSupportedException();
 }

@@ -100,7 +100,8 @@ public sealed partial class SqliteFeatureStore
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new StoreUnavailableException($"The database '{path}' cannot be made: {e.Message} Set RouteService__Sqlite__Path to a place that can be written.", e);
+            throw new StoreUnavailableException(
+                $"The database '{path}' cannot be made: {e.Message} Set RouteService__Sqlite__Path to a place that can be written.", e);
         }
         finally
         {

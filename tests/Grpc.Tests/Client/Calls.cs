@@ -41,5 +41,5 @@ internal static class Calls
     }
 
     /// <summary>How long a test waits for what must come, before it is called a failure rather than a slow machine.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 }

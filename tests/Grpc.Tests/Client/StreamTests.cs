@@ -387,10 +387,7 @@ public sealed class StreamTests
             return Echo(http);
         });
         using var call = server.Channel.Duplex();
-        while (Volatile.Read(ref calls) < 2)
-        {
-            await Task.Yield();
-        }
+        await call.ResponseHeadersAsync.WaitAsync(Patience);
 
         await call.RequestStream.WriteAsync("again");
         await call.RequestStream.CompleteAsync();

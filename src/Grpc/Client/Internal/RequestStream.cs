@@ -27,6 +27,7 @@ internal sealed class RequestStream<TRequest, TResponse>(ClientCall<TRequest, TR
     private readonly Pipe _pipe = new(Buffering);
     private readonly MessageWriter _writer = new(maxLength);
     private Task _sending = Task.CompletedTask;
+    private volatile int _attempts;
     private bool _sent;
     private int _writing;
     private volatile bool _completed;
@@ -95,7 +96,7 @@ internal sealed class RequestStream<TRequest, TResponse>(ClientCall<TRequest, TR
         SerializeToStreamAsync(stream, context, CancellationToken.None);
 
     protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken) =>
-        _sending = SendAsync(_sending, stream, cancellationToken);
+        _sending = SendAsync(_sending, ++_attempts, stream, cancellationToken);
 
     protected override bool TryComputeLength(out long length)
     {
@@ -116,10 +117,16 @@ internal sealed class RequestStream<TRequest, TResponse>(ClientCall<TRequest, TR
         }
     }
 
-    private async Task SendAsync(Task previous, Stream stream, CancellationToken cancellationToken)
+    private async Task SendAsync(Task previous, int attempt, Stream stream, CancellationToken cancellationToken)
     {
-        // HTTP sends a request again where a closing connection has refused it; that can only be done while nothing of the body is gone.
-        await previous.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        // HTTP sends a request again where a closing connection has refused it, and may leave the attempt before waiting for messages. It can
+        // only be done while nothing of the body is gone.
+        if (!previous.IsCompleted)
+        {
+            _pipe.Reader.CancelPendingRead();
+            await previous.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
         if (_sent)
         {
             throw new RpcException(CannotReplay);
@@ -136,9 +143,9 @@ internal sealed class RequestStream<TRequest, TResponse>(ClientCall<TRequest, TR
                     read = await _pipe.Reader.ReadAsync(cancellationToken).ConfigureAwait(false);
                 }
 
-                if (read.IsCanceled)
+                if (read.IsCanceled && (call.HasEnded || attempt != _attempts))
                 {
-                    throw new OperationCanceledException("The call has ended.");
+                    throw new OperationCanceledException("The call has ended, or the request is sent again.");
                 }
 
                 foreach (var segment in read.Buffer)
