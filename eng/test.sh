@@ -93,11 +93,13 @@ if command -v npm >/dev/null; then
 fi
 
 dotnet build RouteService.sln -c "$configuration" -warnaserror
-dotnet format whitespace RouteService.sln --no-restore --verify-no-changes
+# Wrong formatting fails the run, and hides none of the tests.
+wrong=0
+dotnet format whitespace RouteService.sln --no-restore --verify-no-changes || wrong=1
 
-status=0
 # One project after the other: what starts programs of its own must not wait for the rest.
 for project in tests/*/*.Tests.csproj; do
   dotnet test "$project" -c "$configuration" --no-build --nologo --results-directory "$results" \
-    --logger "trx;LogFileName=$(basename "$project").trx" --logger "console;verbosity=minimal" "$@" || status=1
+    --logger "trx;LogFileName=$(basename "$project").trx" --logger "console;verbosity=minimal" "$@" || wrong=1
 done
+status=$wrong
