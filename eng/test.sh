@@ -20,9 +20,9 @@ trap finish EXIT
 finish() {
   local passed failed skipped
   passed=$(count passed)
-  failed=$(count failed)
+  failed=$(($(count failed) + $(outside | wc -l)))
   skipped=$(($(count total) - $(count executed)))
-  ((failed == 0)) || { echo "Failed:" && outcomes Failed; }
+  ((failed == 0)) || { echo "Failed:" && outcomes Failed && outside; }
   ((skipped == 0)) || { echo "Skipped:" && outcomes NotExecuted; }
   rm -rf "$results"
   ((passed + failed > 0)) || status=1
@@ -54,6 +54,17 @@ outcomes() {
     }' | sed 's/&quot;/"/g; s/&lt;/</g; s/&gt;/>/g; s/&#x[DA];//g; s/&amp;/\&/g'
 }
 
+# What failed outside of a test, such as the end of a service that the tests of a class have shared.
+outside() {
+  reports | awk '
+    BEGIN { RS = "<RunInfo " }
+    NR > 1 && index(substr($0, 1, index($0, ">")), "outcome=\"Error\"") {
+      text = substr($0, index($0, "<Text>") + length("<Text>"))
+      sub(/(\r|\n|<).*/, "", text)
+      if (text !~ /\[FAIL\]$/) print "  " text
+    }'
+}
+
 # The peers: Python's grpcio with protoc and its plugin, h2load, and Node with its npm.
 packages=()
 need() { [[ -e $1 ]] || packages+=("${@:2}"); }
@@ -82,11 +93,13 @@ if command -v npm >/dev/null; then
 fi
 
 dotnet build RouteService.sln -c "$configuration" -warnaserror
-dotnet format whitespace RouteService.sln --no-restore --verify-no-changes
+# Wrong formatting fails the run, and hides none of the tests.
+wrong=0
+dotnet format whitespace RouteService.sln --no-restore --verify-no-changes || wrong=1
 
-status=0
 # One project after the other: what starts programs of its own must not wait for the rest.
 for project in tests/*/*.Tests.csproj; do
   dotnet test "$project" -c "$configuration" --no-build --nologo --results-directory "$results" \
-    --logger "trx;LogFileName=$(basename "$project").trx" --logger "console;verbosity=minimal" "$@" || status=1
+    --logger "trx;LogFileName=$(basename "$project").trx" --logger "console;verbosity=minimal" "$@" || wrong=1
 done
+status=$wrong

@@ -88,7 +88,9 @@ internal static class InteropCases
         {
             var response = await Client(channel).UnaryCallAsync(new SimpleRequest
             {
-                ResponseCompressed = new BoolValue { Value = compressed }, ResponseSize = 314_159, Payload = Zeros(271_828),
+                ResponseCompressed = new BoolValue { Value = compressed },
+                ResponseSize = 314_159,
+                Payload = Zeros(271_828),
             });
             AssertZeros(314_159, response.Payload);
         }
@@ -261,7 +263,8 @@ internal static class InteropCases
 
     private static StreamingOutputCallRequest Ping(int responseSize, int requestSize) => new()
     {
-        ResponseParameters = { new ResponseParameters { Size = responseSize } }, Payload = Zeros(requestSize),
+        ResponseParameters = { new ResponseParameters { Size = responseSize } },
+        Payload = Zeros(requestSize),
     };
 
     private static Payload Zeros(int size) => new() { Body = ByteString.CopyFrom(new byte[size]) };

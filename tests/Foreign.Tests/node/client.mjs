@@ -47,7 +47,10 @@ const scenarios = {
     const guide = new routeguide.RouteGuide(address, credentials);
     const { summary, trailers } = await new Promise((resolve, reject) => {
       let summary;
-      const call = guide.RecordRoute((error, response) => error ? reject(error) : (summary = response));
+      const metadata = new grpc.Metadata();
+      metadata.add('x-text', 'plain ascii');
+      metadata.add('x-bytes-bin', Buffer.from([0, 127, 128, 255]));
+      const call = guide.RecordRoute(metadata, (error, response) => error ? reject(error) : (summary = response));
       call.on('status', status => resolve({ summary, trailers: status.metadata }));
       [point(0), point(10000000), point(403487200, -746590500)].forEach(p => call.write(p));
       call.end();
