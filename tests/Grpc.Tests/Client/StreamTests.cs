@@ -184,7 +184,7 @@ public sealed class StreamTests
         var request = new string('x', 10_000);
         var written = 0;
         var write = Task.CompletedTask;
-        while (write.IsCompleted || await Task.WhenAny(write, Task.Delay(TimeSpan.FromSeconds(1))) == write)
+        while (write.IsCompletedSuccessfully || await Task.WhenAny(write, Task.Delay(TimeSpan.FromSeconds(1))) == write)
         {
             write = call.RequestStream.WriteAsync(request);
             written++;
@@ -251,7 +251,7 @@ public sealed class StreamTests
         {
             write = call.RequestStream.WriteAsync(large);
         }
-        while (write.IsCompleted);
+        while (write.IsCompletedSuccessfully);
 
         await Assert.ThrowsAsync<InvalidOperationException>(() => call.RequestStream.WriteAsync("b"));
         await Assert.ThrowsAsync<InvalidOperationException>(() => call.RequestStream.CompleteAsync());
@@ -293,7 +293,7 @@ public sealed class StreamTests
         {
             write = call.RequestStream.WriteAsync(large);
         }
-        while (write.IsCompleted);
+        while (write.IsCompletedSuccessfully);
 
         end.SetResult();
 
@@ -399,6 +399,7 @@ public sealed class StreamTests
     {
         http.Grpc();
         await http.Response.StartAsync();
+        await http.Response.Body.FlushAsync();
         await foreach (var request in http.RequestsAsync())
         {
             await http.Response.SendAsync(Message(request));

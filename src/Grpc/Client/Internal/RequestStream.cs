@@ -119,8 +119,8 @@ internal sealed class RequestStream<TRequest, TResponse>(ClientCall<TRequest, TR
 
     private async Task SendAsync(Task previous, int attempt, Stream stream, CancellationToken cancellationToken)
     {
-        // HTTP sends a request again where a closing connection has refused it, and may leave the attempt before waiting for messages. It can
-        // only be done while nothing of the body is gone.
+        // HTTP sends a request again where a closing connection has refused it, while the attempt before still waits for messages. It can only
+        // be done while nothing of the body is gone.
         if (!previous.IsCompleted)
         {
             _pipe.Reader.CancelPendingRead();
@@ -138,9 +138,10 @@ internal sealed class RequestStream<TRequest, TResponse>(ClientCall<TRequest, TR
             {
                 if (!_pipe.Reader.TryRead(out var read))
                 {
-                    // Nothing waits: what has been written, or the headers alone, leaves now.
-                    await stream.FlushAsync(cancellationToken).ConfigureAwait(false);
-                    read = await _pipe.Reader.ReadAsync(cancellationToken).ConfigureAwait(false);
+                    // Nothing waits: what has been written, or the headers alone, leaves now. Not by HTTP's token, which fires where the stream is
+                    // reset: this body would then end as cancelled before the response says by what code, or that it may be sent again.
+                    await stream.FlushAsync(CancellationToken.None).ConfigureAwait(false);
+                    read = await _pipe.Reader.ReadAsync(CancellationToken.None).ConfigureAwait(false);
                 }
 
                 if (read.IsCanceled && (call.HasEnded || attempt != _attempts))
