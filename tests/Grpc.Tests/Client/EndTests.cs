@@ -274,7 +274,7 @@ public sealed class EndTests
         {
             await using var server = await ScriptedServer.StartAsync(http =>
             {
-                http.Response.StatusCode = 503;
+                http.Grpc().Headers["grpc-status"] = "8";
                 return Task.CompletedTask;
             });
             for (var i = 0; i < 20; i++)
@@ -290,7 +290,8 @@ public sealed class EndTests
             TaskScheduler.UnobservedTaskException -= onUnobserved;
         }
 
-        Assert.DoesNotContain(unobserved, e => e.InnerException is RpcException);
+        // Other tests run at the same time, and leave reads of theirs behind.
+        Assert.DoesNotContain(unobserved, e => e.InnerException is RpcException { StatusCode: StatusCode.ResourceExhausted });
 
         static async Task FailUnseenAsync(GrpcChannel channel)
         {
