@@ -20,13 +20,26 @@ public sealed class PythonTests(RunningService service, PythonTests.Stubs stubs)
     [InlineData("compression")]
     [InlineData("health")]
     [InlineData("many_streams_at_once")]
-    public async Task A_Python_client_gets_what_the_contract_says(string scenario)
+    public Task A_Python_client_gets_what_the_contract_says(string scenario) => RunAsync(service, scenario);
+
+    [Fact]
+    public async Task Streams_that_are_open_when_the_service_is_told_to_stop_end_with_the_reason()
+    {
+        await using var stopping = new RunningService();
+        await stopping.InitializeAsync();
+
+        await RunAsync(stopping, "stopped_by_signal");
+
+        Assert.Equal(0, await stopping.WaitForExitAsync());
+    }
+
+    private async Task RunAsync(RunningService called, string scenario)
     {
         Assert.SkipWhen(stubs.Missing is not null, stubs.Missing ?? "");
 
         (await Command.RunAsync(
             Python,
-            [Repository.File("tests", "Foreign.Tests", "python", "client.py"), service.Address, scenario, Repository.File("data", "places.json")],
+            [Repository.File("tests", "Foreign.Tests", "python", "client.py"), called.Address, scenario, Repository.File("data", "places.json"), $"{called.ProcessId}"],
             new Dictionary<string, string> { ["PYTHONPATH"] = stubs.Folder, ["PYTHONDONTWRITEBYTECODE"] = "1" })).AssertSuccess();
     }
 

@@ -18,6 +18,8 @@ public sealed partial class RunningService : IAsyncLifetime
 
     public int ManagementPort => Port(ManagementPortLine());
 
+    public int ProcessId => _process!.Id;
+
     public string Address => $"localhost:{GrpcPort}";
 
     public string Output
@@ -85,9 +87,15 @@ public sealed partial class RunningService : IAsyncLifetime
     /// <returns>The exit code.</returns>
     internal async Task<int> StopAsync(int signal = SigTerm)
     {
-        Assert.Equal(0, Kill(_process!.Id, signal));
+        Assert.Equal(0, Kill(ProcessId, signal));
+        return await WaitForExitAsync();
+    }
+
+    /// <returns>The exit code.</returns>
+    internal async Task<int> WaitForExitAsync()
+    {
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(40));
-        await _process.WaitForExitAsync(patience.Token);
+        await _process!.WaitForExitAsync(patience.Token);
         return _process.ExitCode;
     }
 

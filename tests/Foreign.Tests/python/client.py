@@ -1,8 +1,11 @@
-"""Calls a running RouteService as any Python program would. Usage: client.py ADDRESS SCENARIO PLACES.json"""
+"""Calls a running RouteService as any Python program would. Usage: client.py ADDRESS SCENARIO PLACES.json PROCESS"""
 import json
 import math
+import os
+import signal
 import sys
 import threading
+import time
 
 import grpc
 
@@ -215,6 +218,31 @@ def health(channel):
     for service in ("", "routeguide.RouteGuide", "helloworld.Greeter", "HelloService"):
         assert check(health_pb2.HealthCheckRequest(service=service)).status == health_pb2.HealthCheckResponse.SERVING
     expect(grpc.StatusCode.NOT_FOUND, "nobody", lambda: check(health_pb2.HealthCheckRequest(service="nobody")))
+
+
+def stopped_by_signal(channel):
+    stub = rg_grpc.RouteGuideStub(channel)
+    leave = threading.Event()
+
+    def notes():
+        yield note(700, "a")
+        yield note(700, "b")
+        leave.wait(30)
+
+    def points():
+        yield point(1)
+        leave.wait(30)
+
+    chats = [stub.RouteChat(notes()) for _ in range(10)]
+    for chat in chats:
+        next(chat)
+    route = stub.RecordRoute.future(points())
+    time.sleep(0.5)
+    os.kill(int(sys.argv[4]), signal.SIGTERM)
+    for chat in chats:
+        expect(grpc.StatusCode.UNAVAILABLE, "shutting down", lambda: list(chat))
+    expect(grpc.StatusCode.UNAVAILABLE, "shutting down", route.result)
+    leave.set()
 
 
 def many_streams_at_once(channel):

@@ -52,6 +52,11 @@ internal static class ResponseStatus
                 case RpcException rpc:
                     return rpc.Status;
 
+                // A server that goes away in order says so by a GOAWAY of NO_ERROR, and may close the connection before the status of an open stream
+                // has been read. .NET has one exception for that and for a reset of the stream, and only its words tell them apart.
+                case HttpProtocolException { ErrorCode: 0x0 } when cause.Message.Contains("closed the connection", StringComparison.Ordinal):
+                    return new Status(StatusCode.Unavailable, "The server closed the connection before the call had ended; it is going away.", failure);
+
                 case HttpProtocolException { ErrorCode: var code }:
                     return new Status(OfHttp2(code), string.Create(CultureInfo.InvariantCulture, $"The server ended the stream with HTTP/2 error {NameOf(code)}."), failure);
             }
