@@ -1,4 +1,5 @@
 using Grpc.Core;
+using Grpc.Wire;
 using Microsoft.AspNetCore.Http;
 
 namespace Grpc.AspNetCore.Server.Internal;
@@ -6,12 +7,10 @@ namespace Grpc.AspNetCore.Server.Internal;
 /// <summary>What every gRPC request must be before anything else of it is looked at (PROTOCOL-HTTP2.md, "Requests").</summary>
 internal static class RequestHead
 {
-    public const string ContentType = "application/grpc";
-
     /// <summary>Answers a request that is not gRPC over HTTP/2 as HTTP answers it, and says so by false.</summary>
     public static bool TryAccept(HttpContext http)
     {
-        if (!IsGrpc(http.Request.ContentType))
+        if (!GrpcContentType.IsGrpc(http.Request.ContentType))
         {
             Refuse(http, StatusCodes.Status415UnsupportedMediaType, $"The content type is '{http.Request.ContentType}'; a gRPC request has 'application/grpc'.");
             return false;
@@ -34,16 +33,10 @@ internal static class RequestHead
         return true;
     }
 
-    /// <summary>"application/grpc", alone or with a format ("+proto") or parameters (";…"); not "application/grpc-web".</summary>
-    public static bool IsGrpc(string? contentType) =>
-        contentType is not null
-        && contentType.StartsWith(ContentType, StringComparison.OrdinalIgnoreCase)
-        && (contentType.Length == ContentType.Length || contentType[ContentType.Length] is '+' or ';' or ' ');
-
     private static void Refuse(HttpContext http, int httpStatus, string reason)
     {
         http.Response.StatusCode = httpStatus;
-        http.Response.ContentType = ContentType;
+        http.Response.ContentType = GrpcContentType.Name;
         Trailers.Write(http.Response.Headers, new Status(httpStatus == StatusCodes.Status415UnsupportedMediaType ? StatusCode.Unknown : StatusCode.Internal, reason));
     }
 }

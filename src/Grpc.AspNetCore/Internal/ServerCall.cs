@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using Grpc.Core;
 using Grpc.Net.Compression;
+using Grpc.Wire;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
@@ -34,7 +35,7 @@ internal sealed partial class ServerCall<TRequest, TResponse>(HttpContext http, 
             return;
         }
 
-        http.Response.ContentType = RequestHead.ContentType;
+        http.Response.ContentType = GrpcContentType.Name;
         if (!TryReadRequestEncoding(out var requestEncoding) || !TryReadTimeout(out var timeout))
         {
             return;

@@ -1,4 +1,5 @@
 using Grpc.Core;
+using Grpc.Wire;
 using Microsoft.AspNetCore.Http;
 
 namespace Grpc.AspNetCore.Server.Internal;
@@ -8,13 +9,13 @@ internal static class UnknownMethod
 {
     public static Task AnswerAsync(HttpContext http)
     {
-        if (!RequestHead.IsGrpc(http.Request.ContentType))
+        if (!GrpcContentType.IsGrpc(http.Request.ContentType))
         {
             http.Response.StatusCode = StatusCodes.Status404NotFound;
         }
         else if (RequestHead.TryAccept(http))
         {
-            http.Response.ContentType = RequestHead.ContentType;
+            http.Response.ContentType = GrpcContentType.Name;
             Trailers.Write(http.Response.Headers, new Status(StatusCode.Unimplemented, $"There is no method {http.Request.Path}."));
         }
 
