@@ -34,23 +34,31 @@ internal sealed class Activation(IServiceCollection registrations)
 internal sealed class Activator<T>(Func<HttpContext, T> get, bool owned)
     where T : class
 {
-    public T Get(HttpContext http) => get(http);
-
-    /// <summary>Disposes of an instance that was made for the call; others are the container's.</summary>
-    public ValueTask ReleaseAsync(T instance)
+    /// <summary>Runs a call on its instance. One that was made for the call is disposed of after it; others are the container's.</summary>
+    public Task UseAsync<TCall>(TCall call, Func<TCall, T, Task> run)
+        where TCall : IHttpServerCall
     {
-        if (owned)
+        var instance = get(call.Http);
+        return owned ? UseAndDisposeAsync(call, instance, run) : run(call, instance);
+    }
+
+    private static async Task UseAndDisposeAsync<TCall>(TCall call, T instance, Func<TCall, T, Task> run)
+    {
+        try
+        {
+            await run(call, instance);
+        }
+        finally
         {
             switch (instance)
             {
                 case IAsyncDisposable disposable:
-                    return disposable.DisposeAsync();
+                    await disposable.DisposeAsync();
+                    break;
                 case IDisposable disposable:
                     disposable.Dispose();
                     break;
             }
         }
-
-        return ValueTask.CompletedTask;
     }
 }

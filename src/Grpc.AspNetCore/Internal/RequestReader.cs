@@ -46,36 +46,30 @@ internal sealed class RequestReader<TRequest>(PipeReader body, Marshaller<TReque
             throw new InvalidOperationException("Can't read the next message because the previous read is still in progress.");
         }
 
-        var done = false;
+        Task<bool> moved;
         try
         {
             if (TryTake(out var message))
             {
                 Current = message;
-                done = true;
-                return True;
+                moved = True;
             }
-
-            if (_bodyEnded)
+            else if (_bodyEnded)
             {
-                done = true;
-                return End();
+                moved = End();
+            }
+            else
+            {
+                return MoveNextAsync(cancellationToken);
             }
         }
         catch (Exception e)
         {
-            done = true;
-            return Task.FromException<bool>(e);
-        }
-        finally
-        {
-            if (done)
-            {
-                Volatile.Write(ref _moving, 0);
-            }
+            moved = Task.FromException<bool>(e);
         }
 
-        return MoveNextAsync(cancellationToken);
+        Volatile.Write(ref _moving, 0);
+        return moved;
     }
 
     /// <summary>The message of a request that must have exactly one.</summary>

@@ -31,19 +31,11 @@ internal sealed class ServerMethodBinder<TService>(ServerRuntime runtime, Server
         var invoke = ServiceMethod<Func<TService, TRequest, ServerCallContext, Task<TResponse>>>(
             method.Name, typeof(TRequest), typeof(ServerCallContext));
 
-        Add(method, async call =>
+        Add(method, async (call, service) =>
         {
-            var service = _services.Get(call.Http);
-            try
-            {
-                var request = await call.Requests.ReadSingleAsync();
-                var response = await InvokeAsync(call, service, request);
-                call.Responses.WriteSingle(response);
-            }
-            finally
-            {
-                await _services.ReleaseAsync(service);
-            }
+            var request = await call.Requests.ReadSingleAsync();
+            var response = await InvokeAsync(call, service, request);
+            call.Responses.WriteSingle(response);
         });
 
         Task<TResponse> InvokeAsync(ServerCall<TRequest, TResponse> call, TService service, TRequest request)
@@ -69,24 +61,16 @@ internal sealed class ServerMethodBinder<TService>(ServerRuntime runtime, Server
         var invoke = ServiceMethod<Func<TService, IAsyncStreamReader<TRequest>, ServerCallContext, Task<TResponse>>>(
             method.Name, typeof(IAsyncStreamReader<TRequest>), typeof(ServerCallContext));
 
-        Add(method, async call =>
+        Add(method, async (call, service) =>
         {
-            var service = _services.Get(call.Http);
-            try
+            ClientStreamingServerMethod<TRequest, TResponse> next = (requests, context) => invoke(service, requests, context);
+            foreach (var interceptor in runtime.Interceptors)
             {
-                ClientStreamingServerMethod<TRequest, TResponse> next = (requests, context) => invoke(service, requests, context);
-                foreach (var interceptor in runtime.Interceptors)
-                {
-                    var inner = next;
-                    next = (requests, context) => interceptor.ClientStreamingServerHandler(requests, context, inner);
-                }
+                var inner = next;
+                next = (requests, context) => interceptor.ClientStreamingServerHandler(requests, context, inner);
+            }
 
-                call.Responses.WriteSingle(await next(call.Requests, call));
-            }
-            finally
-            {
-                await _services.ReleaseAsync(service);
-            }
+            call.Responses.WriteSingle(await next(call.Requests, call));
         });
     }
 
@@ -95,25 +79,17 @@ internal sealed class ServerMethodBinder<TService>(ServerRuntime runtime, Server
         var invoke = ServiceMethod<Func<TService, TRequest, IServerStreamWriter<TResponse>, ServerCallContext, Task>>(
             method.Name, typeof(TRequest), typeof(IServerStreamWriter<TResponse>), typeof(ServerCallContext));
 
-        Add(method, async call =>
+        Add(method, async (call, service) =>
         {
-            var service = _services.Get(call.Http);
-            try
+            var request = await call.Requests.ReadSingleAsync();
+            ServerStreamingServerMethod<TRequest, TResponse> next = (message, responses, context) => invoke(service, message, responses, context);
+            foreach (var interceptor in runtime.Interceptors)
             {
-                var request = await call.Requests.ReadSingleAsync();
-                ServerStreamingServerMethod<TRequest, TResponse> next = (message, responses, context) => invoke(service, message, responses, context);
-                foreach (var interceptor in runtime.Interceptors)
-                {
-                    var inner = next;
-                    next = (message, responses, context) => interceptor.ServerStreamingServerHandler(message, responses, context, inner);
-                }
+                var inner = next;
+                next = (message, responses, context) => interceptor.ServerStreamingServerHandler(message, responses, context, inner);
+            }
 
-                await next(request, call.Responses, call);
-            }
-            finally
-            {
-                await _services.ReleaseAsync(service);
-            }
+            await next(request, call.Responses, call);
         });
     }
 
@@ -122,32 +98,26 @@ internal sealed class ServerMethodBinder<TService>(ServerRuntime runtime, Server
         var invoke = ServiceMethod<Func<TService, IAsyncStreamReader<TRequest>, IServerStreamWriter<TResponse>, ServerCallContext, Task>>(
             method.Name, typeof(IAsyncStreamReader<TRequest>), typeof(IServerStreamWriter<TResponse>), typeof(ServerCallContext));
 
-        Add(method, async call =>
+        Add(method, async (call, service) =>
         {
-            var service = _services.Get(call.Http);
-            try
+            DuplexStreamingServerMethod<TRequest, TResponse> next = (requests, responses, context) => invoke(service, requests, responses, context);
+            foreach (var interceptor in runtime.Interceptors)
             {
-                DuplexStreamingServerMethod<TRequest, TResponse> next = (requests, responses, context) => invoke(service, requests, responses, context);
-                foreach (var interceptor in runtime.Interceptors)
-                {
-                    var inner = next;
-                    next = (requests, responses, context) => interceptor.DuplexStreamingServerHandler(requests, responses, context, inner);
-                }
+                var inner = next;
+                next = (requests, responses, context) => interceptor.DuplexStreamingServerHandler(requests, responses, context, inner);
+            }
 
-                await next(call.Requests, call.Responses, call);
-            }
-            finally
-            {
-                await _services.ReleaseAsync(service);
-            }
+            await next(call.Requests, call.Responses, call);
         });
     }
 
-    private void Add<TRequest, TResponse>(Method<TRequest, TResponse> method, ServerMethodBody<TRequest, TResponse> body)
+    /// <param name="method">The method.</param>
+    /// <param name="run">One call of it, by the instance that serves it.</param>
+    private void Add<TRequest, TResponse>(Method<TRequest, TResponse> method, Func<ServerCall<TRequest, TResponse>, TService, Task> run)
         where TRequest : class
         where TResponse : class
     {
-        var served = new ServerMethod<TRequest, TResponse>(method, runtime, body);
+        var served = new ServerMethod<TRequest, TResponse>(method, runtime, call => _services.UseAsync(call, run));
         found(method, http => new ServerCall<TRequest, TResponse>(http, served).RunAsync());
     }
 
