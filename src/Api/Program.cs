@@ -6,9 +6,10 @@ using RouteService.Api.Routes;
 using RouteService.Domain.Chat;
 using RouteService.Domain.Features;
 using RouteService.Infrastructure.Import;
+using RouteService.Infrastructure.Postgis;
 using RouteService.Infrastructure.Sqlite;
 
-return await CommandLine.RunAsync(args, ServeAsync, ImportAsync);
+return await CommandLine.RunAsync(args, ServeAsync, ImportAsync, MigrateAsync);
 
 static async Task ServeAsync()
 {
@@ -20,8 +21,18 @@ static async Task ServeAsync()
     builder.Services.AddSingleton(settings);
     builder.Services.AddSingleton(settings.Greetings);
     builder.Services.AddSingleton(TimeProvider.System);
-    builder.Services.AddSingleton<IFeatureStore>(await OpenStoreAsync(settings, SamplePlaces.ReadAllAsync(), CancellationToken.None));
-    builder.Services.AddSingleton(StoreDescription.Sqlite(settings.Sqlite));
+    if (settings.ConnectionString is null)
+    {
+        var store = await SqliteFeatureStore.OpenAsync(settings.Sqlite, SamplePlaces.ReadAllAsync(), TimeProvider.System, CancellationToken.None);
+        builder.Services.AddSingleton<IFeatureStore>(_ => store);
+        builder.Services.AddSingleton(StoreDescription.Sqlite(settings.Sqlite));
+    }
+    else
+    {
+        await builder.Services.AddPostgisAsync(settings);
+        builder.Services.AddSingleton<IFeatureStore>(services => new PostgisFeatureStore(services.GetRequiredService<PostgisDatabase>(), settings.Postgres));
+    }
+
     builder.Services.AddSingleton<INoteLog>(new MemoryNoteLog(settings.Chat));
     builder.Services.AddSingleton(services => new RouteChat(services.GetRequiredService<INoteLog>(), settings.Chat));
 
@@ -50,9 +61,25 @@ static async Task ServeAsync()
 static async Task ImportAsync(FileInfo file, bool replace, CancellationToken cancellationToken)
 {
     var settings = Settings.Read(WebApplication.CreateSlimBuilder().Configuration);
-    using var store = await OpenStoreAsync(settings, seed: null, cancellationToken);
-    await ImportCommand.RunAsync(store, file.FullName, replace, TimeProvider.System, cancellationToken);
+    if (settings.ConnectionString is null)
+    {
+        using var store = await SqliteFeatureStore.OpenAsync(settings.Sqlite, seed: null, TimeProvider.System, cancellationToken);
+        await ImportCommand.RunAsync(store, file.FullName, replace, TimeProvider.System, cancellationToken);
+    }
+    else
+    {
+        await using var database = PostgisHosting.Connect(settings);
+        await PostgisSchema.CheckAsync(database, cancellationToken);
+        await using var store = new PostgisFeatureStore(database, settings.Postgres);
+        await ImportCommand.RunAsync(store, file.FullName, replace, TimeProvider.System, cancellationToken);
+    }
 }
 
-static Task<SqliteFeatureStore> OpenStoreAsync(Settings settings, IAsyncEnumerable<Feature>? seed, CancellationToken cancellationToken) =>
-    SqliteFeatureStore.OpenAsync(settings.Sqlite, seed, TimeProvider.System, cancellationToken);
+static async Task MigrateAsync(CancellationToken cancellationToken)
+{
+    await using var database = PostgisHosting.Connect(Settings.Read(WebApplication.CreateSlimBuilder().Configuration));
+    var applied = await PostgisSchema.MigrateAsync(database, cancellationToken);
+    Console.WriteLine(applied.Count > 0
+        ? $"The {database.Description} has been migrated: {string.Join(", ", applied)}."
+        : $"The {database.Description} is up to date.");
+}

@@ -91,9 +91,16 @@ internal sealed partial class CallBoundary(IHostApplicationLifetime lifetime, IL
             default:
                 // The client is told that it is so, the operator why.
                 Log.StoreUnavailable(logger, exception, context.Method);
-                return new RpcException(new Status(StatusCode.Unavailable, exception.Message, exception));
+                return new RpcException(new Status(CodeOf(((StoreUnavailableException)exception).Failure), exception.Message, exception));
         }
     }
+
+    private static StatusCode CodeOf(StoreFailure failure) => failure switch
+    {
+        StoreFailure.Overloaded => StatusCode.ResourceExhausted,
+        StoreFailure.TooSlow => StatusCode.DeadlineExceeded,
+        _ => StatusCode.Unavailable,
+    };
 
     private static RpcException Invalid(string field, string description)
     {

@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using RouteService.Api.Hosting;
 using RouteService.Domain.Features;
 using RouteService.Infrastructure.Import;
+using RouteService.Infrastructure.Postgis;
 
 namespace RouteService.Api.Commands;
 
@@ -14,8 +15,10 @@ internal static class CommandLine
     /// <param name="args">Of the program.</param>
     /// <param name="serve">Serves until a signal ends it.</param>
     /// <param name="import">Imports a file, replacing what is there or adding to it.</param>
+    /// <param name="migrate">Brings the database to this program's schema.</param>
     /// <returns>0 where it ended well; 1 where not, with the reason on standard error; 130 where a signal ended an import.</returns>
-    public static Task<int> RunAsync(string[] args, Func<Task> serve, Func<FileInfo, bool, CancellationToken, Task> import)
+    public static Task<int> RunAsync(
+        string[] args, Func<Task> serve, Func<FileInfo, bool, CancellationToken, Task> import, Func<CancellationToken, Task> migrate)
     {
         var file = new Argument<FileInfo>("FILE")
         {
@@ -31,16 +34,20 @@ internal static class CommandLine
         importCommand.SetAction((parsed, _) => GuardAsync(() => UntilSignalAsync(
             cancellationToken => import(parsed.GetRequiredValue(file), parsed.GetValue(replace), cancellationToken))));
 
+        var migrateCommand = new Command("migrate", "Bring the PostGIS database to this program's schema. Safe to run from many places at once.");
+        migrateCommand.SetAction((_, _) => GuardAsync(() => UntilSignalAsync(migrate)));
+
         var root = new RootCommand(
             """
             RouteService: places, routes and travellers' notes over gRPC.
 
-            Settings are environment variables, such as RouteService__Grpc__Port (50051), RouteService__Management__Port (8081) and
-            RouteService__Sqlite__Path (.data/route-service.db); docs/configuration.md lists them all.
+            Settings are environment variables, such as RouteService__Grpc__Port (50051), RouteService__Management__Port (8081),
+            RouteService__Sqlite__Path (.data/route-service.db), or ConnectionStrings__RouteService for PostGIS; docs/configuration.md lists them all.
             """)
         {
             serveCommand,
             importCommand,
+            migrateCommand,
         };
         root.SetAction((_, _) => GuardAsync(serve));
 
@@ -70,7 +77,7 @@ internal static class CommandLine
     /// <summary>The line for what can be expected to go wrong; null for a fault of ours, which may show its stack.</summary>
     private static string? Explain(Exception exception) => exception switch
     {
-        SettingException or StoreUnavailableException or FeatureFileException => exception.Message,
+        SettingException or SchemaException or StoreUnavailableException or FeatureFileException => exception.Message,
         IOException { InnerException: SocketException or Microsoft.AspNetCore.Connections.AddressInUseException } io =>
             $"{io.Message.TrimEnd('.')}. Another program has the port; set {Settings.Variable("RouteService:Grpc:Port")} or {Settings.Variable("RouteService:Management:Port")} to a free one.",
         _ => null,

@@ -6,7 +6,7 @@ namespace RouteService.Api.Hosting;
 /// <summary>Health, by gRPC on the gRPC port and by HTTP on the management port.</summary>
 internal static class HealthEndpoints
 {
-    private const string Ready = "ready";
+    public const string Ready = "ready";
 
     // How often the store is looked at for those who watch.
     private static readonly TimeSpan WatchPeriod = TimeSpan.FromSeconds(5);

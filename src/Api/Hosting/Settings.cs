@@ -3,6 +3,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Reflection;
 using RouteService.Api.Greetings;
 using RouteService.Domain.Chat;
+using RouteService.Infrastructure.Postgis;
 using RouteService.Infrastructure.Sqlite;
 
 namespace RouteService.Api.Hosting;
@@ -18,27 +19,28 @@ internal sealed record Settings
 
     public SqliteOptions Sqlite { get; private init; } = new();
 
+    public PostgresOptions Postgres { get; private init; } = new();
+
     public ChatOptions Chat { get; private init; } = new();
 
     public GreetingOptions Greetings { get; private init; } = new();
+
+    /// <summary>Where PostGIS is, in Npgsql's form; null for the embedded store. It is .NET's ConnectionStrings:RouteService, so that what sets such can.</summary>
+    public string? ConnectionString { get; private set; }
+
+    private static IEnumerable<PropertyInfo> Sections => typeof(Settings).GetProperties().Where(static property => property.Name is not nameof(ConnectionString));
 
     /// <summary>Reads all of them.</summary>
     /// <exception cref="SettingException">A key is not known, or a value is not of its kind or out of its range; names the key.</exception>
     public static Settings Read(IConfiguration configuration)
     {
-        if (configuration.GetConnectionString("RouteService") is not null)
-        {
-            // Rather than to serve from a store that the operator did not mean.
-            throw new SettingException("ConnectionStrings__RouteService is set, but this version has no PostGIS store. Unset it for the embedded one.");
-        }
-
-        var settings = new Settings();
+        var settings = new Settings { ConnectionString = configuration.GetConnectionString("RouteService") };
         var root = configuration.GetSection(Root);
-        CheckKeys(root, typeof(Settings));
-        foreach (var property in typeof(Settings).GetProperties())
+        CheckKeys(root, Sections);
+        foreach (var property in Sections)
         {
             var section = root.GetSection(property.Name);
-            CheckKeys(section, property.PropertyType);
+            CheckKeys(section, property.PropertyType.GetProperties());
             CheckValues(section, property.PropertyType);
             var options = section.Get(property.PropertyType) ?? property.GetValue(settings)!;
             CheckRanges(section, options);
@@ -51,9 +53,9 @@ internal sealed record Settings
     /// <summary>The name of a key as an environment variable, the form that most people set.</summary>
     public static string Variable(string path) => path.Replace(":", "__", StringComparison.Ordinal);
 
-    private static void CheckKeys(IConfigurationSection section, Type options)
+    private static void CheckKeys(IConfigurationSection section, IEnumerable<PropertyInfo> options)
     {
-        var known = options.GetProperties().Select(property => property.Name).ToList();
+        var known = options.Select(static property => property.Name).ToList();
         foreach (var child in section.GetChildren())
         {
             if (!known.Contains(child.Key, StringComparer.OrdinalIgnoreCase))

@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using RouteService.Domain.Features;
+using RouteService.Infrastructure.Postgis;
 using RouteService.Infrastructure.Sqlite;
 
 namespace RouteService.Api.Hosting;
@@ -12,6 +13,8 @@ internal sealed partial class StartupReport(
     IServer server, IFeatureStore features, StoreDescription store, Settings settings, IHostApplicationLifetime lifetime, ILogger<StartupReport> logger)
     : IHostedLifecycleService
 {
+    private static readonly TimeSpan CountPatience = TimeSpan.FromSeconds(2);
+
     public static string Version { get; } =
         typeof(StartupReport).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
 
@@ -21,10 +24,29 @@ internal sealed partial class StartupReport(
         var ports = server.Features.Get<IServerAddressesFeature>()!.Addresses.Select(static address => new Uri(address).Port).ToList();
         var tls = settings.Grpc.CertificatePath is not null;
         Log.Version(logger, Version, RuntimeInformation.FrameworkDescription);
-        Log.Store(logger, store.Text, await features.CountAsync(cancellationToken));
+        await ReportStoreAsync(cancellationToken);
         Log.Addresses(logger, ports[0], tls ? "TLS" : "h2c, without TLS", ports[1]);
         Log.HowToCall(logger, tls ? "" : "-plaintext ", ports[0]);
         lifetime.ApplicationStopping.Register(static logger => Log.Stopping((ILogger)logger!), logger);
+    }
+
+    private async Task ReportStoreAsync(CancellationToken cancellationToken)
+    {
+        // PostgreSQL counts by reading, which may take minutes; this is only a line of the log.
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(CountPatience);
+        try
+        {
+            Log.Store(logger, store.Text, await features.CountAsync(patience.Token));
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            Log.StoreNotCounted(logger, store.Text);
+        }
+        catch (StoreUnavailableException e)
+        {
+            Log.StoreUnavailable(logger, store.Text, e.Message);
+        }
     }
 
     public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
@@ -45,6 +67,12 @@ internal sealed partial class StartupReport(
         [LoggerMessage(2, LogLevel.Information, "Store: {Store}; {Count} features.")]
         public static partial void Store(ILogger logger, string store, long count);
 
+        [LoggerMessage(6, LogLevel.Information, "Store: {Store}; too many features to count now.")]
+        public static partial void StoreNotCounted(ILogger logger, string store);
+
+        [LoggerMessage(7, LogLevel.Warning, "Store: {Store}; not ready: {Reason}")]
+        public static partial void StoreUnavailable(ILogger logger, string store, string reason);
+
         [LoggerMessage(3, LogLevel.Information, "gRPC on port {GrpcPort} ({Security}); health on http://localhost:{ManagementPort}/healthz/ready.")]
         public static partial void Addresses(ILogger logger, int grpcPort, string security, int managementPort);
 
@@ -61,4 +89,6 @@ internal sealed record StoreDescription(string Text)
 {
     public static StoreDescription Sqlite(SqliteOptions options) => new(
         $"SQLite, embedded in this process, in {Path.GetFullPath(options.Path)}");
+
+    public static StoreDescription Postgis(PostgisDatabase database) => new($"PostGIS, {database.Description}");
 }

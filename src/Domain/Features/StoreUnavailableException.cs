@@ -4,7 +4,25 @@ namespace RouteService.Domain.Features;
 public sealed class StoreUnavailableException : Exception
 {
     public StoreUnavailableException(string message, Exception? innerException = null)
-        : base(message, innerException)
+        : this(message, StoreFailure.Unreachable, innerException)
     {
     }
+
+    public StoreUnavailableException(string message, StoreFailure failure, Exception? innerException = null)
+        : base(message, innerException) => Failure = failure;
+
+    public StoreFailure Failure { get; }
+}
+
+/// <summary>Why a store cannot answer, as far as it changes what the caller does next.</summary>
+public enum StoreFailure
+{
+    /// <summary>It is down, starting, or not set up.</summary>
+    Unreachable,
+
+    /// <summary>It is up, and has no room for one call more.</summary>
+    Overloaded,
+
+    /// <summary>It has not answered in the time it is given.</summary>
+    TooSlow,
 }

@@ -1,0 +1,101 @@
+using System.Threading.Channels;
+using RouteService.Domain.Features;
+using RouteService.Domain.Geography;
+
+namespace RouteService.Infrastructure.Postgis;
+
+/// <summary>
+/// Look-ups that come while a query is under way share the next one. A lone look-up waits for nobody: it is asked for at once, and only when all
+/// askers are out do others gather. Nothing is delayed in the hope of company.
+/// </summary>
+/// <threadsafety>All members may be called at once from any thread.</threadsafety>
+internal sealed class CoalescedLookUps : IAsyncDisposable
+{
+    // Two, so that the database works on one batch while the answers of the other are handed out; more would make the batches smaller.
+    private const int Askers = 2;
+
+    // Who comes beyond this waits to be let in, and is so slowed to the database's pace.
+    private const int Capacity = 10_000;
+
+    private readonly Func<ReadOnlyMemory<Coordinate>, Task<string?[]>> _lookUp;
+    private readonly int _maxBatch;
+    private readonly Channel<Waiter> _waiting = Channel.CreateBounded<Waiter>(Capacity);
+    private readonly Task _asking;
+
+    /// <param name="lookUp">The names at these places, in their order; null where there is none.</param>
+    /// <param name="maxBatch">The most places of one query.</param>
+    public CoalescedLookUps(Func<ReadOnlyMemory<Coordinate>, Task<string?[]>> lookUp, int maxBatch)
+    {
+        _lookUp = lookUp;
+        _maxBatch = maxBatch;
+        _asking = Task.WhenAll(Enumerable.Range(0, Askers).Select(_ => Task.Run(AskAsync)));
+    }
+
+    /// <summary>The name at this place, or null.</summary>
+    /// <param name="location">The place.</param>
+    /// <param name="cancellationToken">Ends the waiting; the query is others' too, and goes on.</param>
+    public async ValueTask<string?> FindAsync(Coordinate location, CancellationToken cancellationToken)
+    {
+        var waiter = new Waiter(location);
+        if (!_waiting.Writer.TryWrite(waiter))
+        {
+            await _waiting.Writer.WriteAsync(waiter, cancellationToken);
+        }
+
+        return await waiter.Task.WaitAsync(cancellationToken);
+    }
+
+    /// <summary>Answers those who wait, then ends.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _waiting.Writer.TryComplete();
+        await _asking;
+    }
+
+    private async Task AskAsync()
+    {
+        var batch = new Waiter[_maxBatch];
+        var places = new Coordinate[_maxBatch];
+        while (await _waiting.Reader.WaitToReadAsync())
+        {
+            var count = 0;
+            while (count < _maxBatch && _waiting.Reader.TryRead(out var waiter))
+            {
+                batch[count] = waiter;
+                places[count++] = waiter.Location;
+            }
+
+            if (count > 0)
+            {
+                await AnswerAsync(batch.AsMemory(0, count), places.AsMemory(0, count));
+                Array.Clear(batch, 0, count);
+            }
+        }
+    }
+
+    private async Task AnswerAsync(ReadOnlyMemory<Waiter> batch, ReadOnlyMemory<Coordinate> places)
+    {
+        try
+        {
+            var names = await _lookUp(places);
+            for (var i = 0; i < names.Length; i++)
+            {
+                batch.Span[i].TrySetResult(names[i]);
+            }
+        }
+        catch (Exception e)
+        {
+            // It is each waiter's failure, and none of this loop's. Each gets an exception of its own, as throwing one writes to it.
+            foreach (var waiter in batch.Span)
+            {
+                waiter.TrySetException(e is StoreUnavailableException store ? new StoreUnavailableException(store.Message, store.Failure, e) : e);
+            }
+        }
+    }
+
+    /// <summary>One who waits for an answer, and goes on elsewhere than in the loop that hands it out.</summary>
+    private sealed class Waiter(Coordinate location) : TaskCompletionSource<string?>(TaskCreationOptions.RunContinuationsAsynchronously)
+    {
+        public Coordinate Location { get; } = location;
+    }
+}

@@ -1,0 +1,90 @@
+using System.Net.Sockets;
+using Npgsql;
+using RouteService.Domain.Features;
+
+namespace RouteService.Infrastructure.Postgis;
+
+/// <summary>
+/// The connections to PostgreSQL: the one place that knows hosts, pools, what is tried again, and what a fault of the database means to a caller.
+/// </summary>
+/// <threadsafety>All members may be called at once from any thread.</threadsafety>
+public sealed class PostgisDatabase : IAsyncDisposable
+{
+    // What holds unless the connection string says other. Waits are short, as a call that waits for a database holds its client up: five seconds
+    // for a connection, new or from the pool, and ten for an answer. The pool leaves room for four replicas in PostgreSQL's default of 100.
+    // Statements are prepared when a connection sees them for the second time. A pooled connection is looked at every 30 seconds.
+    private const string Defaults =
+        "Application Name=route-service;Timeout=5;Command Timeout=10;Cancellation Timeout=1000;Maximum Pool Size=20;"
+        + "Max Auto Prepare=20;Auto Prepare Min Usages=2;Keepalive=30;Include Error Detail=false;";
+
+    private readonly NpgsqlDataSource _reads;
+
+    /// <param name="connectionString">Npgsql's; with several hosts, writes go to the primary, and reads where "Target Session Attributes" lets them.</param>
+    /// <exception cref="ArgumentException">The connection string cannot be understood; says which part.</exception>
+    public PostgisDatabase(string connectionString)
+    {
+        var builder = new NpgsqlDataSourceBuilder(Defaults + connectionString);
+        if (builder.ConnectionStringBuilder.Host is not { Length: > 0 } host)
+        {
+            throw new ArgumentException("It names no Host.", nameof(connectionString));
+        }
+
+        if (host.Contains(',', StringComparison.Ordinal))
+        {
+            var hosts = builder.BuildMultiHost();
+            _reads = hosts;
+            Writes = hosts.WithTargetSession(TargetSessionAttributes.Primary);
+        }
+        else
+        {
+            _reads = Writes = builder.Build();
+        }
+
+        Description = $"database '{builder.ConnectionStringBuilder.Database ?? builder.ConnectionStringBuilder.Username}' on {host}";
+    }
+
+    /// <summary>Where it is, without secrets: "database 'places' on db-1,db-2".</summary>
+    public string Description { get; }
+
+    /// <summary>Connections to the primary.</summary>
+    public NpgsqlDataSource Writes { get; }
+
+    /// <summary>
+    /// Runs a query that changes nothing, and once more where its connection was lost: after a restart or a failover of the database every
+    /// connection of the pool is a dead one, and a caller need not hear of that.
+    /// </summary>
+    /// <param name="query">Reads all that it returns before it returns, so that nothing of the first time is left.</param>
+    /// <param name="cancellationToken">Stops the query in the database too.</param>
+    /// <exception cref="StoreUnavailableException">Both times without an answer.</exception>
+    public async Task<T> ReadAsync<T>(Func<NpgsqlConnection, CancellationToken, Task<T>> query, CancellationToken cancellationToken)
+    {
+        try
+        {
+            try
+            {
+                return await OnceAsync(query, cancellationToken);
+            }
+            catch (NpgsqlException e) when (PostgisErrors.IsLostConnection(e))
+            {
+                _reads.Clear();
+                return await OnceAsync(query, cancellationToken);
+            }
+        }
+        catch (Exception e) when (e is NpgsqlException or SocketException)
+        {
+            throw PostgisErrors.Unavailable(e);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _reads.DisposeAsync();
+        await Writes.DisposeAsync();
+    }
+
+    private async Task<T> OnceAsync<T>(Func<NpgsqlConnection, CancellationToken, Task<T>> query, CancellationToken cancellationToken)
+    {
+        await using var connection = await _reads.OpenConnectionAsync(cancellationToken);
+        return await query(connection, cancellationToken);
+    }
+}

@@ -1,0 +1,157 @@
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using Npgsql;
+using RouteService.Domain.Features;
+using RouteService.Domain.Geography;
+
+namespace RouteService.Infrastructure.Postgis;
+
+/// <summary>
+/// Rectangles. A spatial index has no order in which a page could go on where the last one ended, so it is the rectangle that is divided: into
+/// tiles of about a page, each read whole into memory by one query (docs/adr/0005-postgis-pages-are-tiles.md).
+/// </summary>
+public sealed partial class PostgisFeatureStore
+{
+    // && compares boxes in single precision, so it finds all that is inside and perhaps what is a metre outside; of that the integers decide.
+    internal const string AreaSql = $"SELECT latitude, longitude, name FROM feature WHERE location && {Envelope} LIMIT $5";
+
+    private const string EstimateSql = $"EXPLAIN SELECT 1 FROM feature WHERE location && {Envelope}";
+
+    // The same division that has made the geometry, so that the edges are the same numbers.
+    private const string Envelope = "ST_MakeEnvelope($1 / 1e7::float8, $2 / 1e7::float8, $3 / 1e7::float8, $4 / 1e7::float8, 4326)";
+
+    // A rectangle with no more features than this is one query. It is small, so that the first feature leaves soon.
+    private const int FirstPage = 1_024;
+
+    // The features that a tile is meant to have, and the most that are read of one: what is expected is an estimate.
+    private const int TilePage = 8_192;
+    private const int MaxTilePage = 4 * TilePage;
+
+    public async IAsyncEnumerable<Feature> InAreaAsync(BoundingBox area, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var tiles = new Tiles(_database, area);
+        var reading = tiles.ReadNextAsync(ending.Token);
+        try
+        {
+            while (await reading is { } page)
+            {
+                // One page ahead, and no further: the database works while the caller writes.
+                reading = tiles.ReadNextAsync(ending.Token);
+                foreach (var feature in page)
+                {
+                    yield return feature;
+                }
+
+                cancellationToken.ThrowIfCancellationRequested();
+            }
+        }
+        finally
+        {
+            // Nothing of this call is left running behind it; how the page that nobody wants has ended is nobody's concern.
+            await ending.CancelAsync();
+            await ((Task)reading).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>What of a rectangle is still to be read. For one reader at a time.</summary>
+    private sealed class Tiles(PostgisDatabase database, BoundingBox area)
+    {
+        private readonly Stack<BoundingBox> _rest = new([area]);
+        private bool _isLarge;
+
+        /// <summary>The features of one more tile; null at the end.</summary>
+        public async Task<List<Feature>?> ReadNextAsync(CancellationToken cancellationToken)
+        {
+            while (_rest.TryPop(out var tile))
+            {
+                var page = await database.ReadAsync((connection, token) => TryReadAsync(connection, tile, token), cancellationToken);
+                if (page is null)
+                {
+                    _isLarge = true;
+                    Halve(tile);
+                }
+                else if (page.Count > 0)
+                {
+                    return page;
+                }
+            }
+
+            return null;
+        }
+
+        /// <returns>The features of the tile; null where they are too many for a page.</returns>
+        private async Task<List<Feature>?> TryReadAsync(NpgsqlConnection connection, BoundingBox tile, CancellationToken cancellationToken)
+        {
+            // The estimate costs a fraction of a millisecond. It is the planner's own, from the statistics that chose the index, and it is asked
+            // for only when the rectangle has turned out to be large.
+            if (_isLarge && await EstimateAsync(connection, tile, cancellationToken) > TilePage)
+            {
+                return null;
+            }
+
+            var limit = _isLarge ? MaxTilePage : FirstPage;
+            var page = new List<Feature>();
+            var rows = 0;
+            await using var command = AreaCommand(connection, AreaSql, tile);
+            command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit + 1 });
+            await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+            while (await reader.ReadAsync(cancellationToken))
+            {
+                if (++rows > limit)
+                {
+                    return null;
+                }
+
+                var location = new Coordinate(reader.GetInt32(0), reader.GetInt32(1));
+                if (tile.Contains(location))
+                {
+                    page.Add(new Feature(location, reader.GetString(2)));
+                }
+            }
+
+            return page;
+        }
+
+        /// <summary>Puts both halves of a tile in its place, divided across its longer side.</summary>
+        private void Halve(BoundingBox tile)
+        {
+            var (south, west) = (tile.SouthWest.LatitudeE7, tile.SouthWest.LongitudeE7);
+            var (north, east) = (tile.NorthEast.LatitudeE7, tile.NorthEast.LongitudeE7);
+            if ((long)north - south >= (long)east - west)
+            {
+                var middle = (int)(((long)south + north) >> 1);
+                _rest.Push(new BoundingBox(new Coordinate(middle + 1, west), tile.NorthEast));
+                _rest.Push(new BoundingBox(tile.SouthWest, new Coordinate(middle, east)));
+            }
+            else
+            {
+                var middle = (int)(((long)west + east) >> 1);
+                _rest.Push(new BoundingBox(new Coordinate(south, middle + 1), tile.NorthEast));
+                _rest.Push(new BoundingBox(tile.SouthWest, new Coordinate(north, middle)));
+            }
+        }
+
+        private static async Task<double> EstimateAsync(NpgsqlConnection connection, BoundingBox tile, CancellationToken cancellationToken)
+        {
+            await using var command = AreaCommand(connection, EstimateSql, tile);
+            var plan = (string)(await command.ExecuteScalarAsync(cancellationToken))!;
+
+            // "Seq Scan on feature  (cost=0.00..26.38 rows=6 width=4)"
+            const string Rows = " rows=";
+            var start = plan.IndexOf(Rows, StringComparison.Ordinal) + Rows.Length;
+            return double.Parse(plan.AsSpan(start, plan.IndexOf(' ', start) - start), CultureInfo.InvariantCulture);
+        }
+
+        private static NpgsqlCommand AreaCommand(NpgsqlConnection connection, string sql, BoundingBox tile) => new(sql, connection)
+        {
+            Parameters =
+            {
+                new NpgsqlParameter<int> { TypedValue = tile.SouthWest.LongitudeE7 },
+                new NpgsqlParameter<int> { TypedValue = tile.SouthWest.LatitudeE7 },
+                new NpgsqlParameter<int> { TypedValue = tile.NorthEast.LongitudeE7 },
+                new NpgsqlParameter<int> { TypedValue = tile.NorthEast.LatitudeE7 },
+            },
+        };
+    }
+}
