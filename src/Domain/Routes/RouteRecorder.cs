@@ -4,8 +4,8 @@ using RouteService.Domain.Geography;
 namespace RouteService.Domain.Routes;
 
 /// <summary>
-/// Measures one route while it is travelled. Points are looked up in batches, so that memory does not grow with the route and the store is
-/// asked once for many; the one who adds waits for the store, and is so slowed to its pace.
+/// Measures one route while it is travelled. Points are looked up in batches, so that the store is asked once for many. While it looks up one batch
+/// the next is gathered, and no more than that: the one who adds waits for the store, and memory does not grow with the route.
 /// </summary>
 /// <threadsafety>For one caller at a time.</threadsafety>
 public sealed class RouteRecorder
@@ -15,9 +15,11 @@ public sealed class RouteRecorder
     private readonly IFeatureStore _features;
     private readonly TimeProvider _clock;
     private readonly long _started;
-    private readonly Coordinate[] _batch = new Coordinate[BatchSize];
 
+    private Coordinate[] _batch = new Coordinate[BatchSize];
     private int _batched;
+    private Coordinate[] _batchBefore = new Coordinate[BatchSize];
+    private Task<int> _lookUp = Task.FromResult(0);
     private Coordinate _last;
     private long _points;
     private long _featuresPassed;
@@ -49,16 +51,16 @@ public sealed class RouteRecorder
     public async ValueTask<RouteSummary> FinishAsync(CancellationToken cancellationToken)
     {
         await LookUpBatchAsync(cancellationToken);
+        _featuresPassed += await _lookUp;
         return new RouteSummary(_points, _featuresPassed, _meters, _clock.GetElapsedTime(_started));
     }
 
     private async ValueTask LookUpBatchAsync(CancellationToken cancellationToken)
     {
-        if (_batched > 0)
-        {
-            _featuresPassed += await _features.CountAtAsync(_batch.AsMemory(0, _batched), cancellationToken);
-            _batched = 0;
-        }
+        _featuresPassed += await _lookUp;
+        _lookUp = _features.CountAtAsync(_batch.AsMemory(0, _batched), cancellationToken).AsTask();
+        (_batch, _batchBefore) = (_batchBefore, _batch);
+        _batched = 0;
     }
 }
 

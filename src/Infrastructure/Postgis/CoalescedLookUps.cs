@@ -14,6 +14,8 @@ internal sealed class CoalescedLookUps : IAsyncDisposable
     // Two, so that the database works on one batch while the answers of the other are handed out; more would make the batches smaller.
     private const int Askers = 2;
 
+    private const int AnsweredTogether = 32;
+
     // Who comes beyond this waits to be let in, and is so slowed to the database's pace.
     private const int Capacity = 10_000;
 
@@ -54,47 +56,58 @@ internal sealed class CoalescedLookUps : IAsyncDisposable
 
     private async Task AskAsync()
     {
-        var batch = new Waiter[_maxBatch];
-        var places = new Coordinate[_maxBatch];
         while (await _waiting.Reader.WaitToReadAsync())
         {
-            var count = 0;
-            while (count < _maxBatch && _waiting.Reader.TryRead(out var waiter))
+            var batch = new List<Waiter>();
+            while (batch.Count < _maxBatch && _waiting.Reader.TryRead(out var waiter))
             {
-                batch[count] = waiter;
-                places[count++] = waiter.Location;
+                batch.Add(waiter);
             }
 
-            if (count > 0)
+            if (batch.Count > 0)
             {
-                await AnswerAsync(batch.AsMemory(0, count), places.AsMemory(0, count));
-                Array.Clear(batch, 0, count);
+                await AnswerAsync(batch);
             }
         }
     }
 
-    private async Task AnswerAsync(ReadOnlyMemory<Waiter> batch, ReadOnlyMemory<Coordinate> places)
+    private async Task AnswerAsync(List<Waiter> batch)
     {
         try
         {
-            var names = await _lookUp(places);
-            for (var i = 0; i < names.Length; i++)
-            {
-                batch.Span[i].TrySetResult(names[i]);
-            }
+            var names = await _lookUp(batch.ConvertAll(static waiter => waiter.Location).ToArray());
+            HandOut(batch, (waiter, i) => waiter.TrySetResult(names[i]));
         }
         catch (Exception e)
         {
             // It is each waiter's failure, and none of this loop's. Each gets an exception of its own, as throwing one writes to it.
-            foreach (var waiter in batch.Span)
-            {
-                waiter.TrySetException(e is StoreUnavailableException store ? new StoreUnavailableException(store.Message, store.Failure, e) : e);
-            }
+            HandOut(batch, (waiter, _) => waiter.TrySetException(
+                e is StoreUnavailableException store ? new StoreUnavailableException(store.Message, store.Failure, e) : e));
         }
     }
 
-    /// <summary>One who waits for an answer, and goes on elsewhere than in the loop that hands it out.</summary>
-    private sealed class Waiter(Coordinate location) : TaskCompletionSource<string?>(TaskCreationOptions.RunContinuationsAsynchronously)
+    /// <summary>
+    /// Lets the waiters go on, some to a work item of the thread pool: a work item each would cost more than what most of them still have to do, and
+    /// this loop is to ask the next question meanwhile.
+    /// </summary>
+    private static void HandOut(List<Waiter> batch, Action<Waiter, int> answer)
+    {
+        for (var start = 0; start < batch.Count; start += AnsweredTogether)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(
+                static state =>
+                {
+                    for (var i = state.start; i < Math.Min(state.start + AnsweredTogether, state.batch.Count); i++)
+                    {
+                        state.answer(state.batch[i], i);
+                    }
+                },
+                (batch, start, answer),
+                preferLocal: false);
+        }
+    }
+
+    private sealed class Waiter(Coordinate location) : TaskCompletionSource<string?>
     {
         public Coordinate Location { get; } = location;
     }

@@ -20,6 +20,9 @@ public sealed partial class PostgisFeatureStore
         WHERE import.latitude = place.latitude AND import.longitude = place.longitude AND import.record < place.last
         """;
 
+    // For sorting and for the tables of keys; PostgreSQL's default of 4 MB is meant for many small queries at once.
+    private const string WorkMemorySql = "SET LOCAL work_mem = '128MB'";
+
     // One import at a time; readers do not care.
     private const string LockSql = "LOCK TABLE feature IN SHARE ROW EXCLUSIVE MODE";
 
@@ -43,15 +46,31 @@ public sealed partial class PostgisFeatureStore
         ORDER BY ST_SetSRID(ST_MakePoint(longitude / 1e7::float8, latitude / 1e7::float8), 4326)
         """;
 
+    // Into an empty table it is faster to build the spatial index at the end, and the index is smaller. It is dropped before the transaction of the
+    // merge, in which dropping it would hold up readers, and made again within, which holds up none. Who is killed between the two leaves an empty
+    // table without the index, and the next import makes it. Only the owner of the table may do that; others go the slower way.
+    private const string MayBuildIndexSql = """
+        SELECT pg_has_role(relowner, 'USAGE') AND NOT EXISTS (SELECT FROM feature) FROM pg_class WHERE oid = 'feature'::regclass
+        """;
+
+    private const string DropIndexSql = "DROP INDEX IF EXISTS feature_location";
+
+    private const string BuildIndexSql = "CREATE INDEX IF NOT EXISTS feature_location ON feature USING gist (location)";
+
     public async ValueTask<ImportSummary> ImportAsync(IAsyncEnumerable<Feature> features, bool replace, CancellationToken cancellationToken)
     {
         try
         {
             await using var connection = await _database.Writes.OpenConnectionAsync(cancellationToken);
-            await ExecuteAsync(connection, "DROP TABLE IF EXISTS pg_temp.import", cancellationToken);
-            await ExecuteAsync(connection, StageSql, cancellationToken);
+            await ExecuteAsync(connection, $"DROP TABLE IF EXISTS pg_temp.import; {StageSql}", cancellationToken);
             var read = await StageAsync(connection, features, cancellationToken);
-            var summary = await MergeAsync(connection, read, replace, cancellationToken);
+            var buildIndex = (bool)await ScalarAsync(connection, MayBuildIndexSql, cancellationToken);
+            if (buildIndex)
+            {
+                await ExecuteAsync(connection, DropIndexSql, cancellationToken);
+            }
+
+            var summary = await MergeAsync(connection, read, replace, buildIndex, cancellationToken);
 
             // For the planner, and for the sizes of tiles. Where the role may not, PostgreSQL warns, and its own autovacuum comes later.
             await ExecuteAsync(connection, "ANALYZE feature", CancellationToken.None);
@@ -83,22 +102,27 @@ public sealed partial class PostgisFeatureStore
         return read;
     }
 
-    private static async Task<ImportSummary> MergeAsync(NpgsqlConnection connection, long read, bool replace, CancellationToken cancellationToken)
+    private static async Task<ImportSummary> MergeAsync(
+        NpgsqlConnection connection, long read, bool replace, bool buildIndex, CancellationToken cancellationToken)
     {
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await ExecuteAsync(connection, $"{WorkMemorySql}; {LockSql}", cancellationToken);
         var superseded = await ExecuteAsync(connection, SupersedeSql, cancellationToken);
         await ExecuteAsync(connection, "ANALYZE import", cancellationToken);
-
-        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
-        await ExecuteAsync(connection, LockSql, cancellationToken);
         if (replace)
         {
             await ExecuteAsync(connection, DeleteSql, cancellationToken);
         }
 
-        var overwritten = replace ? 0 : await CountAsync(connection, OverwrittenSql, cancellationToken);
+        var overwritten = replace ? 0 : (long)await ScalarAsync(connection, OverwrittenSql, cancellationToken);
         await ExecuteAsync(connection, UpdateSql, cancellationToken);
         await ExecuteAsync(connection, InsertSql, cancellationToken);
-        var total = await CountAsync(connection, "SELECT count(*) FROM feature", cancellationToken);
+        if (buildIndex)
+        {
+            await ExecuteAsync(connection, BuildIndexSql, cancellationToken);
+        }
+
+        var total = (long)await ScalarAsync(connection, "SELECT count(*) FROM feature", cancellationToken);
         await transaction.CommitAsync(cancellationToken);
         return new ImportSummary(read, superseded, overwritten, total);
     }
@@ -109,10 +133,10 @@ public sealed partial class PostgisFeatureStore
         return await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
-    private static async Task<long> CountAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
+    private static async Task<object> ScalarAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
     {
         await using var command = Unhurried(connection, sql);
-        return (long)(await command.ExecuteScalarAsync(cancellationToken))!;
+        return (await command.ExecuteScalarAsync(cancellationToken))!;
     }
 
     /// <summary>A command that takes as long as it takes: an import has no caller that waits.</summary>
