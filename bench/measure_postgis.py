@@ -76,15 +76,6 @@ class Cluster:
         self.psql("postgres", f"CREATE DATABASE {database};")
         command("migrate", self.environment(database))
 
-    def start_service(self, name, work, **settings):
-        port = free_port()
-        environment = {
-            "RouteService__Grpc__Port": str(port),
-            "RouteService__Management__Port": str(free_port()),
-            **settings,
-        }
-        return Server(name, ["dotnet", SERVICE], port, environment | self.environment("places"), open(work / f"{name}.log", "w+", encoding="utf-8"))
-
     def copied(self, database, query):
         """Rows a second of a query to nowhere by psql's \\copy, as psql times it."""
         def measure(_, seconds):
@@ -126,6 +117,12 @@ def command(*arguments):
     if run.returncode != 0:
         sys.exit(f"{arguments[0]} failed: {run.stderr}")
     return time.monotonic() - started
+
+
+def start_service(name, work, environment):
+    port = free_port()
+    ports = {"RouteService__Grpc__Port": str(port), "RouteService__Management__Port": str(free_port())}
+    return Server(name, ["dotnet", SERVICE], port, ports | environment, open(work / f"{name}.log", "w+", encoding="utf-8"))
 
 
 def say(text):
@@ -183,8 +180,19 @@ def reading(cluster, work, total, inside, seconds, rounds, warm_up):
     for database in ("places", "unsorted"):
         cluster.psql(database, "VACUUM ANALYZE feature;")
 
-    services = [cluster.start_service("RouteService", work), cluster.start_service("uncoalesced", work, RouteService__Postgres__MaxLookUpBatch="1")]
-    ours, uncoalesced = services
+    embedded_store = {"RouteService__Sqlite__Path": str(work / "places.db")}
+    command("import", work / "places.csv", embedded_store)
+
+    postgis = cluster.environment("places")
+    services = [
+        start_service("RouteService", work, postgis),
+        start_service("uncoalesced", work, postgis | {"RouteService__Postgres__MaxLookUpBatch": "1"}),
+        start_service("embedded", work, embedded_store),
+    ]
+    ours, uncoalesced, embedded = services
+    get = load.calls(points, "--split", *busy)
+    record = load.recorded(bodies / "record_100k.bin", *one)
+    record_four = load.recorded(bodies / "record_100k.bin", "-c", 4, "-m", 1)
     rows = [
         Row(f"ListFeatures, {number(inside)} of {number(total)}: features/s", load.listed(work / "rectangle.bin", inside, *one),
             "`\\copy` of the same rectangle", cluster.copied("places", COPY_RECTANGLE)),
@@ -192,10 +200,10 @@ def reading(cluster, work, total, inside, seconds, rounds, warm_up):
         Row(f"ListFeatures, all {number(total)}: features/s", load.listed(bodies / "list_all.bin", total, *one),
             "`\\copy` of all", cluster.copied("places", COPY_ALL)),
         Row("ListFeatures, 1° × 1°, many: calls/s", lambda server, time: load.run("ListFeatures", work / "small.bin", server, "-s", time, "--split", *busy)["rpc_s"]),
-        Row("GetFeature, many points: calls/s", load.calls(points, "--split", *busy),
-            "a query each", lambda _, time: load.calls(points, "--split", *busy)(uncoalesced, time)),
-        Row("RecordRoute, one route of 100 000 points: points/s", load.recorded(bodies / "record_100k.bin", *one)),
-        Row("RecordRoute, four of them at once: points/s", load.recorded(bodies / "record_100k.bin", "-c", 4, "-m", 1)),
+        Row("GetFeature, many points: calls/s", get, "a query each", lambda _, time: get(uncoalesced, time)),
+        Row("the same", get, "the embedded store", lambda _, time: get(embedded, time)),
+        Row("RecordRoute, one route of 100 000 points: points/s", record, "the embedded store", lambda _, time: record(embedded, time)),
+        Row("RecordRoute, four of them at once: points/s", record_four, "the embedded store", lambda _, time: record_four(embedded, time)),
     ]
     try:
         yield "Memory at rest: MB", ours.megabytes_at_rest, "", None
