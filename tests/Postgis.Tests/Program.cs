@@ -1,0 +1,25 @@
+namespace RouteService.Postgis.Tests;
+
+/// <summary>The built program's commands on a database.</summary>
+internal static class Program
+{
+    public static Task<Command> MigrateAsync(string connectionString) => RunAsync(connectionString, "migrate");
+
+    /// <summary>Imports a file with this text.</summary>
+    public static async Task<Command> ImportAsync(string connectionString, string text, params string[] options)
+    {
+        var file = Path.GetTempFileName();
+        try
+        {
+            await File.WriteAllTextAsync(file, text);
+            return await RunAsync(connectionString, ["import", file, .. options]);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    public static Task<Command> RunAsync(string connectionString, params string[] arguments) => Command.RunServiceAsync(
+        arguments, new Dictionary<string, string>(RunningService.Environment) { ["ConnectionStrings__RouteService"] = connectionString });
+}
