@@ -20,6 +20,19 @@ internal static class Program
         }
     }
 
-    public static Task<Command> RunAsync(string connectionString, params string[] arguments) => Command.RunServiceAsync(
-        arguments, new Dictionary<string, string>(RunningService.Environment) { ["ConnectionStrings__RouteService"] = connectionString });
+    public static Task<Command> RunAsync(string connectionString, params string[] arguments) => RunAsync(connectionString, [], arguments);
+
+    /// <summary>Runs it with this set too.</summary>
+    public static Task<Command> RunAsync(string connectionString, (string Name, string Value) setting) => RunAsync(connectionString, [setting], []);
+
+    private static Task<Command> RunAsync(string connectionString, (string Name, string Value)[] settings, string[] arguments)
+    {
+        var environment = new Dictionary<string, string>(RunningService.Environment) { ["ConnectionStrings__RouteService"] = connectionString };
+        foreach (var (name, value) in settings)
+        {
+            environment.Add(name, value);
+        }
+
+        return Command.RunServiceAsync(arguments, environment);
+    }
 }

@@ -13,15 +13,13 @@ internal sealed class ServiceOnPostgis : IAsyncDisposable
 
     private ServiceOnPostgis(string connectionString)
     {
-        // That the database is away is an error to ASP.NET's health checks, and to nobody else.
-        _program = new RunningService { ExpectedErrors = "Microsoft.Extensions.Diagnostics.HealthChecks" };
+        // What is wrong with the database is an error to these, and to nobody else.
+        _program = new RunningService { ExpectedErrors = "Microsoft.Extensions.Diagnostics.HealthChecks|RouteService.Api.Hosting.SchemaWatch" };
         _program.Settings["ConnectionStrings__RouteService"] = connectionString;
         _channel = new Lazy<GrpcChannel>(() => GrpcChannel.ForAddress($"http://localhost:{_program.GrpcPort}"));
     }
 
     public RouteGuide.RouteGuideClient Routes => new(_channel.Value);
-
-    public string Output => _program.Output;
 
     /// <summary>The whole world.</summary>
     public static Rectangle World => new()
@@ -64,6 +62,9 @@ internal sealed class ServiceOnPostgis : IAsyncDisposable
     public Task ReadyAsync() => _program.WaitForReadinessAsync(HttpStatusCode.OK);
 
     public Task NotReadyAsync() => _program.WaitForReadinessAsync(HttpStatusCode.ServiceUnavailable);
+
+    /// <summary>What it has said, once that has this in it.</summary>
+    public Task<string> OutputAsync(string text) => _program.OutputAsync(text);
 
     public async Task<HttpStatusCode> HealthAsync(string probe) => (await _program.HealthAsync(probe)).StatusCode;
 

@@ -84,6 +84,14 @@ public sealed partial class RunningService : IAsyncLifetime
     internal Task WaitForReadinessAsync(HttpStatusCode status) =>
         WaitAsync($"{status} by readiness", async () => (await HealthAsync("ready")).StatusCode == status);
 
+    /// <summary>Waits until it has said this.</summary>
+    /// <returns>All that it has said.</returns>
+    internal async Task<string> OutputAsync(string text)
+    {
+        await WaitAsync($"saying \"{text}\"", () => Task.FromResult(Output.Contains(text, StringComparison.Ordinal)));
+        return Output;
+    }
+
     /// <summary>What a probe is answered, and with which text; 0 while nothing listens.</summary>
     internal async Task<(HttpStatusCode StatusCode, string Text)> HealthAsync(string probe)
     {
