@@ -1,4 +1,3 @@
-using RouteService.Contracts.Routeguide;
 using RouteService.Testing.Postgres;
 
 namespace RouteService.Postgis.Tests;
@@ -44,14 +43,8 @@ public sealed class CoalescingTests
         });
         var route = await StatementsOfAsync(cluster, async () =>
         {
-            using var call = service.Routes.RecordRoute(deadline: ServiceOnPostgis.Deadline);
-            for (var i = 0; i < 50_000; i++)
-            {
-                await call.RequestStream.WriteAsync(new Point { Latitude = i * 800, Longitude = i * -1500 });
-            }
-
-            await call.RequestStream.CompleteAsync();
-            Assert.Equal((50_000, 1_000), ((await call).PointCount, (await call).FeatureCount));
+            var summary = await service.RecordAsync(points: 50_000);
+            Assert.Equal((50_000, 1_000), (summary.PointCount, summary.FeatureCount));
         });
 
         Assert.InRange(lone, 50, 50 + Probes);

@@ -61,6 +61,31 @@ public sealed class ImportTests(ITestOutputHelper output)
         }
     }
 
+    [Fact]
+    public async Task An_import_whose_connection_is_lost_changes_nothing_and_the_next_one_works()
+    {
+        await using var store = await TestStore.CreateAsync();
+        await store.Store.ImportAsync(new[] { Place(1, "old") }.ToAsyncEnumerable(), replace: true, default);
+
+        await Assert.ThrowsAsync<StoreUnavailableException>(async () => await store.Store.ImportAsync(LosesItsConnection(), replace: true, default));
+
+        Assert.Equal([Place(1, "old")], await store.Store.InAreaAsync(BoundingBox.World, default).ToListAsync());
+        await store.Store.ImportAsync(new[] { Place(1, "new") }.ToAsyncEnumerable(), replace: true, default);
+        Assert.Equal([Place(1, "new")], await store.Store.InAreaAsync(BoundingBox.World, default).ToListAsync());
+
+        async IAsyncEnumerable<Feature> LosesItsConnection()
+        {
+            for (var i = 1; i <= 100_000; i++)
+            {
+                yield return Place(i, "new");
+                if (i == 50_000)
+                {
+                    await store.Database.TerminateAsync();
+                }
+            }
+        }
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

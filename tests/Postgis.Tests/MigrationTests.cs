@@ -8,10 +8,8 @@ using RouteService.Testing.Postgres;
 namespace RouteService.Postgis.Tests;
 
 /// <summary>How a database gets this program's schema, and what is said where it has another or may not have it.</summary>
-public sealed class MigrationTests : IAsyncDisposable
+public sealed class MigrationTests : ServiceTest
 {
-    private readonly List<IAsyncDisposable> _ours = [];
-
     [Fact]
     public async Task Migrate_makes_the_schema_in_an_empty_database_and_says_so_once()
     {
@@ -174,14 +172,6 @@ public sealed class MigrationTests : IAsyncDisposable
             "The database does not let the service in.");
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        for (var i = _ours.Count - 1; i >= 0; i--)
-        {
-            await _ours[i].DisposeAsync();
-        }
-    }
-
     private static string As(string role, TestDatabase database) =>
         new NpgsqlConnectionStringBuilder(database.ConnectionString) { Username = role }.ConnectionString;
 
@@ -200,17 +190,5 @@ public sealed class MigrationTests : IAsyncDisposable
     {
         var server = new PostgresServer(Ours(await Postgres.ClusterAsync()).ConnectionString);
         return (server, await server.CreateEmptyDatabaseAsync());
-    }
-
-    private async Task<ServiceOnPostgis> StartAsync(string connectionString) => Ours(await ServiceOnPostgis.StartAsync(connectionString));
-
-    private async Task<ServiceOnPostgis> LaunchAsync(string connectionString, params (string Name, string Value)[] settings) =>
-        Ours(await ServiceOnPostgis.LaunchAsync(connectionString, settings));
-
-    private T Ours<T>(T resource)
-        where T : IAsyncDisposable
-    {
-        _ours.Add(resource);
-        return resource;
     }
 }

@@ -79,6 +79,19 @@ internal sealed class ServiceOnPostgis : IAsyncDisposable
         return await CountRestAsync(call, []);
     }
 
+    /// <summary>Travels past so many of the places that FillAsync makes.</summary>
+    public async Task<RouteSummary> RecordAsync(int points)
+    {
+        using var call = Routes.RecordRoute(deadline: Deadline);
+        for (var i = 1; i <= points; i++)
+        {
+            await call.RequestStream.WriteAsync(new Point { Latitude = i * 800, Longitude = i * -1500 });
+        }
+
+        await call.RequestStream.CompleteAsync();
+        return await call;
+    }
+
     public static async Task<int> CountRestAsync(AsyncServerStreamingCall<Feature> call, HashSet<(int, int)> seen)
     {
         await foreach (var feature in call.ResponseStream.ReadAllAsync())
