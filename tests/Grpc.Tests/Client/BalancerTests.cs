@@ -1,6 +1,9 @@
 using System.Collections.Concurrent;
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using Grpc.Core;
 using Grpc.Net.Client;
 using Grpc.Net.Client.Configuration;
@@ -179,6 +182,55 @@ public sealed class BalancerTests : IAsyncLifetime
         await running.RequestStream.WriteAsync("second");
         Assert.True(await running.ResponseStream.MoveNext());
         Assert.Equal("127.0.0.1", running.ResponseStream.Current);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_server_of_TLS_must_prove_the_targets_name_before_the_channel_is_ready(bool trusted)
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using var certificate = new CertificateRequest("CN=service.test", key, HashAlgorithmName.SHA256)
+            .CreateSelfSigned(TimeProvider.System.GetUtcNow().AddDays(-1), TimeProvider.System.GetUtcNow().AddDays(1));
+        await using var server = await ScriptedServer.StartAsync(
+            async http =>
+            {
+                await http.Grpc().SendAsync(Message(http.Request.Headers.Host.ToString()));
+                http.Response.End();
+            },
+            certificate: certificate);
+        var name = "";
+        using var sockets = new SocketsHttpHandler();
+        sockets.SslOptions.RemoteCertificateValidationCallback = (sender, _, _, _) =>
+        {
+            name = ((SslStream)sender).TargetHostName;
+            return trusted;
+        };
+        Answer(1);
+        var port = new Uri(server.Address).Port;
+        using var channel = GrpcChannel.ForAddress(
+            $"dns:///service.test:{port}",
+            new GrpcChannelOptions
+            {
+                Credentials = ChannelCredentials.SecureSsl,
+                ServiceConfig = Policies(new RoundRobinConfig()),
+                HttpHandler = sockets,
+                Clock = _clock,
+                Resolve = (_, _) => Task.FromResult(_addresses),
+            });
+
+        if (trusted)
+        {
+            Assert.Equal($"service.test:{port}", await channel.Unary());
+            Assert.Equal(ConnectivityState.Ready, channel.State);
+        }
+        else
+        {
+            Assert.Equal(StatusCode.Unavailable, (await FailureOf(channel.Unary().ResponseAsync)).StatusCode);
+            Assert.Equal(ConnectivityState.TransientFailure, channel.State);
+        }
+
+        Assert.Equal("service.test", name);
     }
 
     [Theory]

@@ -281,6 +281,88 @@ public sealed class ConnectivityTests
         Assert.True(connections >= 5, $"{connections} connections");
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_call_that_needs_another_connection_and_finds_none_was_not_sent(bool waits)
+    {
+        var clock = new ManualClock();
+        var release = new TaskCompletionSource();
+        await using var server = await ScriptedServer.StartAsync(
+            async http =>
+            {
+                await release.Task;
+                await Hi(http);
+            },
+            maxStreams: 1);
+        var to = new Uri(server.Address).Port;
+        using var relay = new Relay(0, to);
+        using var channel = GrpcChannel.ForAddress($"http://127.0.0.1:{relay.Port}", new GrpcChannelOptions { Clock = clock });
+        await channel.ConnectAsync().WaitAsync(Patience);
+        using var first = channel.Unary();
+        await relay.Connections.WaitAsync(Patience);
+
+        // The connection stays, and is full; no other can be made.
+        relay.StopListening();
+        using var second = channel.Unary(options: default(CallOptions).WithWaitForReady(waits));
+        if (!waits)
+        {
+            Assert.Equal(StatusCode.Unavailable, (await FailureOf(second.ResponseAsync)).StatusCode);
+            Assert.Equal(ConnectivityState.Ready, channel.State);
+            release.SetResult();
+        }
+        else
+        {
+            await clock.WhenRunning(1);
+            Assert.False(second.ResponseAsync.IsCompleted);
+            using var again = new Relay(relay.Port, to);
+            release.SetResult();
+            clock.Advance(TimeSpan.FromSeconds(1));
+            Assert.Equal("hi", await second.ResponseAsync.WaitAsync(Patience));
+        }
+
+        Assert.Equal("hi", await first.ResponseAsync.WaitAsync(Patience));
+    }
+
+    [Fact]
+    public async Task A_server_that_takes_connections_only_to_close_them_is_not_besieged()
+    {
+        var connections = 0;
+        using var closer = new TcpListener(IPAddress.Loopback, 0);
+        closer.Start();
+        var config = new Net.Client.Configuration.ServiceConfig();
+        config.LoadBalancingConfigs.Add(new Net.Client.Configuration.RoundRobinConfig());
+        using var channel = GrpcChannel.ForAddress($"http://{closer.LocalEndpoint}", new GrpcChannelOptions { ServiceConfig = config, Clock = new ManualClock() });
+        var closing = CloseAllAsync();
+
+        using var call = channel.Unary(options: default(CallOptions).WithWaitForReady());
+        await Until(channel, ConnectivityState.TransientFailure);
+
+        // The clock stands still, so that no pause ends.
+        await Task.Delay(TimeSpan.FromSeconds(0.3), TestContext.Current.CancellationToken);
+        Assert.Equal(ConnectivityState.TransientFailure, channel.State);
+        Assert.InRange(connections, 1, 3);
+        closer.Stop();
+        await closing;
+
+        async Task CloseAllAsync()
+        {
+            try
+            {
+                while (true)
+                {
+                    using var connection = await closer.AcceptSocketAsync();
+                    connections++;
+                    byte[] settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+                    await connection.SendAsync(settings);
+                }
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+            }
+        }
+    }
+
     private static async Task Until(GrpcChannel channel, ConnectivityState state)
     {
         while (channel.State is var now && now != state)
@@ -300,6 +382,52 @@ public sealed class ConnectivityTests
     {
         await http.Grpc().SendAsync(Message("hi"));
         http.Response.End();
+    }
+
+    /// <summary>Carries connections on to a server, whose own port stays open when this one closes.</summary>
+    private sealed class Relay : IDisposable
+    {
+        private readonly TcpListener _listener;
+        private readonly TaskCompletionSource _connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly List<TcpClient> _clients = [];
+
+        public Relay(int port, int to)
+        {
+            _listener = new TcpListener(IPAddress.Loopback, port);
+            _listener.Start();
+            _ = AcceptAsync(to);
+        }
+
+        public int Port => field = field != 0 ? field : ((IPEndPoint)_listener.LocalEndpoint).Port;
+
+        /// <summary>Completes with the first.</summary>
+        public Task Connections => _connected.Task;
+
+        public void StopListening()
+        {
+            _ = Port;
+            _listener.Stop();
+        }
+
+        public void Dispose()
+        {
+            _listener.Dispose();
+            _clients.ForEach(static client => client.Dispose());
+        }
+
+        private async Task AcceptAsync(int to)
+        {
+            while (true)
+            {
+                var client = await _listener.AcceptTcpClientAsync();
+                var server = new TcpClient();
+                await server.ConnectAsync(IPAddress.Loopback, to);
+                _clients.AddRange([client, server]);
+                _ = client.GetStream().CopyToAsync(server.GetStream());
+                _ = server.GetStream().CopyToAsync(client.GetStream());
+                _connected.TrySetResult();
+            }
+        }
     }
 
     private sealed class Unseen : HttpMessageHandler

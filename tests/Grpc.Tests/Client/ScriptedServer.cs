@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Net;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Grpc.Net.Client;
 using Grpc.Wire;
@@ -34,15 +35,22 @@ internal sealed class ScriptedServer : IAsyncDisposable
         IPAddress? address = null,
         int port = 0,
         Action? onConnection = null,
-        int maxStreams = 100)
+        int maxStreams = 100,
+        X509Certificate2? certificate = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
+        builder.WebHost.UseKestrelHttpsConfiguration();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.Listen(address ?? IPAddress.Loopback, port, listen =>
             {
                 listen.Protocols = protocols;
+                if (certificate is not null)
+                {
+                    listen.UseHttps(certificate);
+                }
+
                 listen.Use(next => connection =>
                 {
                     onConnection?.Invoke();

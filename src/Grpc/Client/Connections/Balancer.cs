@@ -114,7 +114,9 @@ internal sealed partial class Balancer : IDisposable
 
             _subchannels = [];
             State = ConnectivityState.Shutdown;
-            _stop.Cancel();
+
+            // Not here, where the lock is held: what it stops belongs to HTTP, which has locks of its own.
+            _ = _stop.CancelAsync();
             OnChanged_NeedsLock(failed: false);
         }
     }

@@ -55,7 +55,7 @@ internal sealed class Subchannel(Balancer balancer, Peer[] peers, GrpcChannelOpt
     {
         State = ConnectivityState.Shutdown;
         Current = null;
-        _stop.Cancel();
+        _ = _stop.CancelAsync();
     }
 
     private async Task ConnectAsync()

@@ -92,7 +92,7 @@ internal sealed partial class ClientCall<TRequest, TResponse>
         {
             var peer = await _channel.PickAsync(_options.IsWaitForReady, Aborted).ConfigureAwait(false);
             http.RequestUri = peer.AddressOf(Method);
-            SetTimeout(http);
+            AddTimeout(http);
             try
             {
                 return await _channel.SendAsync(http, Aborted).ConfigureAwait(false);
@@ -101,6 +101,7 @@ internal sealed partial class ClientCall<TRequest, TResponse>
             {
                 // The connection was lost between the pick and the sending. Where the pick has not heard of it by the second time, it is not asked
                 // without a pause.
+                http.Headers.Remove("grpc-timeout");
                 if (again)
                 {
                     await Task.Delay(_channel.Options.InitialReconnectBackoff, _channel.Options.Clock, Aborted).ConfigureAwait(false);
@@ -113,11 +114,10 @@ internal sealed partial class ClientCall<TRequest, TResponse>
     private static bool IsUnsent(HttpRequestException failure) => failure.HttpRequestError
         is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError or HttpRequestError.ProxyTunnelError;
 
-    private void SetTimeout(HttpRequestMessage http)
+    private void AddTimeout(HttpRequestMessage http)
     {
         if (_deadline != DateTime.MaxValue)
         {
-            http.Headers.Remove("grpc-timeout");
             http.Headers.TryAddWithoutValidation("grpc-timeout", GrpcTimeout.Format(TimeLeft));
         }
     }
