@@ -20,12 +20,7 @@ public static class PostgisSchema
             await using var context = new PlacesContext(database);
             var known = context.Database.GetMigrations().ToList();
             var applied = (await context.Database.GetAppliedMigrationsAsync(cancellationToken)).ToList();
-            if (applied.Except(known, StringComparer.Ordinal).ToList() is { Count: > 0 } unknown)
-            {
-                throw new SchemaException(
-                    $"The {database.Description} is newer than this program: it has {string.Join(", ", unknown)}. Run the program that migrated it, or a later one.");
-            }
-
+            ThrowIfNewer(database, known, applied);
             if (known.Except(applied, StringComparer.Ordinal).ToList() is { Count: > 0 } missing)
             {
                 throw new SchemaException(
@@ -55,9 +50,11 @@ public static class PostgisSchema
             await context.Database.ExecuteSqlAsync($"SELECT pg_advisory_lock({MigrationLock})", cancellationToken);
             try
             {
-                var missing = (await context.Database.GetPendingMigrationsAsync(cancellationToken)).ToList();
+                var known = context.Database.GetMigrations().ToList();
+                var applied = (await context.Database.GetAppliedMigrationsAsync(cancellationToken)).ToList();
+                ThrowIfNewer(database, known, applied);
                 await context.Database.MigrateAsync(cancellationToken);
-                return missing;
+                return [.. known.Except(applied, StringComparer.Ordinal)];
             }
             finally
             {
@@ -73,6 +70,15 @@ public static class PostgisSchema
         catch (NpgsqlException e)
         {
             throw PostgisErrors.Unavailable(e);
+        }
+    }
+
+    private static void ThrowIfNewer(PostgisDatabase database, List<string> known, List<string> applied)
+    {
+        if (applied.Except(known, StringComparer.Ordinal).ToList() is { Count: > 0 } unknown)
+        {
+            throw new SchemaException(
+                $"The {database.Description} is newer than this program: it has {string.Join(", ", unknown)}. Run the program that migrated it, or a later one.");
         }
     }
 }
