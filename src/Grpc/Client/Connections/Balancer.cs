@@ -54,7 +54,8 @@ internal sealed partial class Balancer : IDisposable
     {
         var keepsConnections = IsRoundRobin(options.ServiceConfig);
         if (SocketsOf(handler) is not { ConnectCallback: null, PlaintextStreamFilter: null } sockets
-            || options is { HttpVersion: not null and not { Major: 2, Minor: 0 } } or { HttpVersionPolicy: not null and not System.Net.Http.HttpVersionPolicy.RequestVersionExact })
+            || options.HttpVersion is not (null or { Major: 2, Minor: 0 })
+            || options.HttpVersionPolicy is not (null or HttpVersionPolicy.RequestVersionExact))
         {
             return null;
         }
@@ -230,15 +231,21 @@ internal sealed partial class Balancer : IDisposable
             }
 
             // An address that comes back finds the connections it still has.
-            _wanted = [.. addresses.DistinctBy(static address => address.Authority, StringComparer.Ordinal).Select(address => _peers.GetValueOrDefault(address.Authority) ?? NewPeer(address))];
-            foreach (var gone in _peers.Where(entry => !_wanted.Contains(entry.Value) && !entry.Value.IsOpen).Select(static entry => entry.Key).ToArray())
+            _wanted =
+            [
+                .. addresses.DistinctBy(static address => address.Authority, StringComparer.Ordinal)
+                    .Select(address => _peers.GetValueOrDefault(address.Authority) ?? NewPeer(address)),
+            ];
+            foreach (var gone in _peers.Values.Where(peer => !_wanted.Contains(peer) && !peer.IsOpen).ToArray())
             {
-                _peers.Remove(gone);
+                _peers.Remove(gone.Address.Authority);
             }
 
             var connect = State != ConnectivityState.Idle;
             var before = _subchannels;
-            _subchannels = KeepsConnections ? [.. _wanted.Select(peer => Find(before, [peer]) ?? NewSubchannel([peer]))] : [Find(before, _wanted) ?? NewSubchannel(_wanted)];
+            _subchannels = KeepsConnections
+                ? [.. _wanted.Select(peer => Find(before, [peer]) ?? NewSubchannel([peer]))]
+                : [Find(before, _wanted) ?? NewSubchannel(_wanted)];
             foreach (var subchannel in before.Except(_subchannels))
             {
                 subchannel.Stop_NeedsLock();
