@@ -169,7 +169,7 @@ public sealed class MigrationTests : ServiceTest
         AssertRefused(await Program.MigrateAsync(As("nobody", database)), "The database does not let the service in.");
         AssertRefused(
             await Program.MigrateAsync(database.ConnectionString.Replace(database.Name, "missing", StringComparison.Ordinal)),
-            "The database does not let the service in.");
+            "The database does not exist.");
     }
 
     private static string As(string role, TestDatabase database) =>
