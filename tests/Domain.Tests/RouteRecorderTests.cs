@@ -78,17 +78,53 @@ public sealed class RouteRecorderTests
         Assert.InRange(places.Questions, 1, 50);
     }
 
+    [Fact]
+    public async Task One_who_adds_faster_than_the_store_answers_is_slowed_to_its_pace()
+    {
+        var answer = new TaskCompletionSource<int>();
+        var places = new Places { Answer = answer.Task };
+        var route = new RouteRecorder(places, new HandClock());
+
+        // The store looks up the first batch, and the second is gathered meanwhile; then there is no more room.
+        var added = 0;
+        ValueTask last;
+        do
+        {
+            Assert.InRange(++added, 1, 5_000);
+            last = route.AddAsync(Home, default);
+        }
+        while (last.IsCompleted);
+
+        Assert.Equal(1, places.Questions);
+        Assert.Equal(2 * places.LookedUp, added);
+        answer.SetResult(7);
+        await last;
+        Assert.Equal(14, (await route.FinishAsync(default)).FeatureCount);
+    }
+
+    [Fact]
+    public async Task A_store_that_fails_fails_the_route()
+    {
+        var route = new RouteRecorder(new Places { Answer = Task.FromException<int>(new StoreUnavailableException("away")) }, new HandClock());
+        await route.AddAsync(Home, default);
+
+        await Assert.ThrowsAsync<StoreUnavailableException>(async () => await route.FinishAsync(default));
+    }
+
     private sealed class Places(params Coordinate[] features) : IFeatureStore
     {
         public int LookedUp { get; private set; }
 
         public int Questions { get; private set; }
 
+        /// <summary>What a question about at least one place is answered with, when it completes; null for the truth.</summary>
+        public Task<int>? Answer { get; init; }
+
         public ValueTask<int> CountAtAsync(ReadOnlyMemory<Coordinate> locations, CancellationToken cancellationToken)
         {
-            Questions++;
+            Questions += locations.IsEmpty ? 0 : 1;
             LookedUp += locations.Length;
-            return ValueTask.FromResult(locations.ToArray().Count(features.Contains));
+            return Answer is not null && !locations.IsEmpty ? new ValueTask<int>(Answer) : ValueTask.FromResult(locations.ToArray().Count(features.Contains));
         }
 
         public ValueTask<Feature?> FindAsync(Coordinate location, CancellationToken cancellationToken) => throw new NotSupportedException();

@@ -22,7 +22,7 @@ internal static class PostgisHosting
         }
         catch (ArgumentException e)
         {
-            throw new SettingException($"{Variable} cannot be understood: {e.Message.ReplaceLineEndings(" ")}");
+            throw new SettingException($"{Variable} cannot be understood: {e.Message.ReplaceLineEndings(" ").Split(" (Parameter")[0]}");
         }
     }
 
