@@ -128,7 +128,7 @@ public sealed class FuzzTests
     /// <summary>Settings, calls on several streams with their frames between each other, resets and pings; some bytes changed, the end cut off.</summary>
     private static byte[] Frames(Random chance)
     {
-        var frames = new List<byte>(Frame(type: 4, flags: 0, stream: 0, []));
+        var frames = new List<byte>(RawConnection.Frame(RawConnection.Settings, flags: 0, stream: 0, []));
         var open = new List<int>();
         for (var left = chance.Next(1, 20); left > 0; left--)
         {
@@ -136,16 +136,16 @@ public sealed class FuzzTests
             {
                 case 0 or 1:
                     open.Add((open.Count * 2) + 1);
-                    frames.AddRange(Frame(type: 1, flags: 4, open[^1], Headers(Paths[chance.Next(Paths.Length)])));
+                    frames.AddRange(RawConnection.HeadersFrame(open[^1], Paths[chance.Next(Paths.Length)]));
                     break;
                 case 2 or 3 when open.Count > 0:
-                    frames.AddRange(Frame(type: 0, flags: (byte)chance.Next(2), open[chance.Next(open.Count)], Body(chance)));
+                    frames.AddRange(RawConnection.Frame(RawConnection.Data, flags: (byte)chance.Next(2), open[chance.Next(open.Count)], Body(chance)));
                     break;
                 case 4 when open.Count > 0:
-                    frames.AddRange(Frame(type: 3, flags: 0, open[chance.Next(open.Count)], [0, 0, 0, (byte)chance.Next(14)]));
+                    frames.AddRange(RawConnection.Frame(RawConnection.Reset, flags: 0, open[chance.Next(open.Count)], [0, 0, 0, (byte)chance.Next(14)]));
                     break;
                 default:
-                    frames.AddRange(Frame(type: 6, flags: 0, stream: 0, new byte[8]));
+                    frames.AddRange(RawConnection.Frame(RawConnection.Ping, flags: 0, stream: 0, new byte[8]));
                     break;
             }
         }
@@ -156,22 +156,5 @@ public sealed class FuzzTests
         }
 
         return [.. frames.Take(chance.Next(3) == 0 ? chance.Next(frames.Count) : frames.Count)];
-    }
-
-    /// <summary>RFC 9113, 4.1.</summary>
-    private static byte[] Frame(byte type, byte flags, int stream, byte[] payload) =>
-        [(byte)(payload.Length >> 16), (byte)(payload.Length >> 8), (byte)payload.Length, type, flags, 0, 0, (byte)(stream >> 8), (byte)stream, .. payload];
-
-    /// <summary>Literal fields without indexing (RFC 7541, 6.2.2): no state between the calls.</summary>
-    private static byte[] Headers(string path)
-    {
-        var block = new List<byte>();
-        foreach (var (name, value) in ((string, string)[])
-            [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "x"), ("content-type", "application/grpc"), ("te", "trailers")])
-        {
-            block.AddRange([0, (byte)name.Length, .. Encoding.ASCII.GetBytes(name), (byte)value.Length, .. Encoding.ASCII.GetBytes(value)]);
-        }
-
-        return [.. block];
     }
 }
