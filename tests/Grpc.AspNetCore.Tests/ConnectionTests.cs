@@ -56,18 +56,83 @@ public sealed class ConnectionTests
                 },
             },
             connections: new GrpcConnectionOptions { MaxAge = TimeSpan.FromMilliseconds(100) });
+        var repeated = 0;
         var channels = Enumerable.Range(0, 8).Select(_ => GrpcChannel.ForAddress(server.Address)).ToList();
 
         await Task.WhenAll(channels.Select(async channel =>
         {
-            // Until a channel has been through some connections; a call that fails throws.
-            for (var calls = 0; calls < 500 || peers.Count < 5 * channels.Count; calls++)
+            // Until a channel has been through some connections; any other end than UNAVAILABLE throws.
+            for (var calls = 0; calls < 500 || peers.Count < 20 * channels.Count; calls++)
             {
-                Assert.Equal($"{calls}", await channel.CreateCallInvoker().AsyncUnaryCall(Echo.Unary, null, default, $"{calls}"));
+                try
+                {
+                    Assert.Equal($"{calls}", await channel.CreateCallInvoker().AsyncUnaryCall(Echo.Unary, null, default, $"{calls}"));
+                }
+                catch (RpcException e) when (e.StatusCode == StatusCode.Unavailable)
+                {
+                    Interlocked.Increment(ref repeated);
+                }
             }
         }));
 
+        // Kestrel counts a stream as over just before it writes its end. A close that falls into that moment loses the answer: seen once in some
+        // hundred connections of calls without pause.
+        Assert.InRange(repeated, 0, peers.Count / 20);
         channels.ForEach(channel => channel.Dispose());
+    }
+
+    [Fact]
+    public async Task What_an_old_connection_has_accepted_it_answers()
+    {
+        await using var server = await StartAsync(new GrpcConnectionOptions { MaxAge = TimeSpan.FromMilliseconds(50) });
+        for (var round = 0; round < 15; round++)
+        {
+            await using var connection = await RawConnection.OpenAsync(server.Address);
+            var (answered, last, sent) = (0, 0, 0);
+
+            // A ping with each call: whatever the server does at that moment, it looks at its connection.
+            var sending = Task.Run(async () =>
+            {
+                try
+                {
+                    while (Volatile.Read(ref last) == 0)
+                    {
+                        var stream = (2 * sent) + 1;
+                        await connection.SendAsync(
+                        [
+                            .. RawConnection.HeadersFrame(stream, "/tests.Echo/Unary"),
+                            .. RawConnection.Frame(RawConnection.Data, RawConnection.EndStream, stream, RawConnection.Message("x")),
+                            .. RawConnection.Frame(RawConnection.Ping, 0, 0, new byte[8]),
+                        ]);
+                        sent++;
+                        await Task.Yield();
+                        while (sent - Volatile.Read(ref answered) > 3 && Volatile.Read(ref last) == 0)
+                        {
+                            await Task.Yield();
+                        }
+                    }
+                }
+                catch (IOException)
+                {
+                    // Closed meanwhile.
+                }
+            });
+            while (await connection.ReadAsync() is { } frame)
+            {
+                if (frame.Type == RawConnection.GoAway)
+                {
+                    Volatile.Write(ref last, frame.Int(0));
+                }
+                else if (frame is { Type: RawConnection.Headers, EndsStream: true })
+                {
+                    Volatile.Write(ref answered, answered + 1);
+                }
+            }
+
+            Volatile.Write(ref last, last == 0 ? -1 : last);
+            await sending;
+            Assert.Equal((round, last), (round, (2 * answered) - 1));
+        }
     }
 
     [Fact]

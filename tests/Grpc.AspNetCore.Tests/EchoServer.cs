@@ -40,7 +40,8 @@ internal sealed class EchoServer : IAsyncDisposable
         Action<IServiceCollection>? services = null,
         HttpProtocols protocols = HttpProtocols.Http2,
         GrpcConnectionOptions? connections = null,
-        Func<double>? chance = null)
+        Func<double>? chance = null,
+        Action<WebApplication>? map = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -54,10 +55,15 @@ internal sealed class EchoServer : IAsyncDisposable
         services?.Invoke(builder.Services);
         var app = builder.Build();
         app.MapGrpcService<EchoService>();
+        map?.Invoke(app);
         app.MapGet("/plain/page", () => "a page");
         await app.StartAsync();
         return new EchoServer(app);
     }
+
+    public IServiceProvider Services => _app.Services;
+
+    public Task StopAsync() => _app.StopAsync();
 
     public AsyncUnaryCall<string> Unary(string request, CallOptions options = default) => Calls.AsyncUnaryCall(Echo.Unary, null, options, request);
 

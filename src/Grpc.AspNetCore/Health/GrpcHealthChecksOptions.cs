@@ -1,4 +1,6 @@
-using System.Collections.ObjectModel;
+using System.Collections;
+using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
 
 namespace Grpc.AspNetCore.HealthChecks;
 
@@ -9,18 +11,24 @@ internal sealed class GrpcHealthChecksOptions
     public ServiceMappingCollection Services { get; } = [];
 }
 
-internal sealed class ServiceMappingCollection : KeyedCollection<string, ServiceMapping>
+/// <summary>The services by name; may be added to while they are served.</summary>
+internal sealed class ServiceMappingCollection : IEnumerable<ServiceMapping>
 {
+    private ImmutableSortedDictionary<string, ServiceMapping> _services = ImmutableSortedDictionary.Create<string, ServiceMapping>(StringComparer.Ordinal);
+
+    public int Count => Volatile.Read(ref _services).Count;
+
     /// <summary>Maps a service, anew where it was mapped before.</summary>
     /// <param name="name">Its full name, such as "helloworld.Greeter".</param>
     /// <param name="predicate">Picks the checks that must not be unhealthy.</param>
-    public void Map(string name, Func<HealthCheckMapContext, bool> predicate)
-    {
-        Remove(name);
-        Add(new ServiceMapping(name, predicate));
-    }
+    public void Map(string name, Func<HealthCheckMapContext, bool> predicate) =>
+        ImmutableInterlocked.Update(ref _services, static (services, added) => services.SetItem(added.Name, added), new ServiceMapping(name, predicate));
 
-    protected override string GetKeyForItem(ServiceMapping item) => item.Name;
+    public IEnumerator<ServiceMapping> GetEnumerator() => Volatile.Read(ref _services).Values.GetEnumerator();
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+    internal bool TryGetValue(string name, [MaybeNullWhen(false)] out ServiceMapping service) => Volatile.Read(ref _services).TryGetValue(name, out service);
 }
 
 internal sealed class ServiceMapping(string name, Func<HealthCheckMapContext, bool> predicate)
