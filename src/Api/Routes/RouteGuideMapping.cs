@@ -1,6 +1,10 @@
+using System.Globalization;
+using Grpc.Core;
 using RouteService.Api.Calls;
 using RouteService.Contracts.Routeguide;
+using RouteService.Domain.Chat;
 using RouteService.Domain.Geography;
+using RouteNote = RouteService.Contracts.Routeguide.RouteNote;
 using DomainNote = RouteService.Domain.Chat.RouteNote;
 using DomainSummary = RouteService.Domain.Routes.RouteSummary;
 
@@ -33,6 +37,49 @@ internal static class RouteGuideMapping
     }
 
     public static BoundingBox ToBoundingBox(this Rectangle rectangle) => new(rectangle.Lo.ToCoordinate("lo"), rectangle.Hi.ToCoordinate("hi"));
+
+    /// <summary>The metadata of a chat stream (docs/chat.md).</summary>
+    /// <exception cref="InvalidRequestException">An entry is not as it should be.</exception>
+    public static ChatJoin ToJoin(this Metadata metadata, string client)
+    {
+        const string Mode = "route-chat-mode", Listen = "route-chat-listen", After = "route-chat-after";
+        var mode = metadata.GetValue(Mode);
+        if (mode is not (null or "sequenced"))
+        {
+            throw new InvalidRequestException(Mode, $"{Mode} is '{mode}'; 'sequenced' is wanted, or no such entry.");
+        }
+
+        var listen = metadata.GetAll(Listen).SelectMany(static entry => entry.Value.Split(';')).Select(ToPlace).ToHashSet();
+        var after = metadata.GetValue(After);
+        if (mode is null && (listen.Count > 0 || after is not null))
+        {
+            throw new InvalidRequestException(Mode, $"{Mode} is missing; {Listen} and {After} are for streams with {Mode}: sequenced.");
+        }
+
+        if (after is not null && !(long.TryParse(after, NumberStyles.None, CultureInfo.InvariantCulture, out _)))
+        {
+            throw new InvalidRequestException(After, $"{After} is '{after}'; the sequence of a note is wanted, a whole number from 0.");
+        }
+
+        return new ChatJoin
+        {
+            IsSequenced = mode is not null,
+            Listen = listen,
+            After = after is null ? null : long.Parse(after, CultureInfo.InvariantCulture),
+            Client = client,
+        };
+
+        static Coordinate ToPlace(string text)
+        {
+            var parts = text.Split(',');
+            return parts.Length == 2
+                && int.TryParse(parts[0], NumberStyles.AllowLeadingSign | NumberStyles.AllowLeadingWhite, CultureInfo.InvariantCulture, out var latitude)
+                && int.TryParse(parts[1], NumberStyles.AllowLeadingSign | NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture, out var longitude)
+                    ? new Point { Latitude = latitude, Longitude = longitude }.ToCoordinate(Listen)
+                    : throw new InvalidRequestException(
+                        Listen, $"{Listen} is '{text}'; LATITUDE,LONGITUDE is wanted, in E7 (degrees times ten million), such as 409146138,-746188906.");
+        }
+    }
 
     public static DomainNote ToNote(this RouteNote note) => new(note.Location.ToCoordinate("location"), note.Message);
 
