@@ -3,6 +3,10 @@ namespace Grpc.Core;
 /// <summary>How a channel is secured.</summary>
 internal abstract class ChannelCredentials
 {
+    private protected ChannelCredentials()
+    {
+    }
+
     /// <summary>h2c, without TLS.</summary>
     public static ChannelCredentials Insecure { get; } = new Transport(isSecure: false);
 

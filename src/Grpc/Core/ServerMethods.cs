@@ -19,7 +19,7 @@ internal delegate Task DuplexStreamingServerMethod<TRequest, TResponse>(
     where TResponse : class;
 
 /// <summary>Takes the methods of a service one by one. Generated code calls it; with null handlers where there is no instance.</summary>
-internal abstract class ServiceBinderBase
+internal class ServiceBinderBase
 {
     public virtual void AddMethod<TRequest, TResponse>(Method<TRequest, TResponse> method, UnaryServerMethod<TRequest, TResponse>? handler)
         where TRequest : class

@@ -60,6 +60,7 @@ internal static class AsyncStreamReaderExtensions
 
     /// <summary>Waits for the next message; false at the end.</summary>
     public static Task<bool> MoveNext<T>(this IAsyncStreamReader<T> streamReader)
+        where T : class
     {
         ArgumentNullException.ThrowIfNull(streamReader);
         return streamReader.MoveNext(CancellationToken.None);

@@ -39,8 +39,9 @@ internal static class PostgisErrors
         PostgresErrorCodes.UndefinedTable or PostgresErrorCodes.UndefinedColumn => new(
             "The database has not the tables that this service wants; it has to be migrated.", answer),
         PostgresErrorCodes.InsufficientPrivilege => new("The service may not use the database's tables.", answer),
-        PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification or PostgresErrorCodes.InvalidCatalogName => new(
+        PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification => new(
             "The database does not let the service in.", answer),
+        PostgresErrorCodes.InvalidCatalogName => new("The database does not exist.", answer),
         PostgresErrorCodes.ReadOnlySqlTransaction => new("The database is a read-only standby.", answer),
         PostgresErrorCodes.DiskFull => new("The disk of the database is full.", answer),
         var state => new($"The database cannot answer (SQLSTATE {state}).", answer),

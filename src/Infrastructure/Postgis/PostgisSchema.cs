@@ -18,24 +18,19 @@ public static class PostgisSchema
         try
         {
             await using var context = new PlacesContext(database);
-            var known = context.Database.GetMigrations().ToList();
-            var applied = (await context.Database.GetAppliedMigrationsAsync(cancellationToken)).ToList();
-            if (applied.Except(known, StringComparer.Ordinal).ToList() is { Count: > 0 } unknown)
-            {
-                throw new SchemaException(
-                    $"The {database.Description} is newer than this program: it has {string.Join(", ", unknown)}. Run the program that migrated it, or a later one.");
-            }
 
-            if (known.Except(applied, StringComparer.Ordinal).ToList() is { Count: > 0 } missing)
+            // Else a database that does not exist would count as one without migrations.
+            await context.Database.OpenConnectionAsync(cancellationToken);
+            if (await MissingAsync(context, database, cancellationToken) is { Count: > 0 } missing)
             {
                 throw new SchemaException(
                     $"The {database.Description} is older than this program: it lacks {string.Join(", ", missing)}. "
                     + "Run 'migrate', or set RouteService__Postgres__MigrateOnStart to true.");
             }
         }
-        catch (NpgsqlException e)
+        catch (Exception e) when (FaultIn(e) is { } fault)
         {
-            throw PostgisErrors.Unavailable(e);
+            throw PostgisErrors.Unavailable(fault);
         }
     }
 
@@ -55,8 +50,13 @@ public static class PostgisSchema
             await context.Database.ExecuteSqlAsync($"SELECT pg_advisory_lock({MigrationLock})", cancellationToken);
             try
             {
-                var missing = (await context.Database.GetPendingMigrationsAsync(cancellationToken)).ToList();
-                await context.Database.MigrateAsync(cancellationToken);
+                var missing = await MissingAsync(context, database, cancellationToken);
+                if (missing.Count > 0)
+                {
+                    // Even with nothing to do it creates its history table, which a role that only reads may not.
+                    await context.Database.MigrateAsync(cancellationToken);
+                }
+
                 return missing;
             }
             finally
@@ -70,11 +70,29 @@ public static class PostgisSchema
                 $"The role may not migrate the {database.Description}: {e.MessageText}. Migrate with the role that owns the schema; "
                 + "if it is the extension, have a superuser run CREATE EXTENSION postgis there.", e);
         }
-        catch (NpgsqlException e)
+        catch (Exception e) when (FaultIn(e) is { } fault)
         {
-            throw PostgisErrors.Unavailable(e);
+            throw PostgisErrors.Unavailable(fault);
         }
     }
+
+    /// <summary>The migrations of this program that the database does not have.</summary>
+    /// <exception cref="SchemaException">It has others.</exception>
+    private static async Task<List<string>> MissingAsync(PlacesContext context, PostgisDatabase database, CancellationToken cancellationToken)
+    {
+        var known = context.Database.GetMigrations().ToList();
+        var applied = (await context.Database.GetAppliedMigrationsAsync(cancellationToken)).ToList();
+        if (applied.Except(known, StringComparer.Ordinal).ToList() is { Count: > 0 } unknown)
+        {
+            throw new SchemaException(
+                $"The {database.Description} is newer than this program: it has {string.Join(", ", unknown)}. Run the program that migrated it, or a later one.");
+        }
+
+        return known.Except(applied, StringComparer.Ordinal).ToList();
+    }
+
+    /// <summary>The database's fault; EF Core puts one that may pass into an exception of its own.</summary>
+    private static NpgsqlException? FaultIn(Exception e) => e as NpgsqlException ?? (e as InvalidOperationException)?.InnerException as NpgsqlException;
 }
 
 /// <summary>The database's schema is not this program's. The message is for the person who runs it, one line.</summary>

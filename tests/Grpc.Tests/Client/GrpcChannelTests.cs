@@ -53,7 +53,7 @@ public sealed class GrpcChannelTests
         using var client = new HttpClient();
         using var handler = new SocketsHttpHandler();
 
-        Assert.Throws<InvalidOperationException>(
+        Assert.Throws<ArgumentException>(
             () => GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions { HttpClient = client, HttpHandler = handler }));
     }
 

@@ -5,6 +5,7 @@ internal sealed class ManualClock : TimeProvider
 {
     private readonly Lock _lock = new();
     private readonly List<ManualTimer> _timers = [];
+    private readonly List<(int Timers, TaskCompletionSource Set)> _waiting = [];
     private DateTimeOffset _now = new(2026, 11, 23, 12, 0, 0, TimeSpan.Zero);
 
     /// <summary>Timers that are set and have not fired.</summary>
@@ -19,6 +20,24 @@ internal sealed class ManualClock : TimeProvider
         }
     }
 
+    /// <summary>Completes when that many timers, or more, are set.</summary>
+    public Task WhenRunning(int timers)
+    {
+        lock (_lock)
+        {
+            if (_timers.Count(static timer => timer.Due is not null) >= timers)
+            {
+                return Task.CompletedTask;
+            }
+
+            var set = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            _waiting.Add((timers, set));
+            return set.Task.WaitAsync(Calls.Patience);
+        }
+    }
+
+    public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
     public DateTime Now => GetUtcNow().UtcDateTime;
 
     public override DateTimeOffset GetUtcNow()
@@ -28,6 +47,8 @@ internal sealed class ManualClock : TimeProvider
             return _now;
         }
     }
+
+    public override long GetTimestamp() => GetUtcNow().Ticks;
 
     public void Advance(TimeSpan time)
     {
@@ -74,6 +95,8 @@ internal sealed class ManualClock : TimeProvider
             lock (clock._lock)
             {
                 Due = dueTime == Timeout.InfiniteTimeSpan ? null : clock._now + dueTime;
+                var running = clock._timers.Count(static timer => timer.Due is not null);
+                clock._waiting.RemoveAll(waiting => waiting.Timers <= running && waiting.Set.TrySetResult());
                 return clock._timers.Contains(this);
             }
         }

@@ -45,6 +45,21 @@ public sealed class ResponseTests
     }
 
     [Fact]
+    public async Task A_blocking_call_throws_its_status_and_keeps_its_deadline()
+    {
+        await using var server = await ScriptedServer.StartAsync(http =>
+        {
+            http.Grpc().Headers["grpc-status"] = "5";
+            return Task.CompletedTask;
+        });
+        var calls = server.Channel.CreateCallInvoker();
+
+        Assert.Equal(StatusCode.NotFound, Assert.Throws<RpcException>(() => calls.BlockingUnaryCall(UnaryMethod, null, default, "hello")).StatusCode);
+        var past = new CallOptions(deadline: DateTime.MinValue);
+        Assert.Equal(StatusCode.DeadlineExceeded, Assert.Throws<RpcException>(() => calls.BlockingUnaryCall(UnaryMethod, null, past, "hello")).StatusCode);
+    }
+
+    [Fact]
     public async Task The_request_is_what_the_specification_asks_for()
     {
         var seen = new TaskCompletionSource<string>();
@@ -275,8 +290,14 @@ public sealed class ResponseTests
     }
 
     [Theory]
+    [InlineData(0x0, StatusCode.Internal, "NO_ERROR")]
+    [InlineData(0x1, StatusCode.Internal, "PROTOCOL_ERROR")]
     [InlineData(0x2, StatusCode.Internal, "INTERNAL_ERROR")]
+    [InlineData(0x3, StatusCode.Internal, "FLOW_CONTROL_ERROR")]
+    [InlineData(0x6, StatusCode.Internal, "FRAME_SIZE_ERROR")]
     [InlineData(0x8, StatusCode.Cancelled, "CANCEL")]
+    [InlineData(0x9, StatusCode.Internal, "COMPRESSION_ERROR")]
+    [InlineData(0xa, StatusCode.Internal, "CONNECT_ERROR")]
     [InlineData(0xb, StatusCode.ResourceExhausted, "ENHANCE_YOUR_CALM")]
     [InlineData(0xc, StatusCode.PermissionDenied, "INADEQUATE_SECURITY")]
     public async Task A_reset_becomes_the_status_of_its_code(int code, object expected, string name)

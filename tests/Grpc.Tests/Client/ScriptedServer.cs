@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Net;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Grpc.Net.Client;
 using Grpc.Wire;
@@ -28,13 +29,35 @@ internal sealed class ScriptedServer : IAsyncDisposable
     public GrpcChannel Channel { get; }
 
     public static async Task<ScriptedServer> StartAsync(
-        Func<HttpContext, Task> script, GrpcChannelOptions? options = null, HttpProtocols protocols = HttpProtocols.Http2)
+        Func<HttpContext, Task> script,
+        GrpcChannelOptions? options = null,
+        HttpProtocols protocols = HttpProtocols.Http2,
+        IPAddress? address = null,
+        int port = 0,
+        Action? onConnection = null,
+        int maxStreams = 100,
+        X509Certificate2? certificate = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
+        builder.WebHost.UseKestrelHttpsConfiguration();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
-            kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = protocols);
+            kestrel.Listen(address ?? IPAddress.Loopback, port, listen =>
+            {
+                listen.Protocols = protocols;
+                if (certificate is not null)
+                {
+                    listen.UseHttps(certificate);
+                }
+
+                listen.Use(next => connection =>
+                {
+                    onConnection?.Invoke();
+                    return next(connection);
+                });
+            });
+            kestrel.Limits.Http2.MaxStreamsPerConnection = maxStreams;
             kestrel.Limits.MinRequestBodyDataRate = null;
             kestrel.Limits.MaxRequestBodySize = null;
         });
@@ -44,12 +67,18 @@ internal sealed class ScriptedServer : IAsyncDisposable
         return new ScriptedServer(app, options ?? new GrpcChannelOptions());
     }
 
-    public async ValueTask DisposeAsync()
+    /// <summary>Goes away, its connections with it; the channel stays.</summary>
+    public async Task StopAsync()
     {
-        Channel.Dispose();
         using var now = new CancellationTokenSource();
         await now.CancelAsync();
         await _app.StopAsync(now.Token);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Channel.Dispose();
+        await StopAsync();
         await _app.DisposeAsync();
     }
 }

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Runtime.CompilerServices;
 using Grpc.Core;
 using Grpc.Net.Compression;
 using Grpc.Wire;
@@ -24,7 +25,7 @@ internal sealed partial class ClientCall<TRequest, TResponse>
 
     private HttpRequestMessage CreateRequest(TRequest? request)
     {
-        var http = new HttpRequestMessage(HttpMethod.Post, _channel.AddressOf(Method))
+        var http = new HttpRequestMessage(HttpMethod.Post, (Uri?)null)
         {
             Version = _channel.Options.HttpVersion ?? HttpVersion.Version20,
             VersionPolicy = _channel.Options.HttpVersionPolicy ?? HttpVersionPolicy.RequestVersionExact,
@@ -32,7 +33,7 @@ internal sealed partial class ClientCall<TRequest, TResponse>
 
         // Unvalidated headers are names and values as they are; typed ones would be parsed into objects.
         var headers = http.Headers;
-        headers.Host = _host;
+        headers.Host = _host ?? _channel.Host;
         headers.TryAddWithoutValidation("User-Agent", GrpcChannel.UserAgent);
         headers.TryAddWithoutValidation("TE", "trailers");
         headers.TryAddWithoutValidation("grpc-accept-encoding", _channel.AcceptEncoding);
@@ -82,6 +83,36 @@ internal sealed partial class ClientCall<TRequest, TResponse>
 
         AddMetadata(http, metadata);
     }
+
+    /// <summary>Sends the request where the channel picks; completes with the response's headers.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<HttpResponseMessage> SendAsync(HttpRequestMessage http)
+    {
+        for (var again = false; ; again = true)
+        {
+            var peer = await _channel.PickAsync(_options.IsWaitForReady, Aborted).ConfigureAwait(false);
+            http.RequestUri = peer.AddressOf(Method);
+            AddTimeout(http);
+            try
+            {
+                return await _channel.SendAsync(http, Aborted).ConfigureAwait(false);
+            }
+            catch (HttpRequestException e) when (IsUnsent(e) && _channel.CanPickAgain && (_options.IsWaitForReady || !again))
+            {
+                // The connection was lost between the pick and the sending. Where the pick has not heard of it by the second time, it is not asked
+                // without a pause.
+                http.Headers.Remove("grpc-timeout");
+                if (again)
+                {
+                    await Task.Delay(_channel.Options.InitialReconnectBackoff, _channel.Options.Clock, Aborted).ConfigureAwait(false);
+                }
+            }
+        }
+    }
+
+    /// <summary>A failure to make a connection: the server has seen nothing of the request.</summary>
+    private static bool IsUnsent(HttpRequestException failure) => failure.HttpRequestError
+        is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError or HttpRequestError.ProxyTunnelError;
 
     private void AddTimeout(HttpRequestMessage http)
     {

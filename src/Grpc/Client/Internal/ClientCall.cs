@@ -66,8 +66,7 @@ internal sealed partial class ClientCall<TRequest, TResponse> : IAsyncStreamRead
                 await AddCredentialsAsync(http).ConfigureAwait(false);
             }
 
-            AddTimeout(http);
-            if (!TryOpen(await _channel.SendAsync(http, Aborted).ConfigureAwait(false)))
+            if (!TryOpen(await SendAsync(http).ConfigureAwait(false)))
             {
                 return;
             }

@@ -1,4 +1,4 @@
-namespace RouteService.Foreign.Tests;
+namespace RouteService.Testing;
 
 /// <summary>Where things are.</summary>
 internal static class Repository

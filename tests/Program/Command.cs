@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 
-namespace RouteService.Foreign.Tests;
+namespace RouteService.Testing;
 
 /// <summary>A program that was run to its end.</summary>
 internal sealed record Command(int ExitCode, string Output, string Error)

@@ -1,13 +1,16 @@
 using System.Diagnostics;
+using System.Net;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.RegularExpressions;
 
-namespace RouteService.Foreign.Tests;
+namespace RouteService.Testing;
 
 /// <summary>The built program, started as a user starts it, on free ports and with a fresh data folder.</summary>
 public sealed partial class RunningService : IAsyncLifetime
 {
+    private static readonly HttpClient Http = new();
+
     private readonly StringBuilder _output = new();
     private Process? _process;
 
@@ -39,10 +42,23 @@ public sealed partial class RunningService : IAsyncLifetime
         ["RouteService__Management__Port"] = "0",
     };
 
+    /// <summary>What is set for it.</summary>
+    public Dictionary<string, string> Settings { get; } = Environment;
+
+    /// <summary>The lines that it may log as errors: a pattern; null for none.</summary>
+    public string? ExpectedErrors { get; init; }
+
     public async ValueTask InitializeAsync() => await StartAsync("dotnet", Repository.Program);
 
     /// <summary>Starts it and waits until it is ready.</summary>
     internal async Task StartAsync(string program, params string[] arguments)
+    {
+        await LaunchAsync(program, arguments);
+        await WaitForReadinessAsync(HttpStatusCode.OK);
+    }
+
+    /// <summary>Starts it and waits until it has said where it is.</summary>
+    internal async Task LaunchAsync(string program, params string[] arguments)
     {
         var start = new ProcessStartInfo(program, arguments)
         {
@@ -50,7 +66,7 @@ public sealed partial class RunningService : IAsyncLifetime
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        foreach (var (name, value) in Environment)
+        foreach (var (name, value) in Settings)
         {
             start.Environment[name] = value;
         }
@@ -61,24 +77,42 @@ public sealed partial class RunningService : IAsyncLifetime
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
 
-        using var http = new HttpClient();
-        var patience = Stopwatch.StartNew();
-        while (true)
-        {
-            try
-            {
-                if (ManagementPort > 0 && (await http.GetAsync($"http://localhost:{ManagementPort}/healthz/ready")).IsSuccessStatusCode)
-                {
-                    return;
-                }
-            }
-            catch (HttpRequestException)
-            {
-                // Not listening yet.
-            }
+        await WaitAsync("up", () => Task.FromResult(ManagementPort > 0));
+    }
 
-            Assert.False(_process.HasExited, $"The service has ended:\n{Output}");
-            Assert.True(patience.Elapsed < TimeSpan.FromMinutes(2), $"The service is not ready after 2 minutes:\n{Output}");
+    /// <summary>Waits until /healthz/ready answers so.</summary>
+    internal Task WaitForReadinessAsync(HttpStatusCode status) =>
+        WaitAsync($"{status} by readiness", async () => (await HealthAsync("ready")).StatusCode == status);
+
+    /// <summary>Waits until it has said this.</summary>
+    /// <returns>All that it has said.</returns>
+    internal async Task<string> OutputAsync(string text)
+    {
+        await WaitAsync($"saying \"{text}\"", () => Task.FromResult(Output.Contains(text, StringComparison.Ordinal)));
+        return Output;
+    }
+
+    /// <summary>What a probe is answered, and with which text; 0 while nothing listens.</summary>
+    internal async Task<(HttpStatusCode StatusCode, string Text)> HealthAsync(string probe)
+    {
+        try
+        {
+            using var answer = await Http.GetAsync($"http://localhost:{ManagementPort}/healthz/{probe}");
+            return (answer.StatusCode, await answer.Content.ReadAsStringAsync());
+        }
+        catch (HttpRequestException)
+        {
+            return default;
+        }
+    }
+
+    private async Task WaitAsync(string state, Func<Task<bool>> isReached)
+    {
+        var patience = Stopwatch.StartNew();
+        while (!await isReached())
+        {
+            Assert.False(_process!.HasExited, $"The service has ended:\n{Output}");
+            Assert.True(patience.Elapsed < TimeSpan.FromMinutes(2), $"The service is not {state} after 2 minutes:\n{Output}");
             await Task.Delay(50);
         }
     }
@@ -111,7 +145,7 @@ public sealed partial class RunningService : IAsyncLifetime
             if (_process is { HasExited: false })
             {
                 Assert.True(await StopAsync() == 0, $"The service has ended with exit code {_process.ExitCode}:\n{Output}");
-                Assert.DoesNotMatch("(?m)(fail|crit): ", Output);
+                Assert.DoesNotMatch(ExpectedErrors is null ? "(?m)(fail|crit): " : $"(?m)(fail|crit): (?!{ExpectedErrors})", Output);
             }
         }
         finally

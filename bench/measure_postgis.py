@@ -1,0 +1,328 @@
+"""The measuring half of postgis.sh: starts a cluster and the servers on it, loads them and psql in turns, and prints the tables.
+
+Usage: measure_postgis.py WORKFOLDER [--save [NAME]] [--quick]"""
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import Callable
+
+from load import BENCH, SERVICE, Load, Server, frame, free_port, machine, rectangle, shuffled
+
+# What is not PostgreSQL's default. fsync, synchronous_commit and full_page_writes are: what is committed is on disk.
+SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
+
+# A tenth of the world, in E7: of features spread evenly over the grid it has a tenth.
+SOUTH, WEST, NORTH, EAST = -300_000_000, -540_000_000, 300_000_000, 540_000_000
+
+COLUMNS = "latitude, longitude, name"
+RECTANGLE = f"location && ST_MakeEnvelope({WEST / 1e7}, {SOUTH / 1e7}, {EAST / 1e7}, {NORTH / 1e7}, 4326)"
+COPY_RECTANGLE = f"(SELECT {COLUMNS} FROM feature WHERE {RECTANGLE})"
+COPY_ALL = f"(SELECT {COLUMNS} FROM feature)"
+
+
+class Cluster:
+    """A throw-away PostgreSQL: an ordinary user's, on a port of its own."""
+
+    def __init__(self, work):
+        self._folder = work / "cluster"
+        self._folder.mkdir()
+        self._as = []
+        if os.getuid() == 0:
+            shutil.chown(self._folder, "postgres")
+            self._as = ["runuser", "-u", "postgres", "--"]
+        self._programs = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))[-1]
+        self.port = free_port()
+        self._log = self._folder / "log"
+
+    def __enter__(self):
+        data = self._folder / "data"
+        self._run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
+        options = "".join(f" -c {key}={value}" for key, value in SETTINGS.items())
+        self._run("pg_ctl", "-D", data, "-w", "-l", self._log, "-o", f"-p {self.port} -k {self._folder}{options}", "start")
+        return self
+
+    def __exit__(self, *_):
+        self._run("pg_ctl", "-D", self._folder / "data", "-w", "-m", "immediate", "stop")
+
+    def _run(self, program, *arguments):
+        command = [*self._as, self._programs / program, *arguments]
+        run = subprocess.run(command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+        if run.returncode != 0:
+            sys.exit(f"{program} failed: {run.stderr.decode()}")
+
+    def psql(self, database, *commands):
+        """Runs commands in one session, and returns what is printed."""
+        run = subprocess.run(
+            ["psql", "-X", "-qAt", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", database],
+            input="\n".join(commands), capture_output=True, encoding="utf-8", check=False)
+        if run.returncode != 0:
+            sys.exit(f"psql failed: {run.stderr}")
+        return run.stdout.strip()
+
+    def environment(self, database, user="postgres"):
+        return {"ConnectionStrings__RouteService": f"Host=127.0.0.1;Port={self.port};Username={user};Database={database}"}
+
+    def create(self, database):
+        self.psql("postgres", f"CREATE DATABASE {database};")
+        command("migrate", self.environment(database))
+
+    def copied(self, database, query):
+        """Rows a second of a query to nowhere by psql's \\copy, as psql times it."""
+        def measure(_, seconds):
+            rows = spent = 0
+            while spent < seconds:
+                printed = self.psql(database, "\\timing on", *[f"\\copy {query} TO '/dev/null' BINARY"] * 3)
+                rows += 3 * self.count(database, query)
+                spent += sum(float(time) for time in re.findall(r"Time: ([\d.]+) ms", printed)) / 1000
+            return rows / spent
+
+        return measure
+
+    def count(self, database, query, known={}):
+        if (database, query) not in known:
+            known[database, query] = int(self.psql(database, f"SELECT count(*) FROM {query} AS q;"))
+        return known[database, query]
+
+    def sizes(self, database):
+        """Megabytes of the table, of its primary key and of its spatial index."""
+        return [int(size) / 1e6 for size in self.psql(database, "SELECT pg_relation_size(name) FROM unnest("
+            "ARRAY['feature', 'feature_pkey', 'feature_location']) WITH ORDINALITY AS r (name, i) ORDER BY i;").split()]
+
+
+@dataclass
+class Row:
+    """What is measured, and beside what. Both measure for a time in seconds, and return a rate."""
+
+    label: str
+    ours: Callable | None
+    beside: str = ""
+    other: Callable | None = None
+
+
+def command(*arguments):
+    """Runs the program, and returns how many seconds that took."""
+    *arguments, environment = arguments
+    started = time.monotonic()
+    run = subprocess.run(["dotnet", SERVICE, *arguments], env=os.environ | environment, capture_output=True, encoding="utf-8", check=False)
+    if run.returncode != 0:
+        sys.exit(f"{arguments[0]} failed: {run.stderr}")
+    return time.monotonic() - started
+
+
+def start_service(name, work, environment):
+    port = free_port()
+    ports = {"RouteService__Grpc__Port": str(port), "RouteService__Management__Port": str(free_port())}
+    return Server(name, ["dotnet", SERVICE], port, ports | environment, open(work / f"{name}.log", "w+", encoding="utf-8"))
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def read_features(work):
+    features = json.loads((work / "features.json").read_text(encoding="utf-8"))
+    return [(feature["location"]["latitude"], feature["location"]["longitude"], feature["name"]) for feature in features]
+
+
+def write_csv(path, features):
+    """For our import, in degrees."""
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("name,latitude,longitude\n")
+        file.writelines(f'"{name}",{degrees(latitude)},{degrees(longitude)}\n' for latitude, longitude, name in features)
+
+
+def degrees(e7):
+    return f"{'-' if e7 < 0 else ''}{abs(e7) // 10**7}.{abs(e7) % 10**7:07}"
+
+
+def write_files(work):
+    features = read_features(work)
+    write_csv(work / "places.csv", features)
+
+    # The same on the other side of the equator: all of it different.
+    write_csv(work / "others.csv", [(-latitude, longitude, name) for latitude, longitude, name in features])
+
+    # For \copy, as the table has it.
+    with open(work / "rows.csv", "w", encoding="utf-8") as file:
+        file.writelines(f'{latitude},{longitude},"{name}"\n' for latitude, longitude, name in features)
+
+    (work / "rectangle.bin").write_bytes(frame(rectangle(SOUTH, WEST, NORTH, EAST)))
+    dice = random.Random(1)
+    small = [(dice.randrange(-900_000_000, 890_000_000), dice.randrange(-1_800_000_000, 1_790_000_000)) for _ in range(10_000)]
+    (work / "small.bin").write_bytes(b"".join(frame(rectangle(south, west, south + 10**7, west + 10**7)) for south, west in small))
+    inside = sum(SOUTH <= latitude <= NORTH and WEST <= longitude <= EAST for latitude, longitude, _ in features)
+    return len(features), inside
+
+
+def reading(cluster, work, total, inside, seconds, rounds, warm_up):
+    """Yields the lines of the table of reads."""
+    load = Load(work)
+    bodies = work / "bodies"
+    busy = ("-c", 10, "-m", 10)
+    one = ("-c", 1, "-m", 1)
+    points = shuffled(bodies / "record_100k.bin")
+
+    say("Reading: import")
+    cluster.create("places")
+    command("import", work / "places.csv", cluster.environment("places"))
+    cluster.create("unsorted")
+    copy_in(cluster, work, "unsorted")
+    for database in ("places", "unsorted"):
+        cluster.psql(database, "VACUUM ANALYZE feature;")
+
+    embedded_store = {"RouteService__Sqlite__Path": str(work / "places.db")}
+    command("import", work / "places.csv", embedded_store)
+
+    postgis = cluster.environment("places")
+    services = [
+        start_service("RouteService", work, postgis),
+        start_service("uncoalesced", work, postgis | {"RouteService__Postgres__MaxLookUpBatch": "1"}),
+        start_service("embedded", work, embedded_store),
+    ]
+    ours, uncoalesced, embedded = services
+    get = load.calls(points, "--split", *busy)
+    record = load.recorded(bodies / "record_100k.bin", *one)
+    record_four = load.recorded(bodies / "record_100k.bin", "-c", 4, "-m", 1)
+    rows = [
+        Row(f"ListFeatures, {number(inside)} of {number(total)}: features/s", load.listed(work / "rectangle.bin", inside, *one),
+            "`\\copy` of the same rectangle", cluster.copied("places", COPY_RECTANGLE)),
+        Row("the same rectangle", None, "`\\copy` of it, of rows on disk as they came", cluster.copied("unsorted", COPY_RECTANGLE)),
+        Row(f"ListFeatures, all {number(total)}: features/s", load.listed(bodies / "list_all.bin", total, *one),
+            "`\\copy` of all", cluster.copied("places", COPY_ALL)),
+        Row("ListFeatures, 1° × 1°, many: calls/s", lambda server, time: load.run("ListFeatures", work / "small.bin", server, "-s", time, "--split", *busy)["rpc_s"]),
+        Row("GetFeature, many points: calls/s", get, "a query each", lambda _, time: get(uncoalesced, time)),
+        Row("the same", get, "the embedded store", lambda _, time: get(embedded, time)),
+        Row("RecordRoute, one route of 100 000 points: points/s", record, "the embedded store", lambda _, time: record(embedded, time)),
+        Row("RecordRoute, four of them at once: points/s", record_four, "the embedded store", lambda _, time: record_four(embedded, time)),
+    ]
+    try:
+        yield "Memory at rest: MB", ours.megabytes_at_rest, "", None
+        for row in rows:
+            say(f"Reading: {row.label}")
+            sides = [side for side in (row.ours, row.other) if side]
+            for side in sides:
+                side(ours, warm_up)
+            figures = {side: [] for side in sides}
+            for _ in range(rounds):
+                for side in sides:
+                    figures[side].append(side(ours, seconds))
+            yield (row.label, row.ours and statistics.median(figures[row.ours]), row.beside, row.other and statistics.median(figures[row.other]))
+            if row.beside == "`\\copy` of all":
+                yield "Memory after all these lists: MB", ours.megabytes(), "", None
+        yield "Memory after all that: MB", ours.megabytes(), "", None
+    finally:
+        for service in services:
+            service.stop()
+
+
+def copy_in(cluster, work, database):
+    """As a program that knows nothing of the order: into the table with its indexes."""
+    started = time.monotonic()
+    cluster.psql(database, f"\\copy feature ({COLUMNS}) FROM '{work / 'rows.csv'}' WITH (FORMAT csv, FORCE_NOT_NULL (name))")
+    return time.monotonic() - started
+
+
+def importing(cluster, work, total, rounds):
+    """Returns the lines of the table of imports, and those of sizes."""
+    cluster.create("imports")
+    cluster.psql("imports", "CREATE ROLE importer LOGIN; GRANT SELECT ON schema_migration TO importer;",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON feature TO importer;")
+    owner, importer = cluster.environment("imports"), cluster.environment("imports", "importer")
+
+    # Each starts in an empty database, or in what the one before has left; none in another's write-ahead log.
+    empty = lambda: cluster.psql("imports", "TRUNCATE feature;", "CHECKPOINT;")
+    settled = lambda: cluster.psql("imports", "CHECKPOINT;")
+    steps = [
+        ("\\copy", empty, lambda: copy_in(cluster, work, "imports")),
+        ("granted", empty, lambda: command("import", work / "places.csv", importer)),
+        ("import", empty, lambda: command("import", work / "places.csv", owner)),
+        ("again", settled, lambda: command("import", work / "places.csv", owner)),
+        ("replace", settled, lambda: command("import", work / "others.csv", "--replace", owner)),
+    ]
+    seconds = {name: [] for name, _, _ in steps}
+    sizes = {}
+    for i in range(rounds):
+        say(f"Import, round {i + 1}")
+        for name, prepare, step in steps:
+            prepare()
+            seconds[name].append(step())
+            sizes[name] = cluster.sizes("imports")
+    rate = {name: total / statistics.median(values) for name, values in seconds.items()}
+    return [
+        (f"Import of {number(total)} from CSV into an empty database: rows/s", rate["import"], "`\\copy` into the same table", rate["\\copy"]),
+        ("the same by a role that does not own the table: rows/s", rate["granted"], "`\\copy` into the same table", rate["\\copy"]),
+        ("the same again, nothing changed: rows/s", rate["again"], "", None),
+        ("`--replace` by others, nothing the same: rows/s", rate["replace"], "", None),
+    ], [
+        ("imported into an empty database", sizes["import"]),
+        ("imported by a role that does not own the table", sizes["granted"]),
+        ("`\\copy` as they came", sizes["\\copy"]),
+        ("replaced by others, before VACUUM", sizes["replace"]),
+    ]
+
+
+def number(value):
+    return f"{value:,.0f}".replace(",", " ")
+
+
+def table(lines):
+    yield "| | RouteService | beside | | ratio |"
+    yield "|---|---:|---|---:|---:|"
+    for label, ours, beside, other in lines:
+        ratio = f"{ours / other:.2f}" if ours and other else ""
+        yield f"| {label} | {number(ours) if ours else ''} | {beside} | {number(other) if other else ''} | {ratio} |"
+
+
+def size_table(lines, total):
+    yield "| MB a million rows | table | primary key | GiST | in all |"
+    yield "|---|---:|---:|---:|---:|"
+    for label, sizes in lines:
+        yield f"| {label} | {' | '.join(number(size * 1e6 / total) for size in [*sizes, sum(sizes)])} |"
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("work", type=pathlib.Path)
+    parser.add_argument("--save", nargs="?", const=f"{datetime.date.today()}-postgis", metavar="NAME")
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    seconds, rounds, warm_up = (0.5, 1, 1) if options.quick else (3, 3, 10)
+
+    total, inside = write_files(options.work)
+    with Cluster(options.work) as cluster:
+        server = cluster.psql("postgres", "SHOW server_version;").split()[0]
+        postgis = cluster.psql("postgres", "SELECT default_version FROM pg_available_extensions WHERE name = 'postgis';")
+        lines = [
+            f"# RouteService on PostGIS, {datetime.date.today()}\n",
+            f"`bench/postgis.sh {' '.join(sys.argv[2:])}".rstrip() + "`\n",
+            machine(f"PostgreSQL {server}", f"PostGIS {postgis}"),
+            f"\nPostgreSQL has {', '.join(f'{key} {value}' for key, value in SETTINGS.items())}, and is at its defaults otherwise, so it is durable: "
+            f"fsync is {cluster.psql('postgres', 'SHOW fsync;')}.",
+            f"\n{'The median of three rounds' if rounds == 3 else 'One short round'}, of {seconds} s each after {warm_up} s of warm-up where they are reads; "
+            "both sides take turns. How to read it: bench/README.md.",
+            "\n## Reads\n",
+            *table(list(reading(cluster, options.work, total, inside, seconds, rounds, warm_up))),
+            "\n## Import\n",
+        ]
+        imports, sizes = importing(cluster, options.work, total, rounds)
+        lines += [*table(imports), "\n## Sizes\n", *size_table(sizes, total)]
+
+    report = "\n".join(lines) + "\n"
+    print(report, end="")
+    if options.save:
+        results = BENCH / "results"
+        results.mkdir(exist_ok=True)
+        (results / f"{options.save}.md").write_text(report, encoding="utf-8")
+
+
+main()

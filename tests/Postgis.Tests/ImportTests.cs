@@ -1,0 +1,188 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using RouteService.Domain.Features;
+using RouteService.Domain.Geography;
+using RouteService.Infrastructure.Postgis;
+using RouteService.Testing.Postgres;
+
+namespace RouteService.Postgis.Tests;
+
+/// <summary>An import is one change: before it all is old, after it all is new, and whoever kills it or looks on sees one of the two.</summary>
+public sealed class ImportTests(ITestOutputHelper output)
+{
+    private const int Kills = 10;
+
+    [Fact]
+    public async Task A_kill_9_at_any_moment_leaves_the_old_state_or_the_new_one()
+    {
+        var seed = Environment.TickCount;
+        output.WriteLine($"Seed {seed}.");
+        var chance = new Random(seed);
+        await using var store = await TestStore.CreateAsync();
+        var folder = Directory.CreateTempSubdirectory("route-service-test-");
+        try
+        {
+            // How long one takes that nobody kills.
+            var file = Path.Combine(folder.FullName, "places.csv");
+            await WriteAsync(file, version: 0);
+            var clock = Stopwatch.StartNew();
+            await EndsAsync(store.Database, file, patience: Timeout.InfiniteTimeSpan);
+            var took = clock.Elapsed;
+
+            // Those until the first that is late enough go into an empty table, the others change every row.
+            await store.Database.ExecuteAsync("TRUNCATE feature");
+            var state = "0";
+            for (var i = 1; i <= Kills; i++)
+            {
+                await WriteAsync(file, version: i);
+                var delay = 1.1 * took * chance.NextDouble();
+                var killed = !await EndsAsync(store.Database, file, delay);
+
+                // PostgreSQL may yet finish what it was told.
+                await store.Database.UntilAsync(Sessions.OfService, static count => count == 0);
+                var found = (string)(await store.Database.ExecuteAsync(
+                    "SELECT coalesce(string_agg(version || ' ' || places, ', '), '0') FROM ("
+                    + "SELECT split_part(name, ' ', 1) AS version, count(*) AS places FROM feature GROUP BY 1) AS state"))!;
+                var made = $"{i} {Places}";
+                Assert.True(found == made || (killed && found == state), $"Seed {seed}, kill {i} after {delay}: there was {state}, and there is {found}.");
+                output.WriteLine($"Kill {i} after {delay.TotalSeconds:0.00} s: {(killed ? "killed" : "ended before")}, {found}.");
+                state = found;
+            }
+
+            // What was killed is in nobody's way.
+            await store.Store.ImportAsync(Enumerable.Range(1, 5).Select(i => Place(i, "last")).ToAsyncEnumerable(), replace: true, default);
+            Assert.Equal(5, await store.Store.InAreaAsync(BoundingBox.World, default).CountAsync());
+            Assert.Equal("feature_location", await store.Database.ExecuteAsync("SELECT indexname FROM pg_indexes WHERE indexname = 'feature_location'"));
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    [Fact]
+    public async Task An_import_whose_connection_is_lost_changes_nothing_and_the_next_one_works()
+    {
+        await using var store = await TestStore.CreateAsync();
+        await store.Store.ImportAsync(new[] { Place(1, "old") }.ToAsyncEnumerable(), replace: true, default);
+
+        await Assert.ThrowsAsync<StoreUnavailableException>(async () => await store.Store.ImportAsync(LosesItsConnection(), replace: true, default));
+
+        Assert.Equal([Place(1, "old")], await store.Store.InAreaAsync(BoundingBox.World, default).ToListAsync());
+        await store.Store.ImportAsync(new[] { Place(1, "new") }.ToAsyncEnumerable(), replace: true, default);
+        Assert.Equal([Place(1, "new")], await store.Store.InAreaAsync(BoundingBox.World, default).ToListAsync());
+
+        async IAsyncEnumerable<Feature> LosesItsConnection()
+        {
+            for (var i = 1; i <= 100_000; i++)
+            {
+                yield return Place(i, "new");
+                if (i == 50_000)
+                {
+                    await store.Database.TerminateAsync();
+                }
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Readers_never_see_half_of_an_import(bool replace)
+    {
+        await using var store = await TestStore.CreateAsync();
+        var versions = 0;
+        await ImportAsync();
+        using var done = new CancellationTokenSource();
+        var readers = Enumerable.Range(0, 3).Select(_ => Task.Run(ReadAsync)).ToList();
+
+        for (var i = 0; i < 3; i++)
+        {
+            await ImportAsync();
+        }
+
+        await done.CancelAsync();
+        Assert.All(await Task.WhenAll(readers), static reads => Assert.True(reads > 0));
+
+        Task ImportAsync()
+        {
+            var version = Interlocked.Increment(ref versions);
+
+            // Other places each time, where they replace all; the same ones again, where they do not.
+            return store.Store.ImportAsync(
+                Enumerable.Range(1, 20_000).Select(i => Place(replace ? i + (version % 2 * 100_000) : i, $"{version}")).ToAsyncEnumerable(), replace, default).AsTask();
+        }
+
+        async Task<int> ReadAsync()
+        {
+            var reads = 0;
+            var box = new BoundingBox(Place(1, "").Location, Place(500, "").Location);
+            var other = new BoundingBox(Place(100_001, "").Location, Place(100_500, "").Location);
+            while (!done.IsCancellationRequested)
+            {
+                Assert.Equal(20_000, await store.Store.CountAsync(default));
+                var names = await store.Store.InAreaAsync(reads % 2 == 0 ? box : other, default).Select(static feature => feature.Name).ToListAsync();
+                Assert.True(names.Count is 0 or 500, $"There are {names.Count} places in the box.");
+                Assert.True(names.Distinct().Count() <= 1, $"There are {string.Join(", ", names.Distinct())} in the box.");
+                reads++;
+            }
+
+            return reads;
+        }
+    }
+
+    [Fact]
+    public async Task Imports_at_once_come_one_after_the_other()
+    {
+        await using var store = await TestStore.CreateAsync();
+
+        var summaries = await Task.WhenAll(Enumerable.Range(1, 5).Select(version => store.Store.ImportAsync(
+            Enumerable.Range(1, 2_000).Select(i => Place(i, $"{version}")).ToAsyncEnumerable(), replace: false, default).AsTask()));
+
+        Assert.Equal([0, 2_000, 2_000, 2_000, 2_000], summaries.Select(static summary => summary.Overwritten).Order());
+        Assert.All(summaries, static summary => Assert.Equal(2_000, summary.Total));
+        Assert.Single(await store.Store.InAreaAsync(BoundingBox.World, default).Select(static feature => feature.Name).Distinct().ToListAsync());
+    }
+
+    private const int Places = 30_000;
+
+    private static Feature Place(int i, string name) => new(new Coordinate(i * 1_000, i * -2_000), name);
+
+    private static async Task WriteAsync(string file, int version)
+    {
+        var text = new StringBuilder("name,latitude,longitude\n");
+        for (var i = 1; i <= Places; i++)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"{version} place {i},{i / 1_000.0},{i / -500.0}\n");
+        }
+
+        await File.WriteAllTextAsync(file, text.ToString());
+    }
+
+    /// <summary>Starts an import and kills it when it has not ended in time.</summary>
+    /// <returns>Whether it has ended by itself.</returns>
+    private static async Task<bool> EndsAsync(TestDatabase database, string file, TimeSpan patience)
+    {
+        var start = new ProcessStartInfo("dotnet", [Repository.Program, "import", file, "--replace"])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.Environment["ConnectionStrings__RouteService"] = database.ConnectionString;
+        using var import = Process.Start(start)!;
+        using var end = new CancellationTokenSource(patience);
+        try
+        {
+            await import.WaitForExitAsync(end.Token);
+            Assert.Equal(0, import.ExitCode);
+            return true;
+        }
+        catch (OperationCanceledException)
+        {
+            import.Kill();
+            await import.WaitForExitAsync();
+            return false;
+        }
+    }
+}

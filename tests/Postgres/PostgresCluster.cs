@@ -1,0 +1,202 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using Npgsql;
+
+namespace RouteService.Testing.Postgres;
+
+/// <summary>
+/// A throw-away PostgreSQL from the machine's own programs, on a free port of 127.0.0.1. Everybody is let in; the superuser is postgres.
+/// It ends with this process, however that ends.
+/// </summary>
+public sealed class PostgresCluster : IAsyncDisposable
+{
+    // Waits for the end of its input, which comes when we end, even by kill -9: then it stops what runs in the folder and removes that.
+    // It goes on in the background and holds nothing of ours open, so that nobody waits for it. The second pass is for what was just starting.
+    private const string Guard = """
+        trap '' INT HUP TERM
+        exec 3<&0 >/dev/null 2>&1
+        (
+            read -r line <&3
+            folder=$1
+            shift
+            for pass in 1 2; do
+                for file in "$folder"/*/postmaster.pid; do
+                    [ ! -e "$file" ] || "$@" -D "${file%/postmaster.pid}" -m immediate -w stop
+                done
+                rm -rf "$folder"
+                sleep 2
+            done
+        ) &
+        """;
+
+    // Durability is for what should outlive the machine.
+    private const string Settings = """
+        listen_addresses = '127.0.0.1'
+        unix_socket_directories = ''
+        fsync = off
+        synchronous_commit = off
+        full_page_writes = off
+        max_connections = 200
+        max_wal_size = 4GB
+        wal_keep_size = 256MB
+        """;
+
+    // Between our look for a free port and PostgreSQL's use of it another may have it.
+    private const int Attempts = 5;
+
+    private readonly Programs _programs;
+    private readonly string _folder;
+    private readonly string _data;
+    private readonly Process? _guard;
+
+    private PostgresCluster(Programs programs, string folder, string name, Process? guard)
+    {
+        _programs = programs;
+        _folder = folder;
+        _data = Path.Combine(folder, name);
+        _guard = guard;
+    }
+
+    /// <summary>It stays the same when the cluster is stopped and started again.</summary>
+    public int Port { get; private set; }
+
+    /// <summary>The superuser's.</summary>
+    public string ConnectionString => $"Host=127.0.0.1;Port={Port};Username=postgres;Database=postgres";
+
+    /// <summary>Makes a cluster and starts it.</summary>
+    /// <exception cref="PostgresMissingException">This machine has no PostgreSQL.</exception>
+    public static async Task<PostgresCluster> CreateAsync(params string[] settings)
+    {
+        var programs = await Programs.FindAsync();
+        var folder = await programs.MakeFolderAsync();
+        var guard = StartGuard(programs, folder);
+        var cluster = new PostgresCluster(programs, folder, "primary", guard);
+        try
+        {
+            await programs.RunAsync(
+                "initdb", "-D", cluster._data, "-U", "postgres", "-A", "trust", "--locale=C", "-E", "UTF8", "--no-sync", "--no-instructions");
+            await programs.AppendAsync(Path.Combine(cluster._data, "postgresql.conf"), string.Join('\n', [Settings, .. settings]));
+            await cluster.StartOnFreePortAsync();
+            return cluster;
+        }
+        catch
+        {
+            await cluster.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Makes a hot standby of this one, which follows it by streaming, and starts it. It is disposed of before its primary.</summary>
+    public async Task<PostgresCluster> CreateStandbyAsync()
+    {
+        var standby = new PostgresCluster(_programs, _folder, $"standby-{Guid.NewGuid():N}", guard: null);
+        await _programs.RunAsync(
+            "pg_basebackup", "-d", $"host=127.0.0.1 port={Port} user=postgres", "-D", standby._data, "-R", "-X", "stream", "-c", "fast", "--no-sync");
+        await standby.StartOnFreePortAsync();
+        return standby;
+    }
+
+    /// <summary>Starts it after <see cref="StopAsync"/>, on the same port.</summary>
+    public Task StartAsync() => _programs.RunAsync(
+        "pg_ctl", "-D", _data, "-l", LogFile, "-o", $"-c port={Port}", "-t", "120", "-w", "start");
+
+    public Task StopAsync(StopMode mode = StopMode.Fast) => _programs.RunAsync(
+        "pg_ctl", "-D", _data, "-m", mode.ToString().ToLowerInvariant(), "-t", "120", "-w", "stop");
+
+    public async Task RestartAsync(StopMode mode = StopMode.Fast)
+    {
+        await StopAsync(mode);
+        await StartAsync();
+    }
+
+    /// <summary>Makes a primary of a standby.</summary>
+    public Task PromoteAsync() => _programs.RunAsync("pg_ctl", "-D", _data, "-t", "120", "-w", "promote");
+
+    /// <summary>Returns when a standby has all that this primary has.</summary>
+    public async Task WaitForStandbyAsync(PostgresCluster standby)
+    {
+        await using var ours = new NpgsqlConnection($"{ConnectionString};Pooling=false");
+        await ours.OpenAsync();
+        await using var where = new NpgsqlCommand("SELECT pg_current_wal_lsn()::text", ours);
+        var position = (string)(await where.ExecuteScalarAsync())!;
+        await using var theirs = new NpgsqlConnection($"{standby.ConnectionString};Pooling=false");
+        await theirs.OpenAsync();
+        await using var there = new NpgsqlCommand("SELECT coalesce(pg_last_wal_replay_lsn() >= $1::pg_lsn, false)", theirs)
+        {
+            Parameters = { new NpgsqlParameter<string> { TypedValue = position } },
+        };
+        while (!(bool)(await there.ExecuteScalarAsync())!)
+        {
+            await Task.Delay(20);
+        }
+    }
+
+    /// <summary>What it has logged.</summary>
+    public Task<string> ReadLogAsync() => File.ReadAllTextAsync(LogFile);
+
+    public async ValueTask DisposeAsync()
+    {
+        try
+        {
+            await StopAsync(StopMode.Immediate);
+        }
+        catch (InvalidOperationException)
+        {
+            // It does not run. Where it does and cannot be stopped, the guard tries again.
+        }
+
+        _guard?.StandardInput.Close();
+        _guard?.Dispose();
+    }
+
+    private string LogFile => $"{_data}.log";
+
+    private async Task StartOnFreePortAsync()
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            Port = FreePort();
+            try
+            {
+                await StartAsync();
+                return;
+            }
+            catch (InvalidOperationException e)
+            {
+                var log = File.Exists(LogFile) ? await ReadLogAsync() : "";
+                if (attempt == Attempts || !log.Contains("Address already in use", StringComparison.Ordinal))
+                {
+                    throw new InvalidOperationException($"{e.Message}\n{log}", e);
+                }
+            }
+        }
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    private static Process StartGuard(Programs programs, string folder)
+    {
+        var start = new ProcessStartInfo("sh", ["-c", Guard, "sh", folder, .. programs.Command("pg_ctl")])
+        {
+            WorkingDirectory = "/",
+            RedirectStandardInput = true,
+        };
+        return Process.Start(start)!;
+    }
+}
+
+/// <summary>How PostgreSQL is stopped.</summary>
+public enum StopMode
+{
+    /// <summary>Ends the sessions and shuts down in order.</summary>
+    Fast,
+
+    /// <summary>Drops everything, as a crash does.</summary>
+    Immediate,
+}

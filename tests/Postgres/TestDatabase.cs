@@ -1,0 +1,25 @@
+using Npgsql;
+
+namespace RouteService.Testing.Postgres;
+
+/// <summary>A database of a test's own; gone with all its sessions when disposed of.</summary>
+public sealed class TestDatabase : IAsyncDisposable
+{
+    internal TestDatabase(PostgresServer server, string name)
+    {
+        Server = server;
+        Name = name;
+        ConnectionString = new NpgsqlConnectionStringBuilder(server.ConnectionString) { Database = name }.ConnectionString;
+    }
+
+    public PostgresServer Server { get; }
+
+    public string Name { get; }
+
+    public string ConnectionString { get; }
+
+    /// <inheritdoc cref="PostgresServer.ExecuteAsync" />
+    public Task<object?> ExecuteAsync(string sql) => Server.ExecuteAsync(sql, Name);
+
+    public async ValueTask DisposeAsync() => await Server.ExecuteAsync($"DROP DATABASE IF EXISTS {Name} WITH (FORCE)");
+}
