@@ -49,7 +49,7 @@ internal static class RouteGuideMapping
             throw new InvalidRequestException(Mode, $"{Mode} is '{mode}'; 'sequenced' is wanted, or no such entry.");
         }
 
-        var listen = metadata.GetAll(Listen).SelectMany(static entry => entry.Value.Split(';')).Select(ToPlace).ToHashSet();
+        var listen = metadata.GetAll(Listen).SelectMany(static entry => ToPlaces(entry.Value)).ToHashSet();
         var after = metadata.GetValue(After);
         if (mode is null && (listen.Count > 0 || after is not null))
         {
@@ -69,15 +69,22 @@ internal static class RouteGuideMapping
             Client = client,
         };
 
-        static Coordinate ToPlace(string text)
+        // Entries of one key may come joined by commas (gRPC over HTTP/2, "Custom-Metadata"), so one may hold several places.
+        static IEnumerable<Coordinate> ToPlaces(string text)
         {
-            var parts = text.Split(',');
-            return parts.Length == 2
-                && int.TryParse(parts[0], NumberStyles.AllowLeadingSign | NumberStyles.AllowLeadingWhite, CultureInfo.InvariantCulture, out var latitude)
-                && int.TryParse(parts[1], NumberStyles.AllowLeadingSign | NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture, out var longitude)
-                    ? new Point { Latitude = latitude, Longitude = longitude }.ToCoordinate(Listen)
-                    : throw new InvalidRequestException(
+            const NumberStyles Style = NumberStyles.AllowLeadingSign | NumberStyles.AllowLeadingWhite | NumberStyles.AllowTrailingWhite;
+            foreach (var pair in text.Split(',').Chunk(2))
+            {
+                if (pair.Length != 2
+                    || !int.TryParse(pair[0], Style, CultureInfo.InvariantCulture, out var latitude)
+                    || !int.TryParse(pair[1], Style, CultureInfo.InvariantCulture, out var longitude))
+                {
+                    throw new InvalidRequestException(
                         Listen, $"{Listen} is '{text}'; LATITUDE,LONGITUDE is wanted, in E7 (degrees times ten million), such as 409146138,-746188906.");
+                }
+
+                yield return new Point { Latitude = latitude, Longitude = longitude }.ToCoordinate(Listen);
+            }
         }
     }
 
