@@ -20,18 +20,18 @@ public sealed class SettingsTests
     [Fact]
     public void What_is_set_counts()
     {
-        var settings = Read(("RouteService:Grpc:Port", "1234"), ("RouteService:Sqlite:Path", "/x/y.db"), ("routeservice:chat:maxnotes", "5"), ("RouteService:Grpc:Connection:MaxAge", "0"));
+        var settings = Read(("RouteService:Grpc:Port", "1234"), ("RouteService:Sqlite:Path", "/x/y.db"), ("routeservice:chat:keepdays", "5"), ("RouteService:Grpc:Connection:MaxAge", "0"));
 
         Assert.Equal((1234, 8081), (settings.Grpc.Port, settings.Management.Port));
         Assert.Equal("/x/y.db", settings.Sqlite.Path);
-        Assert.Equal(5, settings.Chat.MaxNotes);
+        Assert.Equal(5, settings.Chat.KeepDays);
         Assert.Equal((TimeSpan.Zero, 100), (settings.Grpc.Connection.MaxAge, settings.Grpc.Connection.MaxStreams));
     }
 
     [Theory]
     [InlineData("RouteService:Grpc:Port", "abc", "RouteService__Grpc__Port is 'abc'; a whole number from 0 to 65535 is wanted.")]
     [InlineData("RouteService:Grpc:Port", "70000", "RouteService__Grpc__Port is '70000'; a whole number from 0 to 65535 is wanted.")]
-    [InlineData("RouteService:Chat:MaxNotes", "0", "RouteService__Chat__MaxNotes is '0'; a whole number from 1 to 100000000 is wanted.")]
+    [InlineData("RouteService:Chat:KeepDays", "0", "RouteService__Chat__KeepDays is '0'; a whole number from 1 to 36500 is wanted.")]
     [InlineData("RouteService:Grpc:Prot", "1", "RouteService__Grpc__Prot is not a setting. Under RouteService__Grpc there are: Port, ")]
     [InlineData("RouteService:Gprc:Port", "1", "RouteService__Gprc is not a setting. Under RouteService there are: Grpc, Management, ")]
     [InlineData("RouteService:Grpc:Connection:MaxStreams", "0", "RouteService__Grpc__Connection__MaxStreams is '0'; a whole number from 1 to 100000 is wanted.")]
