@@ -25,16 +25,21 @@ static async Task ServeAsync()
     {
         var store = await SqliteFeatureStore.OpenAsync(settings.Sqlite, SamplePlaces.ReadAllAsync(), TimeProvider.System, CancellationToken.None);
         builder.Services.AddSingleton<IFeatureStore>(_ => store);
+        var notes = SqliteNoteLog.Open(settings.Sqlite, TimeProvider.System);
+        builder.Services.AddSingleton<INoteLog>(_ => notes);
         builder.Services.AddSingleton(StoreDescription.Sqlite(settings.Sqlite));
     }
     else
     {
         await builder.Services.AddPostgisAsync(settings);
         builder.Services.AddSingleton<IFeatureStore>(services => new PostgisFeatureStore(services.GetRequiredService<PostgisDatabase>(), settings.Postgres));
+        builder.Services.AddSingleton<INoteLog, PostgisNoteLog>();
     }
 
-    builder.Services.AddSingleton<INoteLog>(new MemoryNoteLog(settings.Chat));
-    builder.Services.AddSingleton(services => new RouteChat(services.GetRequiredService<INoteLog>(), settings.Chat));
+    builder.Services.AddSingleton(settings.Chat);
+    builder.Services.AddSingleton<ChatMetrics>();
+    builder.Services.AddSingleton<RouteChat>();
+    builder.Services.AddHostedService<ChatFollower>();
 
     builder.Services.AddSingleton<CallBoundary>();
     builder.Services.AddSingleton<GreeterService>();

@@ -13,6 +13,7 @@ using RouteService.Api.Hosting;
 using RouteService.Api.Routes;
 using RouteService.Domain.Chat;
 using RouteService.Domain.Features;
+using RouteService.Domain.Tests;
 
 namespace RouteService.Api.Tests;
 
@@ -42,7 +43,10 @@ internal sealed class Service : IAsyncDisposable
         builder.Services.AddSingleton<IFeatureStore>(store);
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddSingleton(greetings ?? new GreetingOptions());
-        builder.Services.AddSingleton(new RouteChat(new MemoryNoteLog(chat), chat));
+        builder.Services.AddSingleton(chat);
+        builder.Services.AddSingleton<INoteLog>(new MemoryNoteLog());
+        builder.Services.AddSingleton<ChatMetrics>();
+        builder.Services.AddSingleton<RouteChat>();
         builder.Services.AddSingleton<CallBoundary>();
         builder.Services.AddGrpc(options => options.Interceptors.Add<CallBoundary>());
         builder.Services.AddGrpcReflection();

@@ -84,10 +84,10 @@ public sealed class RouteChatTests
     [Fact]
     public async Task After_the_half_close_what_is_owed_still_comes()
     {
-        await using var session = _chat.Join();
+        await using var session = _chat.Join(new ChatJoin());
         for (var i = 0; i < 40; i++)
         {
-            await session.PostAsync(new RouteNote(Here, $"{i}"), default);
+            await session.PostAsync(new RouteNote(Here, $"{i}"), id: null, default);
         }
 
         session.Complete();
@@ -98,9 +98,9 @@ public sealed class RouteChatTests
     [Fact]
     public async Task An_error_comes_after_what_is_owed()
     {
-        await using var session = _chat.Join();
-        await session.PostAsync(new RouteNote(Here, "a"), default);
-        await session.PostAsync(new RouteNote(Here, "b"), default);
+        await using var session = _chat.Join(new ChatJoin());
+        await session.PostAsync(new RouteNote(Here, "a"), id: null, default);
+        await session.PostAsync(new RouteNote(Here, "b"), id: null, default);
         session.Complete(new InvalidDataException("the third note"));
         var read = new List<string>();
 
@@ -129,11 +129,11 @@ public sealed class RouteChatTests
     public async Task A_stream_that_does_not_read_is_not_read_from()
     {
         var chat = CreateChat(new ChatOptions { MaxUnansweredPosts = 2 });
-        await using var session = chat.Join();
-        await session.PostAsync(new RouteNote(Here, "1"), default);
-        await session.PostAsync(new RouteNote(Here, "2"), default);
+        await using var session = chat.Join(new ChatJoin());
+        await session.PostAsync(new RouteNote(Here, "1"), id: null, default);
+        await session.PostAsync(new RouteNote(Here, "2"), id: null, default);
 
-        var third = session.PostAsync(new RouteNote(Here, "3"), default).AsTask();
+        var third = session.PostAsync(new RouteNote(Here, "3"), id: null, default).AsTask();
         Assert.False(third.IsCompleted);
 
         await using var reading = session.ReadAllAsync(default).GetAsyncEnumerator();
@@ -147,8 +147,8 @@ public sealed class RouteChatTests
     [Fact]
     public async Task A_stream_that_does_not_read_holds_up_nobody()
     {
-        await using var stalled = _chat.Join();
-        await stalled.PostAsync(new RouteNote(Here, "stalled"), default);
+        await using var stalled = _chat.Join(new ChatJoin());
+        await stalled.PostAsync(new RouteNote(Here, "stalled"), id: null, default);
 
         for (var i = 0; i < 5_000; i++)
         {
@@ -163,10 +163,10 @@ public sealed class RouteChatTests
     public async Task A_message_over_its_limit_is_refused_and_not_kept()
     {
         var chat = CreateChat(new ChatOptions { MaxMessageBytes = 4 });
-        await using var session = chat.Join();
+        await using var session = chat.Join(new ChatJoin());
 
         // Four characters, five bytes of UTF-8.
-        var refusal = await Assert.ThrowsAsync<ChatLimitException>(async () => await session.PostAsync(new RouteNote(Here, "caf\u00e9"), default));
+        var refusal = await Assert.ThrowsAsync<ChatLimitException>(async () => await session.PostAsync(new RouteNote(Here, "caf\u00e9"), id: null, default));
 
         Assert.Equal((ChatLimit.MessageBytes, 5L, 4L), (refusal.Limit, refusal.Value, refusal.Maximum));
         Assert.Empty(await Talk(chat, (Here, "next")));
@@ -176,11 +176,11 @@ public sealed class RouteChatTests
     public async Task A_stream_posts_at_no_more_places_than_it_may()
     {
         var chat = CreateChat(new ChatOptions { MaxLocationsPerStream = 1 });
-        await using var session = chat.Join();
-        await session.PostAsync(new RouteNote(Here, "a"), default);
-        await session.PostAsync(new RouteNote(Here, "b"), default);
+        await using var session = chat.Join(new ChatJoin());
+        await session.PostAsync(new RouteNote(Here, "a"), id: null, default);
+        await session.PostAsync(new RouteNote(Here, "b"), id: null, default);
 
-        var refusal = await Assert.ThrowsAsync<ChatLimitException>(async () => await session.PostAsync(new RouteNote(There, "c"), default));
+        var refusal = await Assert.ThrowsAsync<ChatLimitException>(async () => await session.PostAsync(new RouteNote(There, "c"), id: null, default));
 
         Assert.Equal(ChatLimit.LocationsPerStream, refusal.Limit);
     }
@@ -214,6 +214,11 @@ public sealed class RouteChatTests
             }
         })));
 
+        foreach (var author in authors)
+        {
+            await author.Leave();
+        }
+
         var seen = new List<List<string>>();
         foreach (var traveller in travellers)
         {
@@ -234,15 +239,15 @@ public sealed class RouteChatTests
         }
     }
 
-    private static RouteChat CreateChat(ChatOptions options) => new(new MemoryNoteLog(options), options);
+    private static RouteChat CreateChat(ChatOptions options) => ChatFixture.Create(new MemoryNoteLog(), options);
 
     /// <summary>One stream that posts all this, half-closes and reads to the end.</summary>
     private static async Task<List<string>> Talk(RouteChat chat, params (Coordinate Place, string Message)[] notes)
     {
-        await using var session = chat.Join();
+        await using var session = chat.Join(new ChatJoin());
         foreach (var (place, message) in notes)
         {
-            await session.PostAsync(new RouteNote(place, message), default);
+            await session.PostAsync(new RouteNote(place, message), id: null, default);
         }
 
         session.Complete();
@@ -270,11 +275,11 @@ public sealed class RouteChatTests
 
         public Traveller(RouteChat chat)
         {
-            _session = chat.Join();
+            _session = chat.Join(new ChatJoin());
             _ = ReceiveAsync();
         }
 
-        public ValueTask Post(Coordinate place, string message) => _session.PostAsync(new RouteNote(place, message), default);
+        public ValueTask Post(Coordinate place, string message) => _session.PostAsync(new RouteNote(place, message), id: null, default);
 
         public ValueTask<string> Next() => _received.Reader.ReadAsync(new CancellationTokenSource(TimeSpan.FromSeconds(30)).Token);
 

@@ -53,12 +53,43 @@ public sealed class BufTests(RunningService service) : IClassFixture<RunningServ
         "routeguide.RouteGuide/RouteChat",
         """{"location":{"latitude":600},"message":"a"}{"location":{"latitude":600},"message":"b"}""",
         """{"location":{"latitude":600},"message":"a"}""")]
+    [InlineData(
+        "HelloService/LotsOfReplies",
+        """{"greeting":"A"}""",
+        """{"reply":"Hello, A! (1)"}""", """{"reply":"Hello, A! (2)"}""", """{"reply":"Hello, A! (3)"}""", """{"reply":"Hello, A! (4)"}""", """{"reply":"Hello, A! (5)"}""")]
     [InlineData("grpc.health.v1.Health/Check", "{}", """{"status":"SERVING"}""")]
+    [InlineData(
+        "grpc.health.v1.Health/List",
+        "{}",
+        """{"statuses":{"":{"status":"SERVING"},"HelloService":{"status":"SERVING"},"helloworld.Greeter":{"status":"SERVING"},"routeguide.RouteGuide":{"status":"SERVING"}}}""")]
     public async Task It_calls_every_method_without_a_proto_file(string method, string request, params string[] responses)
     {
-        var answer = await CurlAsync(method, "--data", request);
+        foreach (var reflection in (string[])["grpc-v1", "grpc-v1alpha"])
+        {
+            // What is posted at a place stays there: each round has a place of its own.
+            var answer = await CurlAsync(method, "--reflect-protocol", reflection, "--data", OfRound(request));
 
-        Assert.Equal(responses.Select(Compact), Documents(answer.Output).Select(Compact));
+            Assert.Equal(responses.Select(OfRound).Select(Compact), Documents(answer.Output).Select(Compact));
+
+            string OfRound(string json) => json.Replace("600", reflection == "grpc-v1" ? "600" : "601", StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData("grpc-v1")]
+    [InlineData("grpc-v1alpha")]
+    public async Task It_asks_the_reflection_service_itself(string reflection)
+    {
+        var answer = await CurlAsync(
+            $"grpc.reflection.{reflection["grpc-".Length..]}.ServerReflection/ServerReflectionInfo",
+            "--reflect-protocol", reflection,
+            "--data", """{"list_services":"*"}{"file_containing_symbol":"routeguide.Nothing"}{"file_by_filename":"route_guide.proto"}""");
+
+        var answers = Documents(answer.Output);
+        Assert.Equal(3, answers.Count);
+        Assert.Contains("\"routeguide.RouteGuide\"", answers[0]);
+        Assert.Contains("\"errorCode\":5", Compact(answers[1]));
+        Assert.Contains("fileDescriptorProto", answers[2]);
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Net;
+using Grpc.AspNetCore.Connections;
 using Grpc.AspNetCore.Server;
 using Grpc.Core;
 using Grpc.Net.Client;
@@ -34,20 +35,35 @@ internal sealed class EchoServer : IAsyncDisposable
     public HttpClient Http { get; }
 
     public static async Task<EchoServer> StartAsync(
-        Script? script = null, Action<GrpcServiceOptions>? options = null, Action<IServiceCollection>? services = null, HttpProtocols protocols = HttpProtocols.Http2)
+        Script? script = null,
+        Action<GrpcServiceOptions>? options = null,
+        Action<IServiceCollection>? services = null,
+        HttpProtocols protocols = HttpProtocols.Http2,
+        GrpcConnectionOptions? connections = null,
+        Func<double>? chance = null,
+        Action<WebApplication>? map = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = protocols));
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen =>
+        {
+            listen.Protocols = protocols;
+            listen.UseGrpcConnections(connections ?? new GrpcConnectionOptions(), chance);
+        }));
         builder.Services.AddSingleton(script ?? new Script());
         builder.Services.AddGrpc(options ?? (static _ => { }));
         services?.Invoke(builder.Services);
         var app = builder.Build();
         app.MapGrpcService<EchoService>();
+        map?.Invoke(app);
         app.MapGet("/plain/page", () => "a page");
         await app.StartAsync();
         return new EchoServer(app);
     }
+
+    public IServiceProvider Services => _app.Services;
+
+    public Task StopAsync() => _app.StopAsync();
 
     public AsyncUnaryCall<string> Unary(string request, CallOptions options = default) => Calls.AsyncUnaryCall(Echo.Unary, null, options, request);
 

@@ -1,134 +1,178 @@
-using System.Buffers.Binary;
-using System.Net;
-using System.Net.Sockets;
-using System.Text;
+using System.IO.Compression;
+using System.Security.Cryptography;
+using Google.Protobuf;
 using Grpc.Core;
+using Grpc.Health.V1;
+using Grpc.Reflection.V1;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Grpc.AspNetCore.Tests;
 
 /// <summary>
-/// Whatever comes over the wire, each call ends with a status and the server goes on. The seeds are fixed, so a failure comes again; GRPC_FUZZ
-/// multiplies the number of inputs.
+/// Whatever comes over the wire, each call ends with a status and the server goes on. Every run has a seed of its own and prints it;
+/// GRPC_FUZZ_SEED brings a run back, GRPC_FUZZ multiplies the number of inputs.
 /// </summary>
 public sealed class FuzzTests
 {
-    private static readonly int Rounds = int.TryParse(Environment.GetEnvironmentVariable("GRPC_FUZZ"), out var factor) ? factor : 1;
+    private static readonly int Factor = int.TryParse(Environment.GetEnvironmentVariable("GRPC_FUZZ"), out var factor) ? factor : 1;
+    private static readonly int Seed = int.TryParse(Environment.GetEnvironmentVariable("GRPC_FUZZ_SEED"), out var seed) ? seed : RandomNumberGenerator.GetInt32(int.MaxValue);
     private static readonly string[] Paths = ["/tests.Echo/Unary", "/tests.Echo/ClientStream", "/tests.Echo/ServerStream", "/tests.Echo/Duplex"];
 
-    [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    public async Task Random_and_mutated_bodies_end_with_a_status(int seed)
+    static FuzzTests() => Console.WriteLine($"GRPC_FUZZ_SEED={Seed} GRPC_FUZZ={Factor}");
+
+    [Fact]
+    public async Task Random_and_mutated_bodies_end_with_a_status()
     {
         await using var server = await EchoServer.StartAsync();
-        for (var batch = 0; batch < 100 * Rounds; batch++)
+        await ForAllAsync(part: 1, count: 5_000, async (chance, input) =>
         {
-            var chance = new Random((seed * 1_000_000) + batch);
-            var inputs = Enumerable.Range(0, 50).Select(_ => (Path: Paths[chance.Next(Paths.Length)], Body: Body(chance), Encoding: chance.Next(4) == 0)).ToList();
-            await Task.WhenAll(inputs.Select(async input =>
-            {
-                var response = await server.SendAsync(input.Body, input.Path, headers: input.Encoding ? [("grpc-encoding", "gzip")] : []);
-                Assert.True(
-                    response.HttpStatus == 200 && Enum.IsDefined(response.Status) && response.Status != StatusCode.Unknown,
-                    $"seed {seed}, batch {batch}: {response.Status} {response.Message} for {Convert.ToHexString(input.Body)} to {input.Path}");
-            }));
-        }
+            var (path, body, gzip) = (Pick(chance, Paths), Body(chance), chance.Next(4) == 0);
+
+            var response = await server.SendAsync(body, path, headers: gzip ? [("grpc-encoding", "gzip")] : []);
+
+            AssertEnded(response, $"{input}: {Convert.ToHexString(body)} to {path}, gzip {gzip}");
+        });
     }
 
-    [Theory]
-    [InlineData(3)]
-    public async Task Random_header_values_end_with_an_answer(int seed)
+    [Fact]
+    public async Task Mutated_protobuf_ends_with_a_status()
     {
-        string[] names = ["grpc-timeout", "grpc-encoding", "grpc-accept-encoding", "x-raw-bin", "x-text", "te", "user-agent"];
+        await using var server = await EchoServer.StartAsync(
+            services: services =>
+            {
+                services.AddGrpcReflection();
+                services.AddGrpcHealthChecks();
+            },
+            map: app =>
+            {
+                app.MapGrpcHealthChecksService();
+                app.MapGrpcReflectionService();
+            });
+        (string Path, IMessage[] Requests)[] calls =
+        [
+            ("/grpc.health.v1.Health/Check", [new HealthCheckRequest { Service = "some.Service" }, new HealthCheckRequest()]),
+            ("/grpc.health.v1.Health/List", [new HealthListRequest()]),
+            ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Questions()),
+            ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Questions()),
+        ];
+        await ForAllAsync(part: 2, count: 5_000, async (chance, input) =>
+        {
+            var (path, requests) = Pick(chance, calls);
+            var body = new List<byte>();
+            for (var messages = chance.Next(1, 3); messages > 0; messages--)
+            {
+                var payload = Mutate(chance, [.. Pick(chance, requests).ToByteArray()], chance.Next(6));
+                body.AddRange([0, 0, 0, (byte)(payload.Count >> 8), (byte)payload.Count, .. payload]);
+            }
+
+            var response = await server.SendAsync([.. body], path);
+
+            AssertEnded(response, $"{input}: {Convert.ToHexString([.. body])} to {path}");
+        });
+
+        static IMessage[] Questions() =>
+        [
+            new ServerReflectionRequest { Host = "h", ListServices = "*" },
+            new ServerReflectionRequest { FileByFilename = "grpc/health/v1/health.proto" },
+            new ServerReflectionRequest { FileContainingSymbol = "grpc.health.v1.Health.Check" },
+            new ServerReflectionRequest { FileContainingExtension = new ExtensionRequest { ContainingType = "grpc.health.v1.HealthCheckRequest", ExtensionNumber = 5 } },
+            new ServerReflectionRequest { AllExtensionNumbersOfType = "grpc.health.v1.HealthCheckRequest" },
+        ];
+    }
+
+    [Fact]
+    public async Task Random_header_values_end_with_an_answer()
+    {
+        string[] names = ["grpc-timeout", "grpc-encoding", "grpc-accept-encoding", "x-raw-bin", "x-text", "te", "user-agent", "grpc-status", "grpc-internal-encoding-request"];
         await using var server = await EchoServer.StartAsync(new Script
         {
             Unary = (request, context) => Task.FromResult($"{context.RequestHeaders.Count} {context.Deadline} {context.Peer}"),
         });
-        for (var i = 0; i < 2_000 * Rounds; i++)
+        await ForAllAsync(part: 3, count: 2_000, async (chance, input) =>
         {
-            var chance = new Random((seed * 1_000_000) + i);
-            var value = new string([.. Enumerable.Range(0, chance.Next(30)).Select(_ => (char)chance.Next(0x20, 0x7F))]).Trim();
+            var (name, value) = (Pick(chance, names), Text(chance));
 
-            var response = await server.SendAsync([0, 0, 0, 0, 0], headers: (names[chance.Next(names.Length)], value));
+            var response = await server.SendAsync([0, 0, 0, 0, 0], headers: (name, value));
 
-            Assert.True(response.HttpStatus == 200 && response.Status != StatusCode.Unknown, $"seed {seed}, input {i}: '{value}' gave {response.Status} {response.Message}");
-        }
+            AssertEnded(response, $"{input}: {name} '{value}'");
+        });
+
+        // Anything that may stand in a header, and now and then what is almost right.
+        static string Text(Random chance) => chance.Next(3) switch
+        {
+            0 => $"{chance.NextInt64(1_000_000_000)}{Pick(chance, ["H", "M", "S", "m", "u", "n", "x", ""])}",
+            1 => Convert.ToBase64String(RandomBytes(chance, 20)).TrimEnd('='),
+            _ => new string([.. Enumerable.Range(0, chance.Next(30)).Select(_ => (char)chance.Next(0x20, 0x7F))]).Trim(),
+        };
     }
 
-    [Theory]
-    [InlineData(4)]
-    [InlineData(5)]
-    public async Task Mutated_interleaved_and_truncated_frames_harm_nobody_else(int seed)
+    [Fact]
+    public async Task Mutated_interleaved_and_truncated_frames_harm_nobody_else()
     {
         await using var server = await EchoServer.StartAsync();
-        var endpoint = IPEndPoint.Parse(new Uri(server.Address).Authority);
-        for (var i = 0; i < 500 * Rounds; i++)
+        await ForAllAsync(part: 4, count: 500, async (chance, input) =>
         {
-            var chance = new Random((seed * 1_000_000) + i);
-            using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
-            await socket.ConnectAsync(endpoint);
             try
             {
-                await socket.SendAsync("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8.ToArray());
-                await socket.SendAsync(Frames(chance));
+                await using var connection = await RawConnection.OpenAsync(server.Address);
+                await connection.SendAsync(Frames(chance));
                 if (chance.Next(2) == 0)
                 {
-                    socket.Shutdown(SocketShutdown.Send);
-                    await socket.ReceiveAsync(new byte[4_096]);
+                    await connection.ReadAsync();
                 }
             }
-            catch (SocketException)
+            catch (IOException)
             {
                 // The server has closed the connection, which is its right.
             }
 
-            if (i % 50 == 0)
+            if (chance.Next(50) == 0)
             {
                 Assert.Equal("hello", await server.Unary("hello"));
             }
-        }
-
+        });
         Assert.Equal("hello", await server.Unary("hello"));
     }
 
-    /// <summary>Well-formed messages, the same with bytes changed, removed or added, and noise.</summary>
+    /// <summary>Runs the inputs of one test, some at a time. Each has its own chance, so that it is the same however they run.</summary>
+    private static Task ForAllAsync(int part, int count, Func<Random, string, Task> run) => Parallel.ForEachAsync(
+        Enumerable.Range(0, count * Factor),
+        new ParallelOptions { MaxDegreeOfParallelism = 32 },
+        async (i, _) => await run(new Random(unchecked(Seed + (part * 500_000_003) + (i * 7_919))), $"GRPC_FUZZ_SEED={Seed}, input {i}"));
+
+    private static void AssertEnded(WireResponse response, string input) => Assert.True(
+        response.HttpStatus == 200 && Enum.IsDefined(response.Status) && response.Status != StatusCode.Unknown,
+        $"{input}: HTTP {response.HttpStatus}, {response.Headers.GetValueOrDefault("grpc-status")} {response.Trailers.GetValueOrDefault("grpc-status")} {response.Message}");
+
+    /// <summary>Well-formed messages, some compressed, the same with bytes changed, removed or added, and noise.</summary>
     private static byte[] Body(Random chance)
     {
         var body = new List<byte>();
         for (var messages = chance.Next(4); messages > 0; messages--)
         {
-            var payload = new byte[chance.Next(60)];
-            chance.NextBytes(payload);
-            var header = new byte[5];
-            BinaryPrimitives.WriteInt32BigEndian(header.AsSpan(1), payload.Length);
-            body.AddRange(header);
-            body.AddRange(payload);
-        }
-
-        for (var mutations = chance.Next(4); mutations > 0 && body.Count > 0; mutations--)
-        {
-            var at = chance.Next(body.Count);
-            switch (chance.Next(3))
+            var (payload, compressed) = (RandomBytes(chance, 60), chance.Next(4) == 0);
+            if (compressed)
             {
-                case 0:
-                    body[at] = (byte)chance.Next(256);
-                    break;
-                case 1:
-                    body.RemoveRange(at, Math.Min(body.Count - at, chance.Next(1, 8)));
-                    break;
-                default:
-                    body.Insert(at, (byte)chance.Next(256));
-                    break;
+                using var gzip = new MemoryStream();
+                using (var encoder = new GZipStream(gzip, CompressionLevel.Fastest))
+                {
+                    encoder.Write(payload);
+                }
+
+                payload = gzip.ToArray();
             }
+
+            body.AddRange([compressed ? (byte)1 : (byte)0, 0, 0, 0, (byte)payload.Length, .. payload]);
         }
 
-        return [.. body];
+        return [.. Mutate(chance, body, chance.Next(4))];
     }
 
     /// <summary>Settings, calls on several streams with their frames between each other, resets and pings; some bytes changed, the end cut off.</summary>
     private static byte[] Frames(Random chance)
     {
-        var frames = new List<byte>(Frame(type: 4, flags: 0, stream: 0, []));
+        var frames = new List<byte>(RawConnection.Frame(RawConnection.Settings, 0, 0));
         var open = new List<int>();
         for (var left = chance.Next(1, 20); left > 0; left--)
         {
@@ -136,21 +180,21 @@ public sealed class FuzzTests
             {
                 case 0 or 1:
                     open.Add((open.Count * 2) + 1);
-                    frames.AddRange(Frame(type: 1, flags: 4, open[^1], Headers(Paths[chance.Next(Paths.Length)])));
+                    frames.AddRange(RawConnection.HeadersFrame(open[^1], Pick(chance, Paths)));
                     break;
                 case 2 or 3 when open.Count > 0:
-                    frames.AddRange(Frame(type: 0, flags: (byte)chance.Next(2), open[chance.Next(open.Count)], Body(chance)));
+                    frames.AddRange(RawConnection.Frame(RawConnection.Data, (byte)chance.Next(2), Pick(chance, open), Body(chance)));
                     break;
                 case 4 when open.Count > 0:
-                    frames.AddRange(Frame(type: 3, flags: 0, open[chance.Next(open.Count)], [0, 0, 0, (byte)chance.Next(14)]));
+                    frames.AddRange(RawConnection.Frame(RawConnection.Reset, 0, Pick(chance, open), 0, 0, 0, (byte)chance.Next(14)));
                     break;
                 default:
-                    frames.AddRange(Frame(type: 6, flags: 0, stream: 0, new byte[8]));
+                    frames.AddRange(RawConnection.Frame(RawConnection.Ping, 0, 0, new byte[8]));
                     break;
             }
         }
 
-        for (var mutations = chance.Next(5); mutations > 0; mutations--)
+        for (var changes = chance.Next(5); changes > 0; changes--)
         {
             frames[chance.Next(frames.Count)] = (byte)chance.Next(256);
         }
@@ -158,20 +202,37 @@ public sealed class FuzzTests
         return [.. frames.Take(chance.Next(3) == 0 ? chance.Next(frames.Count) : frames.Count)];
     }
 
-    /// <summary>RFC 9113, 4.1.</summary>
-    private static byte[] Frame(byte type, byte flags, int stream, byte[] payload) =>
-        [(byte)(payload.Length >> 16), (byte)(payload.Length >> 8), (byte)payload.Length, type, flags, 0, 0, (byte)(stream >> 8), (byte)stream, .. payload];
-
-    /// <summary>Literal fields without indexing (RFC 7541, 6.2.2): no state between the calls.</summary>
-    private static byte[] Headers(string path)
+    private static List<byte> Mutate(Random chance, List<byte> bytes, int mutations)
     {
-        var block = new List<byte>();
-        foreach (var (name, value) in ((string, string)[])
-            [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "x"), ("content-type", "application/grpc"), ("te", "trailers")])
+        for (; mutations > 0 && bytes.Count > 0; mutations--)
         {
-            block.AddRange([0, (byte)name.Length, .. Encoding.ASCII.GetBytes(name), (byte)value.Length, .. Encoding.ASCII.GetBytes(value)]);
+            var at = chance.Next(bytes.Count);
+            switch (chance.Next(4))
+            {
+                case 0:
+                    bytes[at] = (byte)chance.Next(256);
+                    break;
+                case 1:
+                    bytes[at] ^= (byte)(1 << chance.Next(8));
+                    break;
+                case 2:
+                    bytes.RemoveRange(at, Math.Min(bytes.Count - at, chance.Next(1, 8)));
+                    break;
+                default:
+                    bytes.Insert(at, (byte)chance.Next(256));
+                    break;
+            }
         }
 
-        return [.. block];
+        return bytes;
     }
+
+    private static byte[] RandomBytes(Random chance, int below)
+    {
+        var bytes = new byte[chance.Next(below)];
+        chance.NextBytes(bytes);
+        return bytes;
+    }
+
+    private static T Pick<T>(Random chance, IReadOnlyList<T> among) => among[chance.Next(among.Count)];
 }

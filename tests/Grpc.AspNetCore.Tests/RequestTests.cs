@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using Grpc.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -199,6 +200,113 @@ public sealed class RequestTests
 
         Assert.Equal(StatusCode.Internal, response.Status);
         Assert.Contains($"'{timeout}'", response.Message);
+    }
+
+    [Theory]
+    [InlineData("99H", 99 * 3600.0)]
+    [InlineData("90M", 90 * 60.0)]
+    [InlineData("99999999S", 99_999_999.0)]
+    [InlineData("99999999m", 99_999.999)]
+    [InlineData("60000000u", 60.0)]
+    public async Task A_timeout_of_any_unit_is_the_deadline(string timeout, double seconds)
+    {
+        await using var server = await EchoServer.StartAsync(new Script
+        {
+            Unary = (_, context) => Task.FromResult($"{(context.Deadline - DateTime.UtcNow).TotalSeconds}"),
+        });
+        var before = DateTime.UtcNow;
+
+        var response = await server.SendAsync(Hello, headers: ("grpc-timeout", timeout));
+
+        Assert.Equal(StatusCode.OK, response.Status);
+        var left = double.Parse(Encoding.UTF8.GetString(response.Body[5..]));
+        Assert.InRange(left, seconds - (DateTime.UtcNow - before).TotalSeconds - 1, seconds + 1);
+    }
+
+    [Theory]
+    [InlineData("0S")]
+    [InlineData("0n")]
+    [InlineData("1n")]
+    [InlineData("99999999n")]
+    public async Task A_timeout_that_is_over_at_once_is_DEADLINE_EXCEEDED(string timeout)
+    {
+        await using var server = await EchoServer.StartAsync(new Script
+        {
+            Unary = async (request, context) =>
+            {
+                await Task.Delay(Timeout.Infinite, context.CancellationToken);
+                return request;
+            },
+        });
+
+        Assert.Equal(StatusCode.DeadlineExceeded, (await server.SendAsync(Hello, headers: ("grpc-timeout", timeout))).Status);
+    }
+
+    [Fact]
+    public async Task HTTP_1_to_a_port_of_HTTP_2_is_told_so()
+    {
+        await using var server = await EchoServer.StartAsync();
+        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(IPEndPoint.Parse(new Uri(server.Address).Authority));
+        await socket.SendAsync("POST /tests.Echo/Unary HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"u8.ToArray());
+
+        using var answer = new StreamReader(new NetworkStream(socket));
+
+        Assert.Matches("^HTTP/1.1 400 (.|\n|\r)*HTTP/1.x request was sent to an HTTP/2 only endpoint", await answer.ReadToEndAsync());
+    }
+
+    [Fact]
+    public async Task A_reset_reaches_the_handlers_token()
+    {
+        var (entered, cancelled) = (new TaskCompletionSource(), new TaskCompletionSource());
+        await using var server = await EchoServer.StartAsync(new Script
+        {
+            Duplex = async (requests, _, context) =>
+            {
+                context.CancellationToken.Register(cancelled.SetResult);
+                entered.SetResult();
+                await requests.MoveNext();
+            },
+        });
+        await using var connection = await RawConnection.OpenAsync(server.Address);
+        await connection.CallAsync(1, "/tests.Echo/Duplex");
+        await entered.Task.WaitAsync(TimeSpan.FromMinutes(1));
+
+        // CANCEL.
+        await connection.SendAsync(RawConnection.Frame(RawConnection.Reset, 0, 1, 0, 0, 0, 8));
+
+        await cancelled.Task.WaitAsync(TimeSpan.FromMinutes(1));
+    }
+
+    [Fact]
+    public async Task Text_metadata_keeps_its_values_apart_and_its_commas()
+    {
+        string[] seen = [];
+        await using var server = await EchoServer.StartAsync(new Script
+        {
+            Unary = (request, context) =>
+            {
+                seen = [.. context.RequestHeaders.GetAll("x-text").Select(entry => entry.Value)];
+                return Task.FromResult(request);
+            },
+        });
+        await using var connection = await RawConnection.OpenAsync(server.Address);
+
+        await connection.CallAsync(1, "/tests.Echo/Unary", ("x-text", "one"), ("x-text", "two, three"));
+        await connection.SendAsync(RawConnection.Frame(RawConnection.Data, RawConnection.EndStream, 1, Hello));
+        await connection.ReadAsync(RawConnection.Data);
+
+        Assert.Equal(["one", "two, three"], seen);
+    }
+
+    [Fact]
+    public async Task A_request_longer_than_HTTP_allows_bodies_by_default_is_read_where_messages_may_be_that_long()
+    {
+        const int Length = 31 * 1024 * 1024;
+        await using var server = await EchoServer.StartAsync(
+            new Script { Unary = (request, _) => Task.FromResult($"{request.Length}") }, options => options.MaxReceiveMessageSize = null);
+
+        Assert.Equal($"{Length}", await server.Unary(new string('x', Length)));
     }
 
     [Theory]

@@ -285,6 +285,69 @@ public sealed class ResponseTests
         Assert.Equal([new string('x', 1_000), "plain"], await call.ResponseStream.ReadAllAsync().ToListAsync());
     }
 
+    [Theory]
+    [InlineData(false, "gzip", 1)]
+    [InlineData(true, "gzip", 0)]
+    public async Task A_single_response_is_compressed_unless_its_call_minds(bool minds, string encoding, int flag)
+    {
+        await using var server = await EchoServer.StartAsync(
+            new Script
+            {
+                Unary = (request, context) =>
+                {
+                    context.WriteOptions = minds ? new WriteOptions(WriteFlags.NoCompress) : null;
+                    return Task.FromResult(request);
+                },
+            },
+            options => options.ResponseCompressionAlgorithm = "gzip");
+
+        var response = await server.SendAsync(Hello, headers: ("grpc-accept-encoding", "gzip"));
+
+        Assert.Equal((encoding, flag), (response.Headers["grpc-encoding"], response.Body[0]));
+        Assert.Equal("hello", await server.Unary("hello"));
+    }
+
+    [Fact]
+    public async Task A_call_may_ask_for_compression_that_is_not_the_servers_habit()
+    {
+        await using var server = await EchoServer.StartAsync(new Script
+        {
+            Unary = async (request, context) =>
+            {
+                await context.WriteResponseHeadersAsync([new("grpc-internal-encoding-request", "gzip")]);
+                return request;
+            },
+        });
+
+        var asked = await server.SendAsync(Hello, headers: ("grpc-accept-encoding", "gzip"));
+        var notTaken = await server.SendAsync(Hello);
+
+        Assert.Equal(("gzip", 1), (asked.Headers["grpc-encoding"], asked.Body[0]));
+        Assert.Equal(Hello, notTaken.Body);
+        Assert.False(asked.Headers.ContainsKey("grpc-internal-encoding-request"));
+    }
+
+    [Fact]
+    public async Task A_handler_cannot_say_what_the_protocol_says()
+    {
+        await using var server = await EchoServer.StartAsync(new Script
+        {
+            Unary = async (request, context) =>
+            {
+                await context.WriteResponseHeadersAsync([new("grpc-encoding", "br"), new("content-type", "text/html"), new("x-mine", "1")]);
+                context.ResponseTrailers.Add("grpc-status", "13");
+                context.ResponseTrailers.Add("grpc-message", "wrong");
+                return request;
+            },
+        });
+
+        var response = await server.SendAsync(Hello);
+
+        Assert.Equal((StatusCode.OK, null, "1"), (response.Status, response.Message, response.Headers["x-mine"]));
+        Assert.Equal("application/grpc", response.Headers["content-type"]);
+        Assert.False(response.Headers.ContainsKey("grpc-encoding"));
+    }
+
     [Fact]
     public async Task The_peer_the_host_and_the_method_are_known()
     {

@@ -84,9 +84,16 @@ internal sealed partial class CallBoundary(IHostApplicationLifetime lifetime, IL
             case ChatLimitException { Limit: ChatLimit.MessageBytes } tooLong:
                 return Invalid("message", $"message has {tooLong.Value} bytes of UTF-8; a note has at most {tooLong.Maximum}.");
 
-            case ChatLimitException tooMany:
-                return new RpcException(new Status(
-                    StatusCode.ResourceExhausted, $"This stream has posted at {tooMany.Maximum} places, the most that one may; open another."));
+            case ChatLimitException { Limit: ChatLimit.IdBytes } tooLong:
+                return Invalid("note_id", $"note_id has {tooLong.Value} bytes of UTF-8; an id has at most {tooLong.Maximum}.");
+
+            case ChatLimitException limit:
+                return new RpcException(new Status(StatusCode.ResourceExhausted, limit.Limit switch
+                {
+                    ChatLimit.StreamsPerClient => $"This client has {limit.Maximum} streams of RouteChat open, the most that one may; end another first.",
+                    ChatLimit.SecondsBehind => $"This stream has not kept up for {limit.Maximum} seconds; open another, and read it faster.",
+                    _ => $"This stream is at {limit.Maximum} places, the most that one may; open another.",
+                }));
 
             default:
                 // The client is told that it is so, the operator why.

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Grpc.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace RouteService.Api.Hosting;
@@ -13,18 +14,10 @@ internal static class Listeners
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
-
-            // Kestrel has no pings unless told; with them a peer that vanished is noticed, and its streams end.
-            kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
-            kestrel.Limits.Http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(20);
-            kestrel.Limits.Http2.MaxStreamsPerConnection = settings.Grpc.MaxStreamsPerConnection;
-
-            // A slow reader is slowed by flow control and holds nothing of ours; it is no reason to cut it off.
-            kestrel.Limits.MinResponseDataRate = null;
-
             kestrel.ListenAnyIP(settings.Grpc.Port, listen =>
             {
                 listen.Protocols = HttpProtocols.Http2;
+                listen.UseGrpcConnections(settings.Grpc.Connection);
                 if (certificate is not null)
                 {
                     listen.UseHttps(certificate);

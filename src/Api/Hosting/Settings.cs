@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Reflection;
+using Grpc.AspNetCore.Connections;
 using RouteService.Api.Greetings;
 using RouteService.Domain.Chat;
 using RouteService.Infrastructure.Postgis;
@@ -40,8 +41,7 @@ internal sealed record Settings
         foreach (var property in Sections)
         {
             var section = root.GetSection(property.Name);
-            CheckKeys(section, property.PropertyType.GetProperties());
-            CheckValues(section, property.PropertyType);
+            CheckSection(section, property.PropertyType);
             var options = section.Get(property.PropertyType) ?? property.GetValue(settings)!;
             CheckRanges(section, options);
             property.SetValue(settings, options);
@@ -52,6 +52,19 @@ internal sealed record Settings
 
     /// <summary>The name of a key as an environment variable, the form that most people set.</summary>
     public static string Variable(string path) => path.Replace(":", "__", StringComparison.Ordinal);
+
+    private static void CheckSection(IConfigurationSection section, Type options)
+    {
+        CheckKeys(section, options.GetProperties());
+        CheckValues(section, options);
+        foreach (var property in options.GetProperties().Where(static property => IsSection(property.PropertyType)))
+        {
+            CheckSection(section.GetSection(property.Name), property.PropertyType);
+        }
+    }
+
+    /// <summary>Whether a property has settings of its own rather than a value.</summary>
+    private static bool IsSection(Type type) => type.IsClass && type != typeof(string);
 
     private static void CheckKeys(IConfigurationSection section, IEnumerable<PropertyInfo> options)
     {
@@ -70,7 +83,7 @@ internal sealed record Settings
         foreach (var property in options.GetProperties())
         {
             var type = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
-            if (section[property.Name] is { } value && type != typeof(string) && !TypeDescriptor.GetConverter(type).IsValid(value))
+            if (section[property.Name] is { } value && type != typeof(string) && !IsSection(type) && !TypeDescriptor.GetConverter(type).IsValid(value))
             {
                 throw new SettingException($"{Variable(section.Path)}__{property.Name} is '{value}'; {Wanted(property, type)}.");
             }
@@ -82,7 +95,11 @@ internal sealed record Settings
         foreach (var property in options.GetType().GetProperties())
         {
             var value = property.GetValue(options);
-            if (property.GetCustomAttributes<ValidationAttribute>().Any(attribute => !attribute.IsValid(value)))
+            if (IsSection(property.PropertyType) && value is not null)
+            {
+                CheckRanges(section.GetSection(property.Name), value);
+            }
+            else if (property.GetCustomAttributes<ValidationAttribute>().Any(attribute => !attribute.IsValid(value)))
             {
                 throw new SettingException($"{Variable(section.Path)}__{property.Name} is '{value}'; {Wanted(property, property.PropertyType)}.");
             }
@@ -91,6 +108,7 @@ internal sealed record Settings
 
     private static string Wanted(PropertyInfo property, Type type) => (property.GetCustomAttribute<RangeAttribute>(), type) switch
     {
+        ({ } range, var time) when time == typeof(TimeSpan) => $"a time from {range.Minimum} to {range.Maximum} is wanted (d.hh:mm:ss)",
         ({ } range, _) => $"a whole number from {range.Minimum} to {range.Maximum} is wanted",
         (_, var text) when text == typeof(string) => "a value is wanted",
         (_, var boolean) when boolean == typeof(bool) => "true or false is wanted",
@@ -108,9 +126,8 @@ internal sealed class GrpcOptions
     [Range(0, 65535)]
     public int Port { get; init; } = 50051;
 
-    /// <summary>The concurrent calls of one connection.</summary>
-    [Range(1, 100_000)]
-    public int MaxStreamsPerConnection { get; init; } = 1_000;
+    /// <summary>What a connection may take and how long it lives.</summary>
+    public GrpcConnectionOptions Connection { get; init; } = new();
 
     /// <summary>The longest request message, in bytes.</summary>
     [Range(1, int.MaxValue)]

@@ -10,10 +10,13 @@ using RouteSummary = RouteService.Contracts.Routeguide.RouteSummary;
 
 namespace RouteService.Api.Routes;
 
-internal sealed class RouteGuideService(IFeatureStore features, RouteChat chat, TimeProvider clock) : RouteGuide.RouteGuideBase
+internal sealed class RouteGuideService(IFeatureStore features, RouteChat chat, ChatOptions chatOptions, TimeProvider clock) : RouteGuide.RouteGuideBase
 {
     /// <summary>The trailer of RecordRoute with the distance in metres as an exact double, in the shortest text that reads back as it.</summary>
     private const string DistanceTrailer = "route-distance-meters";
+
+    /// <summary>The trailer of a RouteChat that was ended for being behind, with the last sequence it was sent.</summary>
+    private const string LastSequenceTrailer = "route-chat-last-sequence";
 
     public override async Task<Feature> GetFeature(Point request, ServerCallContext context)
     {
@@ -52,8 +55,9 @@ internal sealed class RouteGuideService(IFeatureStore features, RouteChat chat, 
     {
         // Ends the posting when the reading fails, so that nothing of this call is left running behind it.
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
-        await using var session = chat.Join();
-        var posting = PostAsync(requestStream, session, ending.Token);
+        var join = context.RequestHeaders.ToJoin(AddressOf(context.Peer));
+        await using var session = chat.Join(join);
+        var posting = PostAsync(requestStream, session, join.IsSequenced, ending.Token);
         try
         {
             var response = new RouteNote();
@@ -61,12 +65,27 @@ internal sealed class RouteGuideService(IFeatureStore features, RouteChat chat, 
             {
                 for (var i = 0; i < page.Length; i++)
                 {
-                    var note = page.Span[i].Note;
-                    response.Location = note.Location.ToPoint();
-                    response.Message = note.Message;
-                    await responseStream.WriteAsync(response, context.CancellationToken);
+                    var logged = page.Span[i];
+                    response.Location = logged.Note.Location.ToPoint();
+                    response.Message = logged.Note.Message;
+                    if (join.IsSequenced)
+                    {
+                        response.Sequence = logged.Sequence;
+                        response.NoteId = logged.Id ?? "";
+                    }
+
+                    var write = responseStream.WriteAsync(response, context.CancellationToken);
+                    if (!write.IsCompletedSuccessfully)
+                    {
+                        await UnlessBehindAsync(write, session);
+                    }
                 }
             }
+        }
+        catch (ChatLimitException)
+        {
+            context.ResponseTrailers.Add(LastSequenceTrailer, session.LastSequence.ToString(CultureInfo.InvariantCulture));
+            throw;
         }
         finally
         {
@@ -75,15 +94,33 @@ internal sealed class RouteGuideService(IFeatureStore features, RouteChat chat, 
         }
     }
 
+    /// <summary>Waits for a client that does not read, as long as one may be behind.</summary>
+    private async Task UnlessBehindAsync(Task write, ChatSession session)
+    {
+        try
+        {
+            await write.WaitAsync(TimeSpan.FromSeconds(chatOptions.MaxSecondsBehind), clock);
+        }
+        catch (TimeoutException)
+        {
+            throw session.Behind();
+        }
+    }
+
+    /// <summary>The address without the port: "ipv4:10.0.0.1:5000" or "ipv6:[::1]:5000".</summary>
+    private static string AddressOf(string peer) => peer[..Math.Max(0, peer.LastIndexOf(':'))];
+
     /// <summary>Hands the client's notes to its session, and the session its end: the half-close, or the error that is the call's.</summary>
-    private static async Task PostAsync(IAsyncStreamReader<RouteNote> requestStream, ChatSession session, CancellationToken cancellationToken)
+    private static async Task PostAsync(
+        IAsyncStreamReader<RouteNote> requestStream, ChatSession session, bool isSequenced, CancellationToken cancellationToken)
     {
         Exception? error = null;
         try
         {
             while (await requestStream.MoveNext(cancellationToken))
             {
-                await session.PostAsync(requestStream.Current.ToNote(), cancellationToken);
+                var note = requestStream.Current;
+                await session.PostAsync(note.ToNote(), isSequenced && note.NoteId.Length > 0 ? note.NoteId : null, cancellationToken);
             }
         }
         catch (Exception e)

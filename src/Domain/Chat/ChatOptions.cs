@@ -13,15 +13,30 @@ public sealed class ChatOptions
     [Range(1, 1_048_576)]
     public int MaxMessageBytes { get; init; } = 4_096;
 
-    /// <summary>The notes kept in all; beyond it the oldest are dropped.</summary>
-    [Range(1, 100_000_000)]
-    public int MaxNotes { get; init; } = 1_000_000;
+    /// <summary>How long notes are kept, in days.</summary>
+    [Range(1, 36_500)]
+    public int KeepDays { get; init; } = 30;
 
-    /// <summary>The places one stream can post at.</summary>
+    /// <summary>What of the notes is held in memory, in megabytes: the newest. The rest is read from the log when somebody asks for it.</summary>
+    [Range(1, 65_536)]
+    public int CacheMegabytes { get; init; } = 64;
+
+    /// <summary>The places one stream can be at.</summary>
     [Range(1, 1_000_000)]
     public int MaxLocationsPerStream { get; init; } = 10_000;
 
-    /// <summary>The posts of one stream that are accepted and not yet answered; a stream that has as many is not read from until it reads.</summary>
+    /// <summary>The posts of one stream that are read and not yet answered; a stream that has as many is not read from until it reads.</summary>
     [Range(1, 10_000)]
     public int MaxUnansweredPosts { get; init; } = 64;
+
+    /// <summary>The longest id of a note, in bytes of UTF-8.</summary>
+    public const int MaxIdBytes = 128;
+
+    /// <summary>The streams that one client address can have open; 0 for any number.</summary>
+    [Range(0, 1_000_000)]
+    public int MaxStreamsPerClient { get; init; }
+
+    /// <summary>How long a stream may be behind without a break, in seconds, before it is ended for not reading fast enough.</summary>
+    [Range(1, 86_400)]
+    public int MaxSecondsBehind { get; init; } = 600;
 }

@@ -1,27 +1,53 @@
+using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
 
 namespace RouteService.Domain.Chat;
 
-/// <summary>Where notes are kept, in one order that everybody agrees on: the sequence numbers.</summary>
+/// <summary>
+/// Where notes are kept, in one order that everybody agrees on: the sequence numbers. Whoever reads up to a number has seen all notes that will
+/// ever have a lower one. Every method throws <see cref="StoreUnavailableException"/> while the log cannot answer.
+/// </summary>
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 public interface INoteLog
 {
-    /// <summary>Accepts a note: when this returns it is kept, and every later read finds it.</summary>
-    /// <param name="author">The stream that posts it.</param>
-    /// <param name="note">The note.</param>
-    /// <param name="cancellationToken">Gives up waiting; the note may be kept or not.</param>
-    /// <returns>Its sequence number, higher than that of every note that could be read before.</returns>
-    ValueTask<long> AppendAsync(Guid author, RouteNote note, CancellationToken cancellationToken);
+    /// <summary>Accepts notes, all or none: when this returns they are kept, through a crash too.</summary>
+    /// <param name="notes">At least one. One whose id is in the log already is not kept again.</param>
+    /// <param name="cancellationToken">Gives up waiting; the notes may be kept or not.</param>
+    /// <returns>For each its sequence number, or that of the note that has its id. New ones are above all that could be read before, in this order.</returns>
+    Task<IReadOnlyList<long>> AppendAsync(IReadOnlyList<NewNote> notes, CancellationToken cancellationToken);
 
-    /// <summary>The first notes at a place with a sequence above <paramref name="after"/>, oldest first; empty where there are none.</summary>
-    ValueTask<ReadOnlyMemory<LoggedNote>> ReadAfterAsync(Coordinate location, long after, int limit, CancellationToken cancellationToken);
+    /// <summary>The highest sequence number that has been given; 0 where none has.</summary>
+    Task<long> ReadHeadAsync(CancellationToken cancellationToken);
 
-    /// <summary>The newest notes at a place with a sequence below <paramref name="before"/>, oldest first; empty where there are none.</summary>
-    ValueTask<ReadOnlyMemory<LoggedNote>> ReadBeforeAsync(Coordinate location, long before, int limit, CancellationToken cancellationToken);
+    /// <summary>The first notes at all places with a sequence above <paramref name="after"/>, in order.</summary>
+    Task<IReadOnlyList<LoggedNote>> ReadAfterAsync(long after, int limit, CancellationToken cancellationToken);
+
+    /// <summary>The first notes at any of these places with a sequence above <paramref name="after"/>, in order.</summary>
+    Task<IReadOnlyList<LoggedNote>> ReadAfterAsync(IReadOnlyCollection<Coordinate> places, long after, int limit, CancellationToken cancellationToken);
+
+    /// <summary>The newest notes at any of these places with a sequence below <paramref name="before"/>, in order.</summary>
+    Task<IReadOnlyList<LoggedNote>> ReadBeforeAsync(IReadOnlyCollection<Coordinate> places, long before, int limit, CancellationToken cancellationToken);
+
+    /// <summary>Removes the oldest notes, at most so many, as far as they were posted before a time.</summary>
+    /// <returns>How many.</returns>
+    Task<int> RemoveAsync(DateTimeOffset postedBefore, int limit, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// An item whenever others may have appended notes, and at the beginning. It is only a hint: items may come late, or for nothing, or one for many notes.
+    /// Ends at once where nobody else writes to the log.
+    /// </summary>
+    IAsyncEnumerable<bool> ListenAsync(CancellationToken cancellationToken);
 }
+
+/// <summary>A note to be kept.</summary>
+/// <param name="Author">The stream that posts it.</param>
+/// <param name="Note">The note.</param>
+/// <param name="Id">Its author's own name for it, unique among all notes; null for none.</param>
+public readonly record struct NewNote(Guid Author, RouteNote Note, string? Id);
 
 /// <summary>A note that is kept.</summary>
 /// <param name="Sequence">Its place in the order of all notes, from 1.</param>
 /// <param name="Author">The stream that posted it.</param>
 /// <param name="Note">The note.</param>
-public readonly record struct LoggedNote(long Sequence, Guid Author, RouteNote Note);
+/// <param name="Id">Its author's own name for it; null for none.</param>
+public readonly record struct LoggedNote(long Sequence, Guid Author, RouteNote Note, string? Id);

@@ -1,4 +1,5 @@
 using System.Collections;
+using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 
 namespace Grpc.AspNetCore.HealthChecks;
@@ -10,39 +11,45 @@ internal sealed class GrpcHealthChecksOptions
     public ServiceMappingCollection Services { get; } = [];
 }
 
+/// <summary>The services by name; may be changed while they are served.</summary>
 internal sealed class ServiceMappingCollection : ICollection<ServiceMapping>
 {
-    private readonly OrderedDictionary<string, ServiceMapping> _mappings = new(StringComparer.Ordinal);
+    private static readonly ImmutableSortedDictionary<string, ServiceMapping> None = ImmutableSortedDictionary.Create<string, ServiceMapping>(StringComparer.Ordinal);
 
-    public int Count => _mappings.Count;
+    private ImmutableSortedDictionary<string, ServiceMapping> _services = None;
+
+    public int Count => Current.Count;
 
     bool ICollection<ServiceMapping>.IsReadOnly => false;
+
+    private ImmutableSortedDictionary<string, ServiceMapping> Current => Volatile.Read(ref _services);
 
     /// <summary>Maps a service, anew where it was mapped before.</summary>
     /// <param name="name">Its full name, such as "helloworld.Greeter".</param>
     /// <param name="predicate">Picks the checks that must not be unhealthy.</param>
-    public void Map(string name, Func<HealthCheckMapContext, bool> predicate) => _mappings[name] = new ServiceMapping(name, predicate);
+    public void Map(string name, Func<HealthCheckMapContext, bool> predicate) =>
+        ImmutableInterlocked.Update(ref _services, static (services, added) => services.SetItem(added.Name, added), new ServiceMapping(name, predicate));
 
     /// <exception cref="ArgumentException">A service of this name is mapped.</exception>
-    public void Add(ServiceMapping service) => _mappings.Add(service.Name, service);
+    public void Add(ServiceMapping service) =>
+        ImmutableInterlocked.Update(ref _services, static (services, added) => services.Add(added.Name, added), service);
 
-    public void Remove(string name) => _mappings.Remove(name);
+    public void Remove(string name) => ImmutableInterlocked.Update(ref _services, static (services, removed) => services.Remove(removed), name);
 
-    public void Clear() => _mappings.Clear();
+    public void Clear() => Volatile.Write(ref _services, None);
 
-    public IEnumerator<ServiceMapping> GetEnumerator() => _mappings.Values.GetEnumerator();
+    public IEnumerator<ServiceMapping> GetEnumerator() => Current.Values.GetEnumerator();
 
-    internal bool TryGetValue(string name, [MaybeNullWhen(false)] out ServiceMapping mapping) => _mappings.TryGetValue(name, out mapping);
+    internal bool TryGetValue(string name, [MaybeNullWhen(false)] out ServiceMapping service) => Current.TryGetValue(name, out service);
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
-    bool ICollection<ServiceMapping>.Contains(ServiceMapping item) => Contains(item);
+    bool ICollection<ServiceMapping>.Contains(ServiceMapping item) => Current.ContainsValue(item);
 
-    void ICollection<ServiceMapping>.CopyTo(ServiceMapping[] array, int arrayIndex) => _mappings.Values.CopyTo(array, arrayIndex);
+    void ICollection<ServiceMapping>.CopyTo(ServiceMapping[] array, int arrayIndex) => Current.Values.ToList().CopyTo(array, arrayIndex);
 
-    bool ICollection<ServiceMapping>.Remove(ServiceMapping item) => Contains(item) && _mappings.Remove(item.Name);
-
-    private bool Contains(ServiceMapping item) => _mappings.ContainsValue(item);
+    bool ICollection<ServiceMapping>.Remove(ServiceMapping item) => Current.ContainsValue(item)
+        && ImmutableInterlocked.Update(ref _services, static (services, removed) => services.Remove(removed), item.Name);
 }
 
 internal sealed class ServiceMapping(string name, Func<HealthCheckMapContext, bool> predicate)

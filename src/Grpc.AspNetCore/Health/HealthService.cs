@@ -89,7 +89,7 @@ internal sealed class HealthService(
     }
 }
 
-/// <summary>The word that the periodic checks found something else than before.</summary>
+/// <summary>The word that the periodic checks found something else than before, or services have come.</summary>
 internal sealed class HealthChanges
 {
     private TaskCompletionSource _next = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -101,13 +101,16 @@ internal sealed class HealthChanges
 }
 
 /// <summary>Takes the reports of the periodic checks.</summary>
-internal sealed class HealthPublisher(HealthChanges changes) : IHealthCheckPublisher
+internal sealed class HealthPublisher(HealthChanges changes, IOptions<GrpcHealthChecksOptions> options) : IHealthCheckPublisher
 {
     private string? _last;
 
     public Task PublishAsync(HealthReport report, CancellationToken cancellationToken)
     {
-        var now = string.Join('\n', report.Entries.OrderBy(entry => entry.Key, StringComparer.Ordinal).Select(entry => $"{entry.Key}={entry.Value.Status}"));
+        var now = string.Join('\n', report.Entries
+            .OrderBy(entry => entry.Key, StringComparer.Ordinal)
+            .Select(entry => $"{entry.Key}={entry.Value.Status}")
+            .Concat(options.Value.Services.Select(service => service.Name)));
         if (!string.Equals(now, _last, StringComparison.Ordinal))
         {
             _last = now;

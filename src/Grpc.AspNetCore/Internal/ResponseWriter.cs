@@ -38,6 +38,8 @@ internal sealed class ResponseWriter<TResponse>(
     /// <summary>Whether headers or messages have been sent, or are about to be.</summary>
     public bool HasStarted { get; private set; }
 
+    private WriteFlags Flags => (WriteOptions ?? call.WriteOptions)?.Flags ?? default;
+
     public Task WriteAsync(TResponse message) => WriteAsync(message, CancellationToken.None);
 
     public Task WriteAsync(TResponse message, CancellationToken cancellationToken)
@@ -76,7 +78,7 @@ internal sealed class ResponseWriter<TResponse>(
 
         lock (_gate)
         {
-            PutNeedsLock(message, flags: default);
+            PutNeedsLock(message, Flags);
         }
     }
 
@@ -160,7 +162,7 @@ internal sealed class ResponseWriter<TResponse>(
 
     private Task WriteNeedsLock(TResponse message)
     {
-        var flags = (WriteOptions ?? call.WriteOptions)?.Flags ?? default;
+        var flags = Flags;
         PutNeedsLock(message, flags);
         if (_unflushed >= FlushThreshold)
         {

@@ -149,14 +149,9 @@ internal sealed partial class ServerCall<TRequest, TResponse>(HttpContext http, 
             ? compression
             : null;
 
-    /// <summary>HTTP's limits on a request body are not for streams, which may be long and silent; gRPC has its own, on messages.</summary>
+    /// <summary>HTTP's limits on a request body are not for gRPC, whose streams may be long and silent, and which has its own, on messages.</summary>
     private void LiftBodyLimits()
     {
-        if (served.Method.Type is MethodType.Unary or MethodType.ServerStreaming)
-        {
-            return;
-        }
-
         if (http.Features.Get<IHttpMinRequestBodyDataRateFeature>() is { } rate)
         {
             rate.MinDataRate = null;

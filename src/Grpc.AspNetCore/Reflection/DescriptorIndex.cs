@@ -24,11 +24,14 @@ internal sealed class DescriptorIndex
     /// <summary>The full names of the services, sorted.</summary>
     public IReadOnlyList<string> Services { get; }
 
-    /// <summary>Of services by their implementations; each has a generated base, beside which protoc puts the descriptor.</summary>
-    public static DescriptorIndex Of(IEnumerable<Type> serviceTypes) => new([.. serviceTypes.Select(static type =>
-        type.GetCustomAttribute<BindServiceMethodAttribute>(inherit: true)?.BindType
-            .GetProperty("Descriptor", BindingFlags.Public | BindingFlags.Static)?.GetValue(null) as ServiceDescriptor
-        ?? throw new InvalidOperationException($"{type} has no generated service descriptor."))]);
+    /// <summary>
+    /// Of services by their implementations; each has a generated base, beside which protoc puts the descriptor. One that has none, such as one
+    /// whose messages are not protobuf's, cannot be told of.
+    /// </summary>
+    public static DescriptorIndex Of(IEnumerable<Type> serviceTypes) => new([.. serviceTypes
+        .Select(static type => type.GetCustomAttribute<BindServiceMethodAttribute>(inherit: true)?.BindType
+            .GetProperty("Descriptor", BindingFlags.Public | BindingFlags.Static)?.GetValue(null))
+        .OfType<ServiceDescriptor>()]);
 
     public FileDescriptor? FileByName(string name) => _files.GetValueOrDefault(name);
 
@@ -123,9 +126,12 @@ internal sealed class DescriptorIndex
     private void Add(EnumDescriptor enumeration)
     {
         AddSymbol(enumeration.FullName, enumeration.File);
+
+        // Protobuf's scope of a value is that of its enum, not the enum, whatever the descriptor's own FullName says.
+        var scope = enumeration.FullName[..^enumeration.Name.Length];
         foreach (var value in enumeration.Values)
         {
-            AddSymbol(value.FullName, enumeration.File);
+            AddSymbol(scope + value.Name, enumeration.File);
         }
     }
 

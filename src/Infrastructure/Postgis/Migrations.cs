@@ -19,3 +19,6 @@ internal abstract class SqlFileMigration : Migration
 
 [DbContext(typeof(PlacesContext)), Migration("0001_features")]
 internal sealed class FeaturesMigration : SqlFileMigration;
+
+[DbContext(typeof(PlacesContext)), Migration("0002_notes")]
+internal sealed class NotesMigration : SqlFileMigration;

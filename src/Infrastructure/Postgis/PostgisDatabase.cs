@@ -19,6 +19,7 @@ public sealed class PostgisDatabase : IAsyncDisposable
         + "Max Auto Prepare=20;Auto Prepare Min Usages=2;Keepalive=30;No Reset On Close=true;";
 
     private readonly NpgsqlDataSource _reads;
+    private readonly NpgsqlDataSource _unpooled;
 
     /// <param name="connectionString">Npgsql's; with several hosts, writes go to the primary, and reads where "Target Session Attributes" lets them.</param>
     /// <exception cref="ArgumentException">The connection string cannot be understood; says which part.</exception>
@@ -30,18 +31,11 @@ public sealed class PostgisDatabase : IAsyncDisposable
             throw new ArgumentException("It names no Host.", nameof(connectionString));
         }
 
-        if (host.Contains(',', StringComparison.Ordinal))
-        {
-            var hosts = builder.BuildMultiHost();
-            _reads = hosts;
-            Writes = hosts.WithTargetSession(TargetSessionAttributes.Primary);
-        }
-        else
-        {
-            _reads = Writes = builder.Build();
-        }
-
+        (_reads, Writes) = Build(builder, host);
         Description = $"database '{builder.ConnectionStringBuilder.Database ?? builder.ConnectionStringBuilder.Username}' on {host}";
+
+        builder.ConnectionStringBuilder.Pooling = false;
+        (_, _unpooled) = Build(builder, host);
     }
 
     /// <summary>Where it is, without secrets: "database 'places' on db-1,db-2".</summary>
@@ -57,18 +51,48 @@ public sealed class PostgisDatabase : IAsyncDisposable
     /// <param name="query">Reads all that it returns before it returns, so that nothing of the first time is left.</param>
     /// <param name="cancellationToken">Stops the query in the database too.</param>
     /// <exception cref="StoreUnavailableException">Both times without an answer.</exception>
-    public async Task<T> ReadAsync<T>(Func<NpgsqlConnection, CancellationToken, Task<T>> query, CancellationToken cancellationToken)
+    public Task<T> ReadAsync<T>(Func<NpgsqlConnection, CancellationToken, Task<T>> query, CancellationToken cancellationToken) =>
+        TwiceAsync(_reads, query, cancellationToken);
+
+    /// <summary>The same of the primary, for what must not be older than what was just written.</summary>
+    public Task<T> ReadPrimaryAsync<T>(Func<NpgsqlConnection, CancellationToken, Task<T>> query, CancellationToken cancellationToken) =>
+        TwiceAsync(Writes, query, cancellationToken);
+
+    /// <summary>A connection to the primary that is its user's alone, and closed when it is disposed.</summary>
+    public ValueTask<NpgsqlConnection> OpenUnpooledAsync(CancellationToken cancellationToken) => _unpooled.OpenConnectionAsync(cancellationToken);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _reads.DisposeAsync();
+        await Writes.DisposeAsync();
+        await _unpooled.DisposeAsync();
+    }
+
+    private static (NpgsqlDataSource Reads, NpgsqlDataSource Writes) Build(NpgsqlDataSourceBuilder builder, string host)
+    {
+        if (host.Contains(',', StringComparison.Ordinal))
+        {
+            var hosts = builder.BuildMultiHost();
+            return (hosts, hosts.WithTargetSession(TargetSessionAttributes.Primary));
+        }
+
+        var one = builder.Build();
+        return (one, one);
+    }
+
+    private static async Task<T> TwiceAsync<T>(
+        NpgsqlDataSource source, Func<NpgsqlConnection, CancellationToken, Task<T>> query, CancellationToken cancellationToken)
     {
         try
         {
             try
             {
-                return await OnceAsync(query, cancellationToken);
+                return await OnceAsync(source, query, cancellationToken);
             }
             catch (NpgsqlException e) when (PostgisErrors.IsLostConnection(e))
             {
-                _reads.Clear();
-                return await OnceAsync(query, cancellationToken);
+                source.Clear();
+                return await OnceAsync(source, query, cancellationToken);
             }
         }
         catch (Exception e) when (e is NpgsqlException or SocketException)
@@ -77,15 +101,10 @@ public sealed class PostgisDatabase : IAsyncDisposable
         }
     }
 
-    public async ValueTask DisposeAsync()
+    private static async Task<T> OnceAsync<T>(
+        NpgsqlDataSource source, Func<NpgsqlConnection, CancellationToken, Task<T>> query, CancellationToken cancellationToken)
     {
-        await _reads.DisposeAsync();
-        await Writes.DisposeAsync();
-    }
-
-    private async Task<T> OnceAsync<T>(Func<NpgsqlConnection, CancellationToken, Task<T>> query, CancellationToken cancellationToken)
-    {
-        await using var connection = await _reads.OpenConnectionAsync(cancellationToken);
+        await using var connection = await source.OpenConnectionAsync(cancellationToken);
         return await query(connection, cancellationToken);
     }
 }

@@ -57,19 +57,20 @@ public sealed partial class PostgisFeatureStore
     /// <summary>What of a rectangle is still to be read. For one reader at a time.</summary>
     private sealed class Tiles(PostgisDatabase database, BoundingBox area)
     {
-        private readonly Stack<BoundingBox> _rest = new([area]);
+        // Each with the estimate of the tile that it is half of.
+        private readonly Stack<(BoundingBox Tile, double Whole)> _rest = new([(area, double.MaxValue)]);
         private bool _isLarge;
 
         /// <summary>The features of one more tile; null at the end.</summary>
         public async Task<List<Feature>?> ReadNextAsync(CancellationToken cancellationToken)
         {
-            while (_rest.TryPop(out var tile))
+            while (_rest.TryPop(out var next))
             {
-                var page = await database.ReadAsync((connection, token) => TryReadAsync(connection, tile, token), cancellationToken);
+                var (page, estimate) = await database.ReadAsync((connection, token) => TryReadAsync(connection, next.Tile, next.Whole, token), cancellationToken);
                 if (page is null)
                 {
                     _isLarge = true;
-                    Halve(tile);
+                    Halve(next.Tile, estimate);
                 }
                 else if (page.Count > 0)
                 {
@@ -80,17 +81,22 @@ public sealed partial class PostgisFeatureStore
             return null;
         }
 
-        /// <returns>The features of the tile; null where they are too many for a page.</returns>
-        private async Task<List<Feature>?> TryReadAsync(NpgsqlConnection connection, BoundingBox tile, CancellationToken cancellationToken)
+        /// <returns>The features of the tile, or null where they are too many for a page; and how many were expected.</returns>
+        private async Task<(List<Feature>? Page, double Estimate)> TryReadAsync(
+            NpgsqlConnection connection, BoundingBox tile, double whole, CancellationToken cancellationToken)
         {
-            // The estimate costs a fraction of a millisecond. It is the planner's own, from the statistics that chose the index, and it is asked
-            // for only when the rectangle has turned out to be large.
-            if (_isLarge && await EstimateAsync(connection, tile, cancellationToken) > TilePage)
+            // The estimate costs a fraction of a millisecond. It is the planner's own, from the statistics that chose the index, and it is asked for only
+            // when the rectangle has turned out to be large. One that is no less than for the whole says nothing: a table that was never analyzed has
+            // the same for every tile.
+            var isPoint = tile.SouthWest == tile.NorthEast;
+            var estimate = _isLarge && !isPoint ? await EstimateAsync(connection, tile, cancellationToken) : whole;
+            if (estimate > TilePage && estimate < whole)
             {
-                return null;
+                return (null, estimate);
             }
 
-            var limit = _isLarge ? MaxTilePage : FirstPage;
+            // A point cannot be divided; what its rows are more than one is the neighbours that && finds.
+            var limit = isPoint ? int.MaxValue - 1 : _isLarge ? MaxTilePage : FirstPage;
             var page = new List<Feature>();
             var rows = 0;
             await using var command = AreaCommand(connection, AreaSql, tile);
@@ -100,7 +106,7 @@ public sealed partial class PostgisFeatureStore
             {
                 if (++rows > limit)
                 {
-                    return null;
+                    return (null, Math.Min(estimate, whole));
                 }
 
                 var location = new Coordinate(reader.GetInt32(0), reader.GetInt32(1));
@@ -110,25 +116,25 @@ public sealed partial class PostgisFeatureStore
                 }
             }
 
-            return page;
+            return (page, estimate);
         }
 
         /// <summary>Puts both halves of a tile in its place, divided across its longer side.</summary>
-        private void Halve(BoundingBox tile)
+        private void Halve(BoundingBox tile, double estimate)
         {
             var (south, west) = (tile.SouthWest.LatitudeE7, tile.SouthWest.LongitudeE7);
             var (north, east) = (tile.NorthEast.LatitudeE7, tile.NorthEast.LongitudeE7);
             if ((long)north - south >= (long)east - west)
             {
                 var middle = (int)(((long)south + north) >> 1);
-                _rest.Push(new BoundingBox(new Coordinate(middle + 1, west), tile.NorthEast));
-                _rest.Push(new BoundingBox(tile.SouthWest, new Coordinate(middle, east)));
+                _rest.Push((new BoundingBox(new Coordinate(middle + 1, west), tile.NorthEast), estimate));
+                _rest.Push((new BoundingBox(tile.SouthWest, new Coordinate(middle, east)), estimate));
             }
             else
             {
                 var middle = (int)(((long)west + east) >> 1);
-                _rest.Push(new BoundingBox(new Coordinate(south, middle + 1), tile.NorthEast));
-                _rest.Push(new BoundingBox(tile.SouthWest, new Coordinate(north, middle)));
+                _rest.Push((new BoundingBox(new Coordinate(south, middle + 1), tile.NorthEast), estimate));
+                _rest.Push((new BoundingBox(tile.SouthWest, new Coordinate(north, middle)), estimate));
             }
         }
 

@@ -11,12 +11,12 @@ internal static class SqliteErrors
     public static StoreUnavailableException Unavailable(SqliteException cause) => new(
         cause.SqliteErrorCode switch
         {
-            raw.SQLITE_BUSY or raw.SQLITE_LOCKED => "The feature store is held by another program that writes; try again.",
-            raw.SQLITE_FULL => "The disk of the feature store is full.",
-            raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB => "The file of the feature store is damaged.",
-            raw.SQLITE_CANTOPEN or raw.SQLITE_PERM or raw.SQLITE_READONLY or raw.SQLITE_AUTH => "The file of the feature store may not be opened or written.",
-            raw.SQLITE_IOERR => "The file of the feature store cannot be read or written.",
-            var code => FormattableString.Invariant($"The feature store cannot answer (SQLite error {code})."),
+            raw.SQLITE_BUSY or raw.SQLITE_LOCKED => "The store is held by another program that writes; try again.",
+            raw.SQLITE_FULL => "The disk of the store is full.",
+            raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB => "The file of the store is damaged.",
+            raw.SQLITE_CANTOPEN or raw.SQLITE_PERM or raw.SQLITE_READONLY or raw.SQLITE_AUTH => "The file of the store may not be opened or written.",
+            raw.SQLITE_IOERR => "The file of the store cannot be read or written.",
+            var code => FormattableString.Invariant($"The store cannot answer (SQLite error {code})."),
         },
         cause);
 

@@ -8,4 +8,8 @@ public sealed class SqliteOptions
     /// <summary>The database file; a relative path is under the working directory. Missing folders are made.</summary>
     [Required]
     public string Path { get; init; } = ".data/route-service.db";
+
+    /// <summary>The file of the notes. It is another one, as an import holds the features' for seconds, and notes must not wait for it.</summary>
+    [Required]
+    public string NotesPath { get; init; } = ".data/route-service-notes.db";
 }

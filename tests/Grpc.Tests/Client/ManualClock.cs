@@ -32,7 +32,7 @@ internal sealed class ManualClock : TimeProvider
 
             var set = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             _waiting.Add((timers, set));
-            return set.Task.WaitAsync(Calls.Patience);
+            return set.Task.WaitAsync(TimeSpan.FromSeconds(30));
         }
     }
 

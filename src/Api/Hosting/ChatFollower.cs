@@ -1,0 +1,74 @@
+using RouteService.Domain.Chat;
+using RouteService.Domain.Features;
+
+namespace RouteService.Api.Hosting;
+
+/// <summary>Keeps the chat in step with its log: sees what other replicas post, again and again if the log goes away, and removes what is old.</summary>
+internal sealed partial class ChatFollower(RouteChat chat, TimeProvider clock, ILogger<ChatFollower> logger) : BackgroundService
+{
+    private static readonly TimeSpan RetryPeriod = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RemovalPeriod = TimeSpan.FromHours(1);
+
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
+        FollowAsync(stoppingToken),
+        RemoveOldAsync(stoppingToken));
+
+    private async Task FollowAsync(CancellationToken stoppingToken)
+    {
+        var wasAway = false;
+        while (true)
+        {
+            var started = clock.GetTimestamp();
+            try
+            {
+                await chat.FollowAsync(stoppingToken);
+                return;
+            }
+            catch (StoreUnavailableException e)
+            {
+                // Said once for each time it goes away, and not for each time it is found to be away still.
+                if (!wasAway || clock.GetElapsedTime(started) > 10 * RetryPeriod)
+                {
+                    Log.LogAway(logger, e, e.Message);
+                }
+
+                wasAway = true;
+            }
+
+            await Task.Delay(RetryPeriod, clock, stoppingToken);
+        }
+    }
+
+    private async Task RemoveOldAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(RemovalPeriod, clock);
+        do
+        {
+            try
+            {
+                var removed = await chat.RemoveOldAsync(stoppingToken);
+                if (removed > 0)
+                {
+                    Log.Removed(logger, removed);
+                }
+            }
+            catch (StoreUnavailableException e)
+            {
+                Log.NotRemoved(logger, e.Message);
+            }
+        }
+        while (await timer.WaitForNextTickAsync(stoppingToken));
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Warning, "The log of notes is away, and streams hear nothing of other replicas until it is back: {Reason}")]
+        public static partial void LogAway(ILogger logger, Exception exception, string reason);
+
+        [LoggerMessage(2, LogLevel.Information, "{Count} notes were old enough to be removed.")]
+        public static partial void Removed(ILogger logger, int count);
+
+        [LoggerMessage(3, LogLevel.Warning, "Old notes could not be removed; it is tried again in an hour: {Reason}")]
+        public static partial void NotRemoved(ILogger logger, string reason);
+    }
+}

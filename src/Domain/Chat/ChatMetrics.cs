@@ -1,0 +1,42 @@
+using System.Diagnostics.Metrics;
+
+namespace RouteService.Domain.Chat;
+
+/// <summary>What happens in the chat, as instruments of the meter "RouteService.Chat".</summary>
+public sealed class ChatMetrics
+{
+    public const string MeterName = "RouteService.Chat";
+
+    private readonly UpDownCounter<long> _streams;
+    private readonly Counter<long> _posts;
+    private readonly Histogram<int> _batchSize;
+    private readonly Histogram<double> _commitDuration;
+    private readonly Counter<long> _fallenBehind;
+    private readonly Counter<long> _logReads;
+
+    public ChatMetrics(IMeterFactory meters)
+    {
+        var meter = meters.Create(MeterName);
+        _streams = meter.CreateUpDownCounter<long>("routeservice.chat.streams", "{stream}", "Streams of RouteChat that are open.");
+        _posts = meter.CreateCounter<long>("routeservice.chat.posts", "{note}", "Notes committed.");
+        _batchSize = meter.CreateHistogram<int>("routeservice.chat.commit.size", "{note}", "Notes of one commit.");
+        _commitDuration = meter.CreateHistogram<double>("routeservice.chat.commit.duration", "s", "Time of a commit.");
+        _fallenBehind = meter.CreateCounter<long>("routeservice.chat.fallen_behind", "{stream}", "Streams ended for being behind too long.");
+        _logReads = meter.CreateCounter<long>("routeservice.chat.log_reads", "{read}", "Reads of streams that the memory could not answer.");
+    }
+
+    public void Joined() => _streams.Add(1);
+
+    public void Left() => _streams.Add(-1);
+
+    public void Committed(int notes, TimeSpan duration)
+    {
+        _posts.Add(notes);
+        _batchSize.Record(notes);
+        _commitDuration.Record(duration.TotalSeconds);
+    }
+
+    public void FellBehind() => _fallenBehind.Add(1);
+
+    public void ReadFromLog() => _logReads.Add(1);
+}

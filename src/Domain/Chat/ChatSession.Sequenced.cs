@@ -1,0 +1,184 @@
+using System.Runtime.CompilerServices;
+using RouteService.Domain.Geography;
+
+namespace RouteService.Domain.Chat;
+
+/// <summary>
+/// The sequenced stream. What is posted at its places comes in the order of sequences over all of them, so that the highest sequence a client has seen
+/// says where to resume. Only the earlier notes at a place that is joined by a post in mid-stream come outside of that order, before the post itself.
+/// </summary>
+public sealed partial class ChatSession
+{
+    // The reader's: all notes up to here at its places have been sent.
+    private long _position;
+
+    // The reader's: each place that was joined, from where on the stream sends its notes in order, and from where on it has sent them at all.
+    private readonly Dictionary<Coordinate, (long InOrderAbove, long SentAbove)> _joined = [];
+
+    // The reader's: whether all that it was told of has been sent.
+    private bool _isCurrent;
+
+    // The first note that the reader has not been told of; 0 for none.
+    private long _news;
+
+    private void TellSequenced(long sequence)
+    {
+        // Notes are told in order, so the first since the reader last looked is the lowest.
+        if (Interlocked.CompareExchange(ref _news, sequence, 0) == 0)
+        {
+            Queue(default);
+        }
+    }
+
+    private async IAsyncEnumerable<ReadOnlyMemory<LoggedNote>> ReadSequencedAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (var page in OpenAsync(cancellationToken))
+        {
+            yield return page;
+        }
+
+        while (await _turns.Reader.WaitToReadAsync(cancellationToken))
+        {
+            bool any;
+            _isCurrent = true;
+            do
+            {
+                // A place is joined before its first post is handed in. So where the log stands is looked at before the turns are taken: up to there, every
+                // place that we have posted at is joined by then, and its notes come in their order.
+                var upTo = _chat.Head;
+                any = false;
+                while (_turns.Reader.TryRead(out var turn))
+                {
+                    any = true;
+                    var extra = await TakeAsync(turn, cancellationToken);
+                    if (!extra.IsEmpty)
+                    {
+                        yield return extra;
+                    }
+
+                    _turnsDone++;
+                }
+
+                await foreach (var page in ForwardAsync(upTo, cancellationToken))
+                {
+                    yield return page;
+                }
+            }
+            while (any);
+        }
+    }
+
+    /// <returns>What comes outside of the order.</returns>
+    private ValueTask<ReadOnlyMemory<LoggedNote>> TakeAsync(Turn turn, CancellationToken cancellationToken) => turn switch
+    {
+        { Seat: null } => SkipToNews(),
+        { Own: { } sequence } => AnswerAsync(turn.Seat.Location, sequence, cancellationToken),
+        _ => JoinAsync(turn.Seat, cancellationToken),
+    };
+
+    /// <summary>Where the client listens: the notes since it left, or the newest.</summary>
+    private async IAsyncEnumerable<ReadOnlyMemory<LoggedNote>> OpenAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        _position = _join.After ?? _chat.Head;
+        var sentAbove = _position;
+        if (_join.After is null && _join.Listen.Count > 0)
+        {
+            var newest = await _chat.ReadBeforeAsync(_join.Listen, _position + 1, _options.HistoryPerPost, cancellationToken);
+            if (!newest.IsEmpty)
+            {
+                sentAbove = newest.Span[0].Sequence - 1;
+                yield return newest;
+            }
+        }
+
+        foreach (var place in _join.Listen)
+        {
+            _joined[place] = (_position, sentAbove);
+        }
+
+        await foreach (var page in ForwardAsync(_chat.Head, cancellationToken))
+        {
+            yield return page;
+        }
+    }
+
+    /// <summary>
+    /// What we were told of before has been sent when the reader comes back to wait. So between where it stands then and the first that it is told of next,
+    /// there is no note at our places, and the cache need not have what lies there.
+    /// </summary>
+    private ValueTask<ReadOnlyMemory<LoggedNote>> SkipToNews()
+    {
+        var news = Interlocked.Exchange(ref _news, 0);
+        _position = _isCurrent ? Math.Max(_position, news - 1) : _position;
+        _isCurrent = false;
+        return default;
+    }
+
+    /// <summary>
+    /// A first post at a place is under way: the earlier notes there, up to when we sat down, or to where the stream stands if it is already further. What
+    /// follows, the post too, we are told of, and it comes in order.
+    /// </summary>
+    private async ValueTask<ReadOnlyMemory<LoggedNote>> JoinAsync(Seat seat, CancellationToken cancellationToken)
+    {
+        var upTo = Math.Max(seat.EnteredAt, _position);
+        var history = await _chat.ReadBeforeAsync(seat.Location, upTo + 1, _options.HistoryPerPost, cancellationToken);
+        _joined[seat.Location] = (upTo, history.IsEmpty ? upTo : history.Span[0].Sequence - 1);
+        return history;
+    }
+
+    /// <summary>An own post is in the log. It comes in its order, unless it is a repeated one that was kept before this stream began to send its place.</summary>
+    private async ValueTask<ReadOnlyMemory<LoggedNote>> AnswerAsync(Coordinate place, long own, CancellationToken cancellationToken)
+    {
+        _unanswered.Release();
+        if (own > _joined[place].SentAbove)
+        {
+            return default;
+        }
+
+        var note = await _chat.ReadAfterAsync(place, own - 1, 1, cancellationToken);
+        return note.IsEmpty || note.Span[0].Sequence != own ? default : note;
+    }
+
+    /// <summary>From the position on, all notes at the joined places up to a sequence.</summary>
+    private async IAsyncEnumerable<ReadOnlyMemory<LoggedNote>> ForwardAsync(long upTo, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        while (_position < upTo)
+        {
+            var page = _joined.Count == 1
+                ? await _chat.ReadAfterAsync(_joined.First().Key, _position, PageSize, cancellationToken)
+                : await _chat.ReadAfterAsync(_joined.Keys, _position, PageSize, cancellationToken);
+            page = page[..CountUpTo(page, upTo)];
+            _position = page.Length < PageSize ? upTo : page.Span[^1].Sequence;
+            var due = InOrder(page);
+            if (!due.IsEmpty)
+            {
+                yield return due;
+            }
+        }
+    }
+
+    /// <summary>Without the notes that came with the joining of their place.</summary>
+    private ReadOnlyMemory<LoggedNote> InOrder(ReadOnlyMemory<LoggedNote> page)
+    {
+        foreach (var note in page.Span)
+        {
+            if (note.Sequence <= _joined[note.Note.Location].InOrderAbove)
+            {
+                return page.ToArray().Where(each => each.Sequence > _joined[each.Note.Location].InOrderAbove).ToArray();
+            }
+        }
+
+        return page;
+    }
+
+    private static int CountUpTo(ReadOnlyMemory<LoggedNote> page, long sequence)
+    {
+        var count = page.Length;
+        while (count > 0 && page.Span[count - 1].Sequence > sequence)
+        {
+            count--;
+        }
+
+        return count;
+    }
+}

@@ -1,0 +1,201 @@
+using System.Diagnostics;
+using RouteService.Domain.Geography;
+
+namespace RouteService.Domain.Chat;
+
+/// <summary>
+/// The newest notes, in memory, and for every place the number above which none of its notes is missing here. Bounded by size: the notes that came first
+/// go first, and then the log is asked for them.
+/// </summary>
+/// <threadsafety>All members may be called at once from any thread.</threadsafety>
+internal sealed class NoteCache(long maxBytes)
+{
+    // What a note costs besides its text: itself, its places in the page and in the queue.
+    private const int NoteOverhead = 160;
+
+    private readonly Lock _gate = new();
+    private readonly Dictionary<Coordinate, Page> _pages = [];
+
+    // The place of each note, in the order in which they came here: whose turn it is to go.
+    private readonly Queue<Coordinate> _order = [];
+
+    // Of a place without a page no note above this is missing, as there is none. Before the start nothing is known of any.
+    private long _completeAbove = long.MaxValue;
+    private long _head;
+    private long _bytes;
+
+    /// <summary>The sequence up to which all notes have come; 0 before the start.</summary>
+    public long Head => Volatile.Read(ref _head);
+
+    /// <summary>Begins behind this note; what is older is in the log.</summary>
+    public void Start(long head)
+    {
+        lock (_gate)
+        {
+            _completeAbove = head;
+            _head = head;
+        }
+    }
+
+    /// <summary>Adds what comes next in the log.</summary>
+    public void Append(IReadOnlyList<LoggedNote> notes)
+    {
+        lock (_gate)
+        {
+            foreach (var note in notes)
+            {
+                Debug.Assert(note.Sequence > _head, "Notes come in order.");
+                if (!_pages.TryGetValue(note.Note.Location, out var page))
+                {
+                    _pages.Add(note.Note.Location, page = new Page(_completeAbove));
+                }
+
+                page.Append(note);
+                CountNeedsLock(note);
+                Volatile.Write(ref _head, note.Sequence);
+            }
+
+            TrimNeedsLock();
+        }
+    }
+
+    /// <summary>The notes at a place with a sequence above <paramref name="after"/> that have come, in order.</summary>
+    /// <returns>False where some may be missing here.</returns>
+    public bool TryReadAfter(Coordinate place, long after, int limit, out ReadOnlyMemory<LoggedNote> notes)
+    {
+        lock (_gate)
+        {
+            var page = _pages.GetValueOrDefault(place);
+            var all = page?.Notes ?? default;
+            var start = CountUpTo(all.Span, after);
+            notes = all.Slice(start, Math.Min(limit, all.Length - start));
+            return after >= (page?.CompleteAbove ?? _completeAbove);
+        }
+    }
+
+    /// <summary>The newest notes at a place with a sequence below <paramref name="before"/>, in order.</summary>
+    /// <returns>False where some may be missing here; then <paramref name="notes"/> are those above <paramref name="completeAbove"/>.</returns>
+    public bool TryReadBefore(Coordinate place, long before, int limit, out ReadOnlyMemory<LoggedNote> notes, out long completeAbove)
+    {
+        lock (_gate)
+        {
+            var page = _pages.GetValueOrDefault(place);
+            var all = page?.Notes ?? default;
+            var end = CountUpTo(all.Span, before - 1);
+            var start = Math.Max(0, end - limit);
+            notes = all[start..end];
+            completeAbove = page?.CompleteAbove ?? _completeAbove;
+            return end - start == limit || completeAbove == 0;
+        }
+    }
+
+    /// <summary>Adds older notes of a place, read from the log because they were missing here.</summary>
+    /// <param name="place">The place.</param>
+    /// <param name="notes">Those just up to <paramref name="upTo"/>, in order.</param>
+    /// <param name="upTo">Where the place was complete from when they were asked for; if it is so no longer, they are not added.</param>
+    /// <param name="areAll">Whether there are no older ones.</param>
+    public void Prepend(Coordinate place, IReadOnlyList<LoggedNote> notes, long upTo, bool areAll)
+    {
+        lock (_gate)
+        {
+            if (!_pages.TryGetValue(place, out var page))
+            {
+                if (_completeAbove != upTo || notes.Count == 0)
+                {
+                    // A page without notes would never go.
+                    return;
+                }
+
+                _pages.Add(place, page = new Page(_completeAbove));
+            }
+
+            if (page.CompleteAbove == upTo)
+            {
+                page.Prepend(notes, completeAbove: areAll ? 0 : notes[0].Sequence - 1);
+                foreach (var note in notes)
+                {
+                    CountNeedsLock(note);
+                }
+
+                TrimNeedsLock();
+            }
+        }
+    }
+
+    /// <summary>How many of these notes have a sequence of at most this.</summary>
+    private static int CountUpTo(ReadOnlySpan<LoggedNote> notes, long sequence)
+    {
+        var (low, high) = (0, notes.Length);
+        while (low < high)
+        {
+            var middle = (low + high) / 2;
+            (low, high) = notes[middle].Sequence <= sequence ? (middle + 1, high) : (low, middle);
+        }
+
+        return low;
+    }
+
+    private static long Size(LoggedNote note) => NoteOverhead + (2 * note.Note.Message.Length);
+
+    private void CountNeedsLock(LoggedNote note)
+    {
+        _order.Enqueue(note.Note.Location);
+        _bytes += Size(note);
+    }
+
+    private void TrimNeedsLock()
+    {
+        while (_bytes > maxBytes && _order.TryDequeue(out var place))
+        {
+            var page = _pages[place];
+            var oldest = page.DropOldest();
+            _bytes -= Size(oldest);
+            if (page.Notes.IsEmpty)
+            {
+                // What was known of this place goes with its page, so what is known of places without one must not be more.
+                _pages.Remove(place);
+                _completeAbove = Math.Max(_completeAbove, oldest.Sequence);
+            }
+        }
+    }
+
+    /// <summary>The notes at one place. Readers hold slices of its array: what was once written there is never changed, only left behind.</summary>
+    private sealed class Page(long completeAbove)
+    {
+        private LoggedNote[] _notes = new LoggedNote[1];
+        private int _start;
+        private int _end;
+
+        public long CompleteAbove { get; private set; } = completeAbove;
+
+        public ReadOnlyMemory<LoggedNote> Notes => _notes.AsMemory(_start, _end - _start);
+
+        public void Append(LoggedNote note)
+        {
+            if (_end == _notes.Length)
+            {
+                // Dropped notes are left behind here, so that a place with a steady flow does not grow.
+                var kept = Notes;
+                _notes = new LoggedNote[Math.Max(4, kept.Length * 2)];
+                kept.CopyTo(_notes);
+                (_start, _end) = (0, kept.Length);
+            }
+
+            _notes[_end++] = note;
+        }
+
+        public void Prepend(IReadOnlyList<LoggedNote> notes, long completeAbove)
+        {
+            LoggedNote[] all = [.. notes, .. Notes.Span];
+            (_notes, _start, _end) = (all, 0, all.Length);
+            CompleteAbove = completeAbove;
+        }
+
+        public LoggedNote DropOldest()
+        {
+            var oldest = _notes[_start++];
+            CompleteAbove = Math.Max(CompleteAbove, oldest.Sequence);
+            return oldest;
+        }
+    }
+}

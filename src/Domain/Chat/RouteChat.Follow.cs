@@ -1,0 +1,116 @@
+using RouteService.Domain.Features;
+
+namespace RouteService.Domain.Chat;
+
+/// <summary>
+/// From the log to the streams. All notes pass through <see cref="Publish"/>, once and in the log's order, whoever posted them: into the cache, and then the
+/// word to the streams at their places.
+/// </summary>
+public sealed partial class RouteChat
+{
+    private const int FollowPage = 4_096;
+
+    // By this estimate of a note's size the cache is filled at the start.
+    private const int UsualNoteBytes = 320;
+
+    // One advances at a time: the commits of this process, or what it hears of others.
+    private readonly SemaphoreSlim _advancing = new(1);
+    private bool _isStarted;
+
+    /// <summary>
+    /// Sees what others post, until it is cancelled, or to the end where nobody else posts. Where it fails it may be called again, and goes on where it was.
+    /// </summary>
+    /// <exception cref="StoreUnavailableException">The log cannot answer.</exception>
+    public async Task FollowAsync(CancellationToken cancellationToken)
+    {
+        await AdvanceAsync(cancellationToken);
+        await foreach (var _ in _log.ListenAsync(cancellationToken))
+        {
+            await AdvanceAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>Removes the notes that have been kept long enough, in small batches.</summary>
+    /// <returns>How many.</returns>
+    /// <exception cref="StoreUnavailableException">The log cannot answer.</exception>
+    public async Task<int> RemoveOldAsync(CancellationToken cancellationToken)
+    {
+        const int BatchSize = 1_000;
+        var removed = 0;
+        int batch;
+        do
+        {
+            batch = await _log.RemoveAsync(_clock.GetUtcNow() - TimeSpan.FromDays(_options.KeepDays), BatchSize, cancellationToken);
+            removed += batch;
+        }
+        while (batch == BatchSize);
+        return removed;
+    }
+
+    /// <summary>After a commit of ours.</summary>
+    private async Task AdvanceAsync(List<NewNote> notes, IReadOnlyList<long> sequences)
+    {
+        await _advancing.WaitAsync();
+        try
+        {
+            var head = Head;
+            if (_isStarted && sequences.Index().All(each => each.Item == head + 1 + each.Index))
+            {
+                // Nobody else has posted meanwhile, so what comes next in the log is what we have in hand.
+                Publish([.. notes.Select((note, i) => new LoggedNote(sequences[i], note.Author, note.Note, note.Id))]);
+            }
+            else
+            {
+                await ReadOnAsync(CancellationToken.None);
+            }
+        }
+        finally
+        {
+            _advancing.Release();
+        }
+    }
+
+    private async Task AdvanceAsync(CancellationToken cancellationToken)
+    {
+        await _advancing.WaitAsync(cancellationToken);
+        try
+        {
+            await ReadOnAsync(cancellationToken);
+        }
+        finally
+        {
+            _advancing.Release();
+        }
+    }
+
+    private async Task ReadOnAsync(CancellationToken cancellationToken)
+    {
+        if (!_isStarted)
+        {
+            // Begins with as many notes as the cache holds, so that a small log is in memory whole.
+            var head = await _log.ReadHeadAsync(cancellationToken);
+            _cache.Start(Math.Max(0, head - (_options.CacheMegabytes * 1024L * 1024L / UsualNoteBytes)));
+            _isStarted = true;
+        }
+
+        IReadOnlyList<LoggedNote> page;
+        do
+        {
+            page = await _log.ReadAfterAsync(Head, FollowPage, cancellationToken);
+            Publish(page);
+        }
+        while (page.Count == FollowPage);
+    }
+
+    private void Publish(IReadOnlyList<LoggedNote> notes)
+    {
+        _cache.Append(notes);
+        foreach (var note in notes)
+        {
+            foreach (var seat in _seats.GetValueOrDefault(note.Note.Location) ?? [])
+            {
+                seat.Session.Tell(seat, note);
+            }
+        }
+    }
+}

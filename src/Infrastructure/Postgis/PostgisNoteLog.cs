@@ -1,0 +1,242 @@
+using System.Runtime.CompilerServices;
+using Npgsql;
+using NpgsqlTypes;
+using RouteService.Domain.Chat;
+using RouteService.Domain.Geography;
+
+namespace RouteService.Infrastructure.Postgis;
+
+/// <summary>
+/// Notes in PostgreSQL, for any number of replicas. The table is the truth. A commit notifies with the sequence it has reached; that is only a hint, and one
+/// that is lost is made up for within <see cref="Patience"/>. All is asked of the primary, as a standby may not have yet what was committed.
+/// </summary>
+public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
+{
+    private const string Channel = "route_note";
+
+    // The row of note_head is held until the commit: batches of all replicas are committed one after the other, in the order of their sequences.
+    // What is NULL in the answer was in the log already.
+    private const string AppendSql = """
+        WITH head AS (UPDATE note_head SET sequence = sequence + $6 RETURNING sequence - $6 AS base)
+        INSERT INTO note (sequence, latitude, longitude, message, author, note_id)
+        SELECT head.base + n.i, n.latitude, n.longitude, n.message, n.author, n.note_id
+        FROM head, unnest($1, $2, $3, $4, $5) WITH ORDINALITY AS n (latitude, longitude, message, author, note_id, i)
+        ORDER BY n.i
+        ON CONFLICT (note_id) DO NOTHING
+        RETURNING sequence, (SELECT base FROM head)
+        """;
+
+    private const string NotifySql = $"SELECT pg_notify('{Channel}', sequence::text) FROM note_head";
+
+    private const string FindSql = "SELECT note_id, sequence FROM note WHERE note_id = ANY ($1)";
+
+    private const string Columns = "SELECT n.sequence, n.latitude, n.longitude, n.message, n.author, n.note_id";
+
+    private const string AfterSql = $"{Columns} FROM note AS n WHERE n.sequence > $1 ORDER BY n.sequence LIMIT $2";
+
+    // For each place one walk along its part of the index, no further than the limit.
+    private const string AfterAtSql = $"""
+        {Columns} FROM unnest($3, $4) AS place (latitude, longitude)
+        CROSS JOIN LATERAL (
+            SELECT * FROM note WHERE latitude = place.latitude AND longitude = place.longitude AND sequence > $1 ORDER BY sequence LIMIT $2) AS n
+        ORDER BY n.sequence LIMIT $2
+        """;
+
+    private const string BeforeAtSql = $"""
+        SELECT * FROM (
+            {Columns} FROM unnest($3, $4) AS place (latitude, longitude)
+            CROSS JOIN LATERAL (
+                SELECT * FROM note WHERE latitude = place.latitude AND longitude = place.longitude AND sequence < $1 ORDER BY sequence DESC LIMIT $2) AS n
+            ORDER BY n.sequence DESC LIMIT $2) AS newest
+        ORDER BY sequence
+        """;
+
+    // The oldest are looked at, and no more of them than are to go: the table has no index by time, as its sequence runs with it.
+    private const string RemoveSql = """
+        DELETE FROM note WHERE sequence IN (
+            SELECT sequence FROM (SELECT sequence, posted_at FROM note ORDER BY sequence LIMIT $2) AS oldest WHERE posted_at < $1)
+        """;
+
+    // How long a lost notification can delay what others have posted.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+
+    public async Task<IReadOnlyList<long>> AppendAsync(IReadOnlyList<NewNote> notes, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var connection = await database.Writes.OpenConnectionAsync(cancellationToken);
+            var sequences = await InsertAsync(connection, notes, cancellationToken);
+            if (sequences.Contains(0))
+            {
+                await FindAsync(connection, notes, sequences, cancellationToken);
+            }
+
+            return sequences;
+        }
+        catch (NpgsqlException e)
+        {
+            throw PostgisErrors.Unavailable(e);
+        }
+    }
+
+    public Task<long> ReadHeadAsync(CancellationToken cancellationToken) => database.ReadPrimaryAsync(
+        static async (connection, token) =>
+        {
+            await using var command = new NpgsqlCommand("SELECT sequence FROM note_head", connection);
+            return (long)(await command.ExecuteScalarAsync(token))!;
+        },
+        cancellationToken);
+
+    public Task<IReadOnlyList<LoggedNote>> ReadAfterAsync(long after, int limit, CancellationToken cancellationToken) =>
+        ReadAsync(AfterSql, places: null, after, limit, cancellationToken);
+
+    public Task<IReadOnlyList<LoggedNote>> ReadAfterAsync(
+        IReadOnlyCollection<Coordinate> places, long after, int limit, CancellationToken cancellationToken) =>
+        ReadAsync(AfterAtSql, places, after, limit, cancellationToken);
+
+    public Task<IReadOnlyList<LoggedNote>> ReadBeforeAsync(
+        IReadOnlyCollection<Coordinate> places, long before, int limit, CancellationToken cancellationToken) =>
+        ReadAsync(BeforeAtSql, places, before, limit, cancellationToken);
+
+    public async Task<int> RemoveAsync(DateTimeOffset postedBefore, int limit, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var command = database.Writes.CreateCommand(RemoveSql);
+            command.Parameters.Add(new NpgsqlParameter<DateTimeOffset> { TypedValue = postedBefore.ToUniversalTime() });
+            command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit });
+            return await command.ExecuteNonQueryAsync(cancellationToken);
+        }
+        catch (NpgsqlException e)
+        {
+            throw PostgisErrors.Unavailable(e);
+        }
+    }
+
+    public async IAsyncEnumerable<bool> ListenAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await using var connection = await OpenListenerAsync(cancellationToken);
+        while (true)
+        {
+            yield return true;
+            try
+            {
+                await connection.WaitAsync(Patience, cancellationToken);
+            }
+            catch (NpgsqlException e)
+            {
+                throw PostgisErrors.Unavailable(e);
+            }
+        }
+    }
+
+    /// <returns>A sequence for each; 0 where a note with its id is there already.</returns>
+    private static async Task<long[]> InsertAsync(NpgsqlConnection connection, IReadOnlyList<NewNote> notes, CancellationToken cancellationToken)
+    {
+        // Two statements, one round trip and, without a transaction of ours, one of PostgreSQL's.
+        await using var batch = new NpgsqlBatch(connection)
+        {
+            BatchCommands =
+            {
+                new NpgsqlBatchCommand(AppendSql)
+                {
+                    Parameters =
+                    {
+                        Array(NpgsqlDbType.Integer, notes.Select(static note => note.Note.Location.LatitudeE7)),
+                        Array(NpgsqlDbType.Integer, notes.Select(static note => note.Note.Location.LongitudeE7)),
+                        Array(NpgsqlDbType.Text, notes.Select(static note => note.Note.Message)),
+                        Array(NpgsqlDbType.Uuid, notes.Select(static note => note.Author)),
+                        Array(NpgsqlDbType.Text, notes.Select(static note => note.Id)),
+                        new NpgsqlParameter<long> { TypedValue = notes.Count },
+                    },
+                },
+                new NpgsqlBatchCommand(NotifySql),
+            },
+        };
+        var sequences = new long[notes.Count];
+        await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            var sequence = reader.GetInt64(0);
+            sequences[sequence - reader.GetInt64(1) - 1] = sequence;
+        }
+
+        // To the end: an error of the commit comes there.
+        while (await reader.NextResultAsync(cancellationToken))
+        {
+        }
+
+        return sequences;
+    }
+
+    private static async Task FindAsync(
+        NpgsqlConnection connection, IReadOnlyList<NewNote> notes, long[] sequences, CancellationToken cancellationToken)
+    {
+        var found = new Dictionary<string, long>(StringComparer.Ordinal);
+        await using (var command = new NpgsqlCommand(FindSql, connection))
+        {
+            command.Parameters.Add(Array(NpgsqlDbType.Text, notes.Where((_, i) => sequences[i] == 0).Select(static note => note.Id)));
+            await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+            while (await reader.ReadAsync(cancellationToken))
+            {
+                found.Add(reader.GetString(0), reader.GetInt64(1));
+            }
+        }
+
+        for (var i = 0; i < sequences.Length; i++)
+        {
+            if (sequences[i] == 0)
+            {
+                sequences[i] = found[notes[i].Id!];
+            }
+        }
+    }
+
+    private Task<IReadOnlyList<LoggedNote>> ReadAsync(
+        string sql, IReadOnlyCollection<Coordinate>? places, long bound, int limit, CancellationToken cancellationToken) => database.ReadPrimaryAsync<IReadOnlyList<LoggedNote>>(
+            async (connection, token) =>
+            {
+                await using var command = new NpgsqlCommand(sql, connection);
+                command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = bound });
+                command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit });
+                if (places is not null)
+                {
+                    command.Parameters.Add(Array(NpgsqlDbType.Integer, places.Select(static place => place.LatitudeE7)));
+                    command.Parameters.Add(Array(NpgsqlDbType.Integer, places.Select(static place => place.LongitudeE7)));
+                }
+
+                var notes = new List<LoggedNote>();
+                await using var reader = await command.ExecuteReaderAsync(token);
+                while (await reader.ReadAsync(token))
+                {
+                    notes.Add(new LoggedNote(
+                        reader.GetInt64(0),
+                        reader.GetGuid(4),
+                        new RouteNote(new Coordinate(reader.GetInt32(1), reader.GetInt32(2)), reader.GetString(3)),
+                        reader.GetValue(5) as string));
+                }
+
+                return notes;
+            },
+            cancellationToken);
+
+    private async Task<NpgsqlConnection> OpenListenerAsync(CancellationToken cancellationToken)
+    {
+        NpgsqlConnection? connection = null;
+        try
+        {
+            connection = await database.OpenUnpooledAsync(cancellationToken);
+            await using var command = new NpgsqlCommand($"LISTEN {Channel}", connection);
+            await command.ExecuteNonQueryAsync(cancellationToken);
+            return connection;
+        }
+        catch (NpgsqlException e)
+        {
+            await (connection?.DisposeAsync() ?? ValueTask.CompletedTask);
+            throw PostgisErrors.Unavailable(e);
+        }
+    }
+
+    private static NpgsqlParameter<T[]> Array<T>(NpgsqlDbType element, IEnumerable<T> values) =>
+        new() { TypedValue = [.. values], NpgsqlDbType = NpgsqlDbType.Array | element };
+}

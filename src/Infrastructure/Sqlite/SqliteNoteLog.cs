@@ -1,0 +1,277 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using Microsoft.Data.Sqlite;
+using RouteService.Domain.Chat;
+using RouteService.Domain.Features;
+using RouteService.Domain.Geography;
+
+namespace RouteService.Infrastructure.Sqlite;
+
+/// <summary>
+/// Notes in one SQLite file, for one process. It is another file than the features', as an import holds its file for seconds and notes must not wait for it.
+/// The calls are synchronous inside: a commit takes one sync of the disk.
+/// </summary>
+public sealed class SqliteNoteLog : INoteLog, IDisposable
+{
+    private const int SchemaVersion = 1;
+
+    // AUTOINCREMENT: the number of a removed note is not given again.
+    private const string Schema = """
+        CREATE TABLE note
+        (
+            sequence  INTEGER PRIMARY KEY AUTOINCREMENT,
+            place     INTEGER NOT NULL, -- The Z-order code of latitude and longitude in E7.
+            message   TEXT NOT NULL,
+            author    BLOB NOT NULL,    -- The stream that posted it.
+            note_id   TEXT UNIQUE,      -- Its author's own name for it.
+            posted_at INTEGER NOT NULL  -- Milliseconds since 1970.
+        ) STRICT;
+        CREATE INDEX note_place ON note (place, sequence);
+        """;
+
+    private const string Columns = "SELECT sequence, place, message, author, note_id FROM note";
+
+    private readonly string _path;
+    private readonly TimeProvider _clock;
+    private readonly Lock _writing = new();
+    private readonly SqliteConnection _writer;
+    private readonly SqliteCommand _insert;
+
+    private SqliteNoteLog(string path, TimeProvider clock)
+    {
+        _path = path;
+        _clock = clock;
+        _writer = Connect(path);
+        _insert = _writer.CreateCommand();
+        _insert.CommandText = """
+            INSERT INTO note (place, message, author, note_id, posted_at) VALUES ($place, $message, $author, $id, $time)
+            ON CONFLICT (note_id) DO NOTHING RETURNING sequence
+            """;
+        foreach (var name in (string[])["$place", "$message", "$author", "$id", "$time"])
+        {
+            _insert.Parameters.Add(new SqliteParameter { ParameterName = name });
+        }
+    }
+
+    /// <summary>Opens the log, and makes it where the file is missing.</summary>
+    /// <exception cref="StoreUnavailableException">The file cannot be made, read or understood; says why and what to do.</exception>
+    public static SqliteNoteLog Open(SqliteOptions options, TimeProvider clock)
+    {
+        var path = Path.GetFullPath(options.NotesPath);
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            var log = new SqliteNoteLog(path, clock);
+            try
+            {
+                log.CheckFile();
+                return log;
+            }
+            catch
+            {
+                log.Dispose();
+                throw;
+            }
+        }
+        catch (SqliteException e)
+        {
+            throw SqliteErrors.Unusable(path, e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new StoreUnavailableException(
+                $"The database '{path}' cannot be made: {e.Message} Set RouteService__Sqlite__NotesPath to a place that can be written.", e);
+        }
+    }
+
+    public Task<IReadOnlyList<long>> AppendAsync(IReadOnlyList<NewNote> notes, CancellationToken cancellationToken)
+    {
+        try
+        {
+            lock (_writing)
+            {
+                using var transaction = _writer.BeginTransaction();
+                var sequences = new long[notes.Count];
+                for (var i = 0; i < sequences.Length; i++)
+                {
+                    sequences[i] = InsertNeedsLock(notes[i], transaction);
+                }
+
+                transaction.Commit();
+                return Task.FromResult<IReadOnlyList<long>>(sequences);
+            }
+        }
+        catch (SqliteException e)
+        {
+            throw SqliteErrors.Unavailable(e);
+        }
+    }
+
+    public Task<long> ReadHeadAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var connection = Connect(_path);
+            using var command = connection.CreateCommand();
+            command.CommandText = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'note'";
+            return Task.FromResult((long)command.ExecuteScalar()!);
+        }
+        catch (SqliteException e)
+        {
+            throw SqliteErrors.Unavailable(e);
+        }
+    }
+
+    public Task<IReadOnlyList<LoggedNote>> ReadAfterAsync(long after, int limit, CancellationToken cancellationToken) =>
+        Task.FromResult<IReadOnlyList<LoggedNote>>(Read($"{Columns} WHERE sequence > $bound ORDER BY sequence LIMIT $limit", places: null, after, limit));
+
+    public Task<IReadOnlyList<LoggedNote>> ReadAfterAsync(
+        IReadOnlyCollection<Coordinate> places, long after, int limit, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<LoggedNote>>(Read(
+            $"{Columns} WHERE place IN (SELECT value FROM json_each($places)) AND sequence > $bound ORDER BY sequence LIMIT $limit", places, after, limit));
+
+    public Task<IReadOnlyList<LoggedNote>> ReadBeforeAsync(
+        IReadOnlyCollection<Coordinate> places, long before, int limit, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<LoggedNote>>(Read(
+            $"""
+            SELECT * FROM (
+                {Columns} WHERE place IN (SELECT value FROM json_each($places)) AND sequence < $bound ORDER BY sequence DESC LIMIT $limit)
+            ORDER BY sequence
+            """,
+            places,
+            before,
+            limit));
+
+    public Task<int> RemoveAsync(DateTimeOffset postedBefore, int limit, CancellationToken cancellationToken)
+    {
+        try
+        {
+            lock (_writing)
+            {
+                using var command = _writer.CreateCommand();
+                command.CommandText = """
+                    DELETE FROM note WHERE sequence IN (
+                        SELECT sequence FROM (SELECT sequence, posted_at FROM note ORDER BY sequence LIMIT $limit) WHERE posted_at < $time)
+                    """;
+                command.Parameters.AddWithValue("$limit", limit);
+                command.Parameters.AddWithValue("$time", postedBefore.ToUnixTimeMilliseconds());
+                return Task.FromResult(command.ExecuteNonQuery());
+            }
+        }
+        catch (SqliteException e)
+        {
+            throw SqliteErrors.Unavailable(e);
+        }
+    }
+
+    /// <summary>Ends at once: nobody else writes to the file.</summary>
+    public async IAsyncEnumerable<bool> ListenAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await Task.CompletedTask;
+        yield break;
+    }
+
+    public void Dispose()
+    {
+        lock (_writing)
+        {
+            _insert.Dispose();
+            _writer.Dispose();
+        }
+    }
+
+    private long InsertNeedsLock(NewNote note, SqliteTransaction transaction)
+    {
+        _insert.Transaction = transaction;
+        _insert.Parameters[0].Value = ZOrder.Encode(note.Note.Location);
+        _insert.Parameters[1].Value = note.Note.Message;
+        _insert.Parameters[2].Value = note.Author.ToByteArray();
+        _insert.Parameters[3].Value = note.Id ?? (object)DBNull.Value;
+        _insert.Parameters[4].Value = _clock.GetUtcNow().ToUnixTimeMilliseconds();
+        if (_insert.ExecuteScalar() is long sequence)
+        {
+            return sequence;
+        }
+
+        using var find = _writer.CreateCommand();
+        find.Transaction = transaction;
+        find.CommandText = "SELECT sequence FROM note WHERE note_id = $id";
+        find.Parameters.AddWithValue("$id", note.Id);
+        return (long)find.ExecuteScalar()!;
+    }
+
+    private List<LoggedNote> Read(string sql, IReadOnlyCollection<Coordinate>? places, long bound, int limit)
+    {
+        try
+        {
+            using var connection = Connect(_path);
+            using var command = connection.CreateCommand();
+            command.CommandText = sql;
+            command.Parameters.AddWithValue("$bound", bound);
+            command.Parameters.AddWithValue("$limit", limit);
+            if (places is not null)
+            {
+                command.Parameters.AddWithValue("$places", JsonSerializer.Serialize(places.Select(ZOrder.Encode)));
+            }
+
+            var notes = new List<LoggedNote>();
+            using var reader = command.ExecuteReader();
+            while (reader.Read())
+            {
+                notes.Add(new LoggedNote(
+                    reader.GetInt64(0),
+                    reader.GetGuid(3),
+                    new RouteNote(ZOrder.Decode(reader.GetInt64(1)), reader.GetString(2)),
+                    reader.IsDBNull(4) ? null : reader.GetString(4)));
+            }
+
+            return notes;
+        }
+        catch (SqliteException e)
+        {
+            throw SqliteErrors.Unavailable(e);
+        }
+    }
+
+    private void CheckFile()
+    {
+        using var command = _writer.CreateCommand();
+        command.CommandText = "PRAGMA user_version";
+        var version = (long)command.ExecuteScalar()!;
+        if (version > SchemaVersion)
+        {
+            throw new StoreUnavailableException(
+                $"The database '{_path}' has schema version {version}, and this program knows up to {SchemaVersion}. Run a newer version of it.");
+        }
+
+        if (version == 0)
+        {
+            command.CommandText = "SELECT count(*) FROM sqlite_schema";
+            if ((long)command.ExecuteScalar()! > 0)
+            {
+                throw new StoreUnavailableException(
+                    $"The file '{_path}' is a database of another program. Set RouteService__Sqlite__NotesPath to another file.");
+            }
+
+            command.CommandText = $"BEGIN IMMEDIATE; {Schema} PRAGMA user_version = {SchemaVersion}; COMMIT";
+            command.ExecuteNonQuery();
+        }
+    }
+
+    private static SqliteConnection Connect(string path)
+    {
+        // Pooled, for the reads: they are for what is not in memory, and few.
+        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, DefaultTimeout = 10 }.ToString());
+        try
+        {
+            connection.Open();
+            using var command = connection.CreateCommand();
+            command.CommandText = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL";
+            command.ExecuteNonQuery();
+            return connection;
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
+        }
+    }
+}

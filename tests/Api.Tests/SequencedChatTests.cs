@@ -1,0 +1,148 @@
+using Grpc.Core;
+using RouteService.Contracts.Routeguide;
+using RouteService.Domain.Chat;
+using RouteNote = RouteService.Contracts.Routeguide.RouteNote;
+
+namespace RouteService.Api.Tests;
+
+public sealed class SequencedChatTests
+{
+    private static readonly Metadata Sequenced = new() { { "route-chat-mode", "sequenced" } };
+
+    [Fact]
+    public async Task A_post_is_acknowledged_by_itself_with_its_sequence_and_others_see_it_once()
+    {
+        await using var service = await Service.StartAsync();
+        using var one = Open(service, Sequenced);
+        using var other = Open(service, new Metadata { { "route-chat-mode", "sequenced" }, { "route-chat-listen", "1,-2" } });
+
+        await one.RequestStream.WriteAsync(Note(1, -2, "a", "id-a"));
+        await one.RequestStream.WriteAsync(Note(1, -2, "a", "id-a"));
+        await one.RequestStream.WriteAsync(Note(1, -2, "b", "id-b"));
+
+        foreach (var call in (AsyncDuplexStreamingCall<RouteNote, RouteNote>[])[one, other])
+        {
+            var (first, second) = (await NextAsync(call), await NextAsync(call));
+            Assert.Equal(("a", "id-a", 1L), (first.Message, first.NoteId, first.Sequence));
+            Assert.Equal(("b", "id-b"), (second.Message, second.NoteId));
+            Assert.True(second.Sequence > 1);
+        }
+    }
+
+    [Fact]
+    public async Task A_stream_resumes_behind_the_sequence_it_has_seen()
+    {
+        await using var service = await Service.StartAsync();
+        using (var author = Open(service, Sequenced))
+        {
+            for (var i = 1; i <= 10; i++)
+            {
+                await author.RequestStream.WriteAsync(Note(i % 2, 0, $"{i}", ""));
+                await NextAsync(author);
+            }
+        }
+
+        using var resumed = Open(service, new Metadata
+        {
+            { "route-chat-mode", "sequenced" }, { "route-chat-listen", "0,0" }, { "route-chat-listen", "1,0" }, { "route-chat-after", "7" },
+        });
+        await resumed.RequestStream.CompleteAsync();
+
+        Assert.Equal(["8", "9", "10"], await resumed.ResponseStream.ReadAllAsync().Select(note => note.Message).ToListAsync());
+    }
+
+    [Fact]
+    public async Task A_stream_without_the_mode_gets_no_field_more()
+    {
+        await using var service = await Service.StartAsync();
+        using var call = Open(service, []);
+        await call.RequestStream.WriteAsync(Note(1, 2, "a", "ignored"));
+        await call.RequestStream.WriteAsync(Note(1, 2, "b", "ignored"));
+
+        var note = await NextAsync(call);
+
+        Assert.Equal(new RouteNote { Location = new Point { Latitude = 1, Longitude = 2 }, Message = "a" }, note);
+    }
+
+    [Theory]
+    [InlineData("route-chat-mode", "fast", "route-chat-mode is 'fast'; 'sequenced' is wanted, or no such entry.")]
+    [InlineData("route-chat-listen", "1,2,3", "route-chat-listen is '1,2,3'; LATITUDE,LONGITUDE is wanted")]
+    [InlineData("route-chat-listen", "900000001,0", "route-chat-listen.latitude is 900000001; a latitude is within ±900000000")]
+    [InlineData("route-chat-after", "-1", "route-chat-after is '-1'; the sequence of a note is wanted")]
+    [InlineData("route-chat-after", "x", "route-chat-after is 'x'; the sequence of a note is wanted")]
+    public async Task Wrong_metadata_is_told_by_its_key(string key, string value, string message)
+    {
+        await using var service = await Service.StartAsync();
+        var metadata = new Metadata { { key, value } };
+        if (key != "route-chat-mode")
+        {
+            metadata.Add("route-chat-mode", "sequenced");
+        }
+
+        using var call = Open(service, metadata);
+        var end = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(CancellationToken.None));
+
+        Assert.Equal(StatusCode.InvalidArgument, end.StatusCode);
+        Assert.StartsWith(message, end.Status.Detail);
+    }
+
+    [Fact]
+    public async Task Listening_is_for_sequenced_streams()
+    {
+        await using var service = await Service.StartAsync();
+        using var call = Open(service, new Metadata { { "route-chat-listen", "1,2" } });
+
+        var end = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(CancellationToken.None));
+
+        Assert.Equal((StatusCode.InvalidArgument, true), (end.StatusCode, end.Status.Detail.StartsWith("route-chat-mode is missing", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task A_client_with_too_many_streams_is_refused()
+    {
+        await using var service = await Service.StartAsync(new ChatOptions { MaxStreamsPerClient = 1 });
+        using var one = Open(service, Sequenced);
+        await one.RequestStream.WriteAsync(Note(1, 2, "a", ""));
+        await NextAsync(one);
+        using var two = Open(service, Sequenced);
+
+        var end = await Assert.ThrowsAsync<RpcException>(() => two.ResponseStream.MoveNext(CancellationToken.None));
+
+        Assert.Equal(StatusCode.ResourceExhausted, end.StatusCode);
+        Assert.Contains("has 1 streams of RouteChat open", end.Status.Detail);
+    }
+
+    [Fact]
+    public async Task A_stream_that_stops_reading_is_ended_with_the_last_sequence_it_was_sent()
+    {
+        await using var service = await Service.StartAsync(new ChatOptions { MaxSecondsBehind = 1 });
+        using var stalled = Open(service, new Metadata { { "route-chat-mode", "sequenced" }, { "route-chat-listen", "1,2" } });
+        using var author = Open(service, Sequenced);
+        var text = new string('x', 4_000);
+
+        // More than all windows on the way hold; the author reads, and the other does not.
+        for (var i = 0; i < 1_500; i++)
+        {
+            await author.RequestStream.WriteAsync(Note(1, 2, text, ""));
+            await NextAsync(author);
+        }
+
+        await Task.Delay(TimeSpan.FromSeconds(3));
+        var end = await Assert.ThrowsAsync<RpcException>(async () => await stalled.ResponseStream.ReadAllAsync().CountAsync());
+
+        Assert.Equal(StatusCode.ResourceExhausted, end.StatusCode);
+        Assert.InRange(long.Parse(end.Trailers.GetValue("route-chat-last-sequence")!), 1, 1_500);
+    }
+
+    private static AsyncDuplexStreamingCall<RouteNote, RouteNote> Open(Service service, Metadata metadata) =>
+        new RouteGuide.RouteGuideClient(service.Channel).RouteChat(metadata);
+
+    private static RouteNote Note(int latitude, int longitude, string message, string id) =>
+        new() { Location = new Point { Latitude = latitude, Longitude = longitude }, Message = message, NoteId = id };
+
+    private static async Task<RouteNote> NextAsync(AsyncDuplexStreamingCall<RouteNote, RouteNote> call)
+    {
+        Assert.True(await call.ResponseStream.MoveNext(CancellationToken.None));
+        return call.ResponseStream.Current.Clone();
+    }
+}

@@ -1,0 +1,55 @@
+using RouteService.Domain.Chat;
+using RouteService.Domain.Features;
+using RouteService.Domain.Geography;
+using RouteService.Infrastructure.Sqlite;
+
+namespace RouteService.Infrastructure.Tests;
+
+public sealed class SqliteNoteLogTests : NoteLogContract, IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("route-service-test-").FullName;
+    private readonly List<SqliteNoteLog> _logs = [];
+
+    public void Dispose()
+    {
+        _logs.ForEach(log => log.Dispose());
+        Microsoft.Data.Sqlite.SqliteConnection.ClearAllPools();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task Notes_are_there_when_the_log_is_opened_again()
+    {
+        var log = Open("notes.db");
+        await log.AppendAsync([new NewNote(Guid.NewGuid(), new RouteNote(new Coordinate(1, 2), "kept"), null)], default);
+        log.Dispose();
+
+        Assert.Equal("kept", Assert.Single(await Open("notes.db").ReadAfterAsync(0, 10, default)).Note.Message);
+    }
+
+    [Fact]
+    public async Task A_file_that_is_not_ours_is_told_and_left_as_it_is()
+    {
+        var path = Path.Combine(_folder, "garbage.db");
+        var garbage = new byte[10_000];
+        new Random(1).NextBytes(garbage);
+        await File.WriteAllBytesAsync(path, garbage);
+
+        Assert.Contains("is not a database", Assert.Throws<StoreUnavailableException>(() => Open("garbage.db")).Message);
+        Assert.Equal(garbage, await File.ReadAllBytesAsync(path));
+    }
+
+    [Fact]
+    public void A_folder_that_cannot_be_made_is_told() => Assert.Contains(
+        "Set RouteService__Sqlite__NotesPath to a place that can be written.",
+        Assert.Throws<StoreUnavailableException>(() => SqliteNoteLog.Open(new SqliteOptions { NotesPath = "/dev/null/x/y.db" }, TimeProvider.System)).Message);
+
+    protected override Task<INoteLog> CreateLogAsync() => Task.FromResult<INoteLog>(Open("notes.db"));
+
+    private SqliteNoteLog Open(string name)
+    {
+        var log = SqliteNoteLog.Open(new SqliteOptions { NotesPath = Path.Combine(_folder, name) }, TimeProvider.System);
+        _logs.Add(log);
+        return log;
+    }
+}
