@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.RegularExpressions;
 using Grpc.Core;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
@@ -117,48 +118,49 @@ public sealed class MigrationTests : ServiceTest
     }
 
     [Fact]
-    public async Task A_role_with_only_the_grants_of_the_documentation_serves_and_imports()
+    public async Task Roles_with_the_grants_of_the_documentation_can_do_what_it_says_and_no_more()
     {
+        const string Places = "name,latitude,longitude\nOne,1,2\nTwo,2,3\n";
         var (server, database) = await ClusterAsync();
-        await server.ExecuteAsync("CREATE ROLE service LOGIN; CREATE ROLE reader LOGIN");
-        await Program.MigrateAsync(database.ConnectionString);
-        await database.ExecuteAsync("""
-            REVOKE ALL ON SCHEMA public FROM PUBLIC;
-            GRANT USAGE ON SCHEMA public TO service, reader;
-            GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;
-            GRANT SELECT ON schema_migration TO service;
-            GRANT SELECT, INSERT, UPDATE, DELETE ON feature TO service
-            """);
+        await server.ExecuteAsync("CREATE ROLE places_owner LOGIN; CREATE ROLE places_import LOGIN; CREATE ROLE places_service LOGIN");
+        await server.ExecuteAsync($"ALTER DATABASE {database.Name} OWNER TO places_owner; REVOKE ALL ON DATABASE {database.Name} FROM PUBLIC");
+        await server.ExecuteAsync($"GRANT CONNECT ON DATABASE {database.Name} TO places_import, places_service");
+        await database.ExecuteAsync("CREATE EXTENSION postgis");
+        (await Program.MigrateAsync(As("places_owner", database))).AssertSuccess();
+        await database.ExecuteAsync($"SET ROLE places_owner; {await DocumentedGrantsAsync(database.Name)}");
 
-        var import = (await Program.ImportAsync(As("service", database), "name,latitude,longitude\nOld,1,2\nOther,2,3\n")).AssertSuccess();
-        Assert.Contains("The store has 2 features.", import.Output);
-        import = (await Program.ImportAsync(As("service", database), "name,latitude,longitude\nNew,1,2\n", "--replace")).AssertSuccess();
-        Assert.Contains("The store has 1 features.", import.Output);
-        var service = await StartAsync(As("service", database));
-        Assert.Equal("New", await service.NameAtAsync(10_000_000, 20_000_000));
-        Assert.Equal(1, await service.CountAsync());
+        foreach (var role in (string[])["places_owner", "places_import"])
+        {
+            Assert.Contains("The store has 2 features.", (await Program.ImportAsync(As(role, database), Places, "--replace")).AssertSuccess().Output);
+        }
 
-        var reading = await StartAsync(As("reader", database));
-        Assert.Equal("New", await reading.NameAtAsync(10_000_000, 20_000_000));
-        Assert.Equal(1, await reading.CountAsync());
-        AssertRefused(await Program.ImportAsync(As("reader", database), "name,latitude,longitude\nNewer,1,2\n"), "The service may not use the database's tables.");
+        AssertRefused(await Program.ImportAsync(As("places_service", database), Places), "The service may not use the database's tables.");
+        foreach (var role in (string[])["places_owner", "places_import", "places_service"])
+        {
+            Assert.Contains("is up to date", (await Program.MigrateAsync(As(role, database))).AssertSuccess().Output);
+            await using var service = await ServiceOnPostgis.StartAsync(As(role, database));
+            Assert.Equal("One", await service.NameAtAsync(10_000_000, 20_000_000));
+            Assert.Equal(2, await service.CountAsync());
+        }
+
+        static async Task<string> DocumentedGrantsAsync(string database)
+        {
+            var text = await File.ReadAllTextAsync(Repository.File("docs", "operations.md"));
+            var sql = Regex.Match(text, "```sql\n(GRANT .+?)```", RegexOptions.Singleline);
+            Assert.True(sql.Success, "docs/operations.md has no grants.");
+            return sql.Groups[1].Value.Replace("DATABASE places ", $"DATABASE {database} ", StringComparison.Ordinal);
+        }
     }
 
     [Fact]
-    public async Task The_owner_of_the_database_migrates_it_where_the_extension_is_there_and_is_told_where_not()
+    public async Task Who_may_not_create_the_extension_is_told_who_may()
     {
-        var (server, _) = await ClusterAsync();
-        await server.ExecuteAsync("CREATE ROLE owner LOGIN");
-        await using var database = await server.CreateEmptyDatabaseAsync();
-        await server.ExecuteAsync($"ALTER DATABASE {database.Name} OWNER TO owner");
+        var (server, database) = await ClusterAsync();
+        await server.ExecuteAsync($"CREATE ROLE owner LOGIN; ALTER DATABASE {database.Name} OWNER TO owner");
+        const string Complaint = "have a superuser run CREATE EXTENSION postgis";
 
-        AssertRefused(await Program.MigrateAsync(As("owner", database)), "have a superuser run CREATE EXTENSION postgis");
-        AssertRefused(
-            await Program.RunAsync(As("owner", database), ("RouteService__Postgres__MigrateOnStart", "true")), "have a superuser run CREATE EXTENSION postgis");
-        await database.ExecuteAsync("CREATE EXTENSION postgis");
-
-        (await Program.MigrateAsync(As("owner", database))).AssertSuccess();
-        Assert.Equal(0, await (await StartAsync(As("owner", database))).CountAsync());
+        AssertRefused(await Program.MigrateAsync(As("owner", database)), Complaint);
+        AssertRefused(await Program.RunAsync(As("owner", database), ("RouteService__Postgres__MigrateOnStart", "true")), Complaint);
     }
 
     [Fact]
