@@ -56,9 +56,12 @@ public sealed class SettingsTests
 
         Assert.Equal(Of("RouteService", Read()).Order(), documented.Order());
 
-        static IEnumerable<(string, string)> Of(string path, object options) => options.GetType().GetProperties().SelectMany(property =>
+        // The connection string is not under RouteService, but where .NET has such.
+        static IEnumerable<(string, string)> Of(string path, object options) => options.GetType().GetProperties()
+            .Where(property => property.Name != nameof(Settings.ConnectionString)).SelectMany(property =>
             (Name: $"{path}__{property.Name}", Value: property.GetValue(options)) switch
             {
+                var (name, value) when value is bool flag => [(name, flag ? "true" : "false")],
                 var (name, value) when value is not null and not string && property.PropertyType.IsClass => Of(name, value),
                 var (name, value) => [(name, string.Create(CultureInfo.InvariantCulture, $"{value ?? "none"}"))],
             });
