@@ -41,7 +41,7 @@ public sealed class MigrationTests : ServiceTest
     {
         var database = Ours(await Postgres.DatabaseAsync());
         await using var connections = new PostgisDatabase(database.ConnectionString);
-        await using var context = new PlacesContext(connections);
+        await using var context = new PlacesContext(connections.Writes);
 
         foreach (var entity in context.Model.GetEntityTypes())
         {

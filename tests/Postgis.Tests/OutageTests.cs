@@ -104,6 +104,21 @@ public sealed class OutageTests : ServiceTest
     }
 
     [Fact]
+    public async Task A_service_that_starts_while_only_a_standby_is_there_serves_reads()
+    {
+        var (cluster, database) = await ClusterAsync(features: 10);
+        var standby = Ours(await cluster.CreateStandbyAsync());
+        await cluster.WaitForStandbyAsync(standby);
+        await cluster.StopAsync(StopMode.Immediate);
+
+        var service = await LaunchAsync(
+            $"Host=127.0.0.1:{cluster.Port},127.0.0.1:{standby.Port};Username=postgres;Database={database.Name};Host Recheck Seconds=1;Timeout=2");
+
+        Assert.StartsWith("place 1 ", await service.NameAtAsync(800, -1500));
+        await service.ReadyAsync();
+    }
+
+    [Fact]
     public async Task Reads_go_on_when_the_primary_fails_and_writes_when_a_standby_takes_its_place()
     {
         var (cluster, database) = await ClusterAsync(features: 10);

@@ -1,5 +1,6 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Diagnostics;
+using Npgsql;
 
 namespace RouteService.Infrastructure.Postgis;
 
@@ -7,12 +8,12 @@ namespace RouteService.Infrastructure.Postgis;
 /// The model of the database for EF Core, which runs the migrations and serves what is not hot. The schema's source is migrations/*.sql; a test
 /// compares this model with the database that they make.
 /// </summary>
-internal sealed class PlacesContext(PostgisDatabase database) : DbContext
+internal sealed class PlacesContext(NpgsqlDataSource connections) : DbContext
 {
     public DbSet<FeatureRow> Features => Set<FeatureRow>();
 
     protected override void OnConfiguring(DbContextOptionsBuilder options) => options
-        .UseNpgsql(database.Writes, static npgsql => npgsql.MigrationsHistoryTable("schema_migration"))
+        .UseNpgsql(connections, static npgsql => npgsql.MigrationsHistoryTable("schema_migration"))
 
         // No snapshot of the model is kept: the SQL files are the source.
         .ConfigureWarnings(static warnings => warnings.Ignore(RelationalEventId.PendingModelChangesWarning, RelationalEventId.ModelSnapshotNotFound));

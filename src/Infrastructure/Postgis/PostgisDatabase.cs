@@ -32,6 +32,7 @@ public sealed class PostgisDatabase : IAsyncDisposable
         }
 
         (_reads, Writes) = Build(builder, host);
+        Schema = _reads is NpgsqlMultiHostDataSource hosts ? hosts.WithTargetSession(TargetSessionAttributes.PreferPrimary) : Writes;
         Description = $"database '{builder.ConnectionStringBuilder.Database ?? builder.ConnectionStringBuilder.Username}' on {host}";
 
         builder.ConnectionStringBuilder.Pooling = false;
@@ -43,6 +44,9 @@ public sealed class PostgisDatabase : IAsyncDisposable
 
     /// <summary>Connections to the primary.</summary>
     public NpgsqlDataSource Writes { get; }
+
+    /// <summary>Connections to whoever knows the schema best: a standby may lag, and yet it is enough to serve reads while there is no primary.</summary>
+    internal NpgsqlDataSource Schema { get; }
 
     /// <summary>
     /// Runs a query that changes nothing, and once more where its connection was lost: after a restart or a failover of the database every

@@ -17,7 +17,7 @@ public static class PostgisSchema
     {
         try
         {
-            await using var context = new PlacesContext(database);
+            await using var context = new PlacesContext(database.Schema);
 
             // Else a database that does not exist would count as one without migrations.
             await context.Database.OpenConnectionAsync(cancellationToken);
@@ -42,7 +42,7 @@ public static class PostgisSchema
     {
         try
         {
-            await using var context = new PlacesContext(database);
+            await using var context = new PlacesContext(database.Writes);
 
             // The lock is the connection's, which stays open until the end and takes it along if we are killed.
             await context.Database.OpenConnectionAsync(cancellationToken);
