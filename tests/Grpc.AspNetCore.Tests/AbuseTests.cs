@@ -210,13 +210,16 @@ public sealed class AbuseTests
         }
 
         var deadline = DateTime.UtcNow + Patience;
-        while (Memory() is var now && (now.Managed > 1.2 * rest.Managed || now.Resident > 1.2 * rest.Resident || Volatile.Read(ref running) > 0))
+        while (Memory() is var now && (now.Managed > Allowed(rest.Managed) || now.Resident > Allowed(rest.Resident) || Volatile.Read(ref running) > 0))
         {
             Assert.True(DateTime.UtcNow < deadline, $"{rest} at rest, {now} now, {running} handlers running");
             await Task.Delay(200);
         }
 
         await CallAsync();
+
+        // The pools of a young process still grow by some megabytes; a round that is kept would be more.
+        static double Allowed(long rest) => (1.2 * rest) + (8 << 20);
 
         async Task HarmAsync()
         {

@@ -1,3 +1,4 @@
+using System.IO.Pipelines;
 using Grpc.Core;
 using Grpc.Net.Compression;
 using Grpc.Wire;
@@ -20,12 +21,15 @@ internal sealed class ResponseWriter<TResponse>(
     // Two full HTTP/2 frames: enough to make the flush cheap for each message, little enough to keep the client busy meanwhile.
     private const int FlushThreshold = 32 * 1024;
 
+    private static readonly Task<FlushResult> Flushed = Task.FromResult(default(FlushResult));
+    private static readonly Task<FlushResult> NobodyReads = Task.FromResult(new FlushResult(isCanceled: false, isCompleted: true));
+
     // Guards the response: the producer, the queued flush and the end of the call may meet. Nothing waits under it.
     private readonly Lock _gate = new();
     private readonly MessageWriter _writer = new(options.MaxSendMessageSize);
     private int _unflushed;
     private bool _flushQueued;
-    private Task _flush = Task.CompletedTask;
+    private Task<FlushResult> _flush = Flushed;
     private Exception? _failure;
     private bool _writing;
     private bool _closed;
@@ -37,6 +41,9 @@ internal sealed class ResponseWriter<TResponse>(
 
     /// <summary>Whether headers or messages have been sent, or are about to be.</summary>
     public bool HasStarted { get; private set; }
+
+    /// <summary>Whether the transport has said that nobody reads the response any more. It says so before the call's token does.</summary>
+    public bool ClientGone => _flush is { IsCompletedSuccessfully: true, Result.IsCompleted: true };
 
     private WriteFlags Flags => (WriteOptions ?? call.WriteOptions)?.Flags ?? default;
 
@@ -214,18 +221,22 @@ internal sealed class ResponseWriter<TResponse>(
             throw new IOException("The response cannot be sent.", _failure);
         }
 
-        // A producer that does not look at its token learns here that nobody listens.
+        // A producer that does not look at its token learns here that nobody listens. The token alone would not do: where nobody reads, a write is
+        // done at once, and enough producers that never wait leave no thread to cancel their tokens.
         call.CancellationToken.ThrowIfCancellationRequested();
+        if (ClientGone)
+        {
+            throw new OperationCanceledException("The client has gone.");
+        }
     }
 
-    private Task FlushNeedsLock()
+    private Task<FlushResult> FlushNeedsLock()
     {
         _unflushed = 0;
         var flush = response.BodyWriter.FlushAsync();
         if (flush.IsCompletedSuccessfully)
         {
-            _ = flush.Result;
-            return Task.CompletedTask;
+            return _flush = flush.Result.IsCompleted ? NobodyReads : Flushed;
         }
 
         return _flush = flush.AsTask();

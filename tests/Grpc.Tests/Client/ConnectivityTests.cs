@@ -169,6 +169,24 @@ public sealed class ConnectivityTests
         Assert.StartsWith("The server cannot be reached", failure.Status.Detail, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_server_that_falls_silent_is_unavailable()
+    {
+        using var silent = new TcpListener(IPAddress.Loopback, 0);
+        silent.Start();
+        using var handler = new SocketsHttpHandler { KeepAlivePingDelay = TimeSpan.FromSeconds(1), KeepAlivePingTimeout = TimeSpan.FromSeconds(1) };
+        using var channel = GrpcChannel.ForAddress($"http://{silent.LocalEndpoint}", new GrpcChannelOptions { HttpHandler = handler });
+        using var call = channel.Unary();
+        using var connection = await silent.AcceptSocketAsync().WaitAsync(Patience);
+
+        // An empty SETTINGS frame (RFC 9113, 6.5): HTTP/2 has begun, and nothing follows.
+        await connection.SendAsync(new byte[] { 0, 0, 0, 4, 0, 0, 0, 0, 0 });
+
+        var failure = await FailureOf(call.ResponseAsync);
+        Assert.Equal(StatusCode.Unavailable, failure.StatusCode);
+        Assert.StartsWith("The server did not answer a keepalive ping", failure.Status.Detail, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("HTTP/1.1 400 Bad Request\r\n\r\n")]
     [InlineData("")]

@@ -57,6 +57,10 @@ internal static class ResponseStatus
                 case HttpProtocolException { ErrorCode: 0x0 } when cause.Message.Contains("closed the connection", StringComparison.Ordinal):
                     return new Status(StatusCode.Unavailable, "The server closed the connection before the call had ended; it is going away.", failure);
 
+                // Nor is there another sign of a keepalive ping that was not answered: .NET ends the connection as by an error of the protocol.
+                case HttpProtocolException { ErrorCode: 0x1 } when cause.Message.Contains("ping request", StringComparison.Ordinal):
+                    return new Status(StatusCode.Unavailable, "The server did not answer a keepalive ping in time; the connection is taken for dead.", failure);
+
                 case HttpProtocolException { ErrorCode: var code }:
                     return new Status(OfHttp2(code), string.Create(CultureInfo.InvariantCulture, $"The server ended the stream with HTTP/2 error {NameOf(code)}."), failure);
             }
