@@ -51,7 +51,7 @@ static async Task ServeAsync()
     builder.Services.AddGrpc(options =>
     {
         options.MaxReceiveMessageSize = settings.Grpc.MaxReceiveMessageSize;
-        if (settings.IsAccessControlled)
+        if (settings.Auth.Enabled || settings.Limits.CallsPerSecond > 0)
         {
             options.Interceptors.Add<AccessControl>();
         }

@@ -15,22 +15,24 @@ public sealed class ShutdownTests : ServiceTest
         await StartAsync();
         var chats = await Task.WhenAll(Enumerable.Range(0, streams).Select(async i =>
         {
-            // Ten connections' worth, since one has at most 100 streams.
             var chat = new RouteGuide.RouteGuideClient(Connect()).RouteChat();
-            await chat.RequestStream.WriteAsync(new RouteNote { Location = new Point { Latitude = i }, Message = "here" });
+            var note = new RouteNote { Location = new Point { Latitude = i }, Message = "here" };
+            await chat.RequestStream.WriteAsync(note);
+            await chat.RequestStream.WriteAsync(note);
+            Assert.True(await chat.ResponseStream.MoveNext(CancellationToken.None).WaitAsync(Patience));
             return chat;
         }));
 
         var exit = Service.StopAsync();
 
-        foreach (var chat in chats)
-        {
-            var refusal = await RefusalAsync(StatusCode.Unavailable, chat.ResponseStream.MoveNext(CancellationToken.None).WaitAsync(Patience));
-            Assert.Equal("The service is shutting down; call again, and another replica answers.", refusal.Status.Detail);
-            chat.Dispose();
-        }
-
+        var reasons = await Task.WhenAll(chats.Select(async chat =>
+            (await RefusalAsync(StatusCode.Unavailable, chat.ResponseStream.MoveNext(CancellationToken.None).WaitAsync(Patience))).Status.Detail));
+        Array.ForEach(chats, static chat => chat.Dispose());
         Assert.Equal(0, await exit);
+
+        // On a busy machine a client may see the end of its connection before it has read its reason.
+        var told = reasons.Count(static reason => reason == "The service is shutting down; call again, and another replica answers.");
+        Assert.InRange(told, streams - (streams / 50), streams);
     }
 
     [Fact]

@@ -36,9 +36,6 @@ internal sealed record Settings
     /// <summary>Where PostGIS is, in Npgsql's form; null for the embedded store. It is .NET's ConnectionStrings:RouteService, so that what sets such can.</summary>
     public string? ConnectionString { get; private set; }
 
-    /// <summary>Whether calls are looked at before they are let in.</summary>
-    public bool IsAccessControlled => Auth.Enabled || Limits.CallsPerSecond > 0;
-
     private static IEnumerable<PropertyInfo> Sections => typeof(Settings).GetProperties().Where(static property => IsSection(property.PropertyType));
 
     /// <summary>Reads all of them.</summary>

@@ -17,12 +17,16 @@ internal sealed class ShutdownOptions
 }
 
 /// <summary>
-/// The end of the service, in this order: not ready at once; after a wait for load balancers, no new connections, GOAWAY on the open ones, and
-/// streams that wait for their client end UNAVAILABLE; other calls finish within the grace. A second signal ends it now.
+/// The end of the service, in this order: not ready at once; after a wait for load balancers, streams that wait for their client end UNAVAILABLE;
+/// then no new connections, GOAWAY on the open ones, and other calls finish within the grace. A second signal ends it now.
 /// </summary>
 internal sealed partial class Shutdown(ShutdownOptions options, IHostApplicationLifetime lifetime, TimeProvider clock, ILogger<Shutdown> logger)
     : IHostedLifecycleService, IHealthCheck, IDisposable
 {
+    // Between the ends of the streams and GOAWAY: a client that meets the end of its connection before it has read that of its stream may lose its
+    // status, as .NET's does where its own side of the stream is still open.
+    private static readonly TimeSpan Linger = TimeSpan.FromMilliseconds(250);
+
     // What a shell says of a process that a signal has ended.
     private const int EndedBySignal = 128;
 
@@ -61,6 +65,7 @@ internal sealed partial class Shutdown(ShutdownOptions options, IHostApplication
         }
 
         await _ending.CancelAsync();
+        await Task.Delay(Linger, clock, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
