@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 from typing import Callable
 
-from load import BENCH, SERVICE, Load, Server, frame, free_port, machine, rectangle, shuffled
+from load import BENCH, SERVICE, Load, Server, frame, free_port, machine, number, rectangle, shuffled
 
 # What is not PostgreSQL's default. fsync, synchronous_commit and full_page_writes are: what is committed is on disk.
 SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
@@ -269,10 +269,6 @@ def importing(cluster, work, total, rounds):
         ("`\\copy` as they came", sizes["\\copy"]),
         ("replaced by others, before VACUUM", sizes["replace"]),
     ]
-
-
-def number(value):
-    return f"{value:,.0f}".replace(",", " ")
 
 
 def table(lines):

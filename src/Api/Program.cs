@@ -3,6 +3,7 @@ using RouteService.Api.Commands;
 using RouteService.Api.Greetings;
 using RouteService.Api.Hosting;
 using RouteService.Api.Routes;
+using RouteService.Api.Security;
 using RouteService.Domain.Chat;
 using RouteService.Domain.Features;
 using RouteService.Infrastructure.Import;
@@ -20,7 +21,9 @@ static async Task ServeAsync()
 
     builder.Services.AddSingleton(settings);
     builder.Services.AddSingleton(settings.Greetings);
+    builder.Services.AddSingleton(settings.Limits);
     builder.Services.AddSingleton(TimeProvider.System);
+    builder.AddAccessControl(settings);
     if (settings.ConnectionString is null)
     {
         var store = await SqliteFeatureStore.OpenAsync(settings.Sqlite, SamplePlaces.ReadAllAsync(), TimeProvider.System, CancellationToken.None);
@@ -48,11 +51,17 @@ static async Task ServeAsync()
     builder.Services.AddGrpc(options =>
     {
         options.MaxReceiveMessageSize = settings.Grpc.MaxReceiveMessageSize;
+        if (settings.Auth.Enabled || settings.Limits.CallsPerSecond > 0)
+        {
+            options.Interceptors.Add<AccessControl>();
+        }
+
         options.Interceptors.Add<CallBoundary>();
     });
     builder.Services.AddGrpcReflection();
     builder.Services.AddHealth();
     builder.Services.AddHostedService<StartupReport>();
+    Shutdown.Add(builder.Services, settings.Shutdown);
 
     await using var app = builder.Build();
     app.MapGrpcService<GreeterService>();

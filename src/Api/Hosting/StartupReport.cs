@@ -26,6 +26,15 @@ internal sealed partial class StartupReport(
         Log.Version(logger, Version, RuntimeInformation.FrameworkDescription);
         await ReportStoreAsync(cancellationToken);
         Log.Addresses(logger, ports[0], tls ? "TLS" : "h2c, without TLS", ports[1]);
+        if (settings.Auth.Enabled)
+        {
+            Log.AccessControlled(logger);
+        }
+        else
+        {
+            Log.AccessOpen(logger);
+        }
+
         Log.HowToCall(logger, tls ? "" : "-plaintext ", ports[0]);
         lifetime.ApplicationStopping.Register(static logger => Log.Stopping((ILogger)logger!), logger);
     }
@@ -78,6 +87,12 @@ internal sealed partial class StartupReport(
 
         [LoggerMessage(4, LogLevel.Information, "Try: grpcurl {Flag}-d '{{\"name\":\"you\"}}' localhost:{GrpcPort} helloworld.Greeter/SayHello")]
         public static partial void HowToCall(ILogger logger, string flag, int grpcPort);
+
+        [LoggerMessage(8, LogLevel.Information, "Access: anybody who reaches the port may call; RouteService__Auth__Enabled=true asks for credentials.")]
+        public static partial void AccessOpen(ILogger logger);
+
+        [LoggerMessage(9, LogLevel.Information, "Access: with credentials.")]
+        public static partial void AccessControlled(ILogger logger);
 
         [LoggerMessage(5, LogLevel.Information, "Stopping.")]
         public static partial void Stopping(ILogger logger);

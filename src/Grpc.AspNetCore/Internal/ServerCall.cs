@@ -42,7 +42,7 @@ internal sealed partial class ServerCall<TRequest, TResponse>(HttpContext http, 
         }
 
         Requests = new RequestReader<TRequest>(
-            http.Request.BodyReader, served.Method.RequestMarshaller, requestEncoding, _runtime.Options.MaxReceiveMessageSize);
+            http.Request.BodyReader, served.Method.RequestMarshaller, requestEncoding, _runtime.Options.MaxReceiveMessageSize, _runtime.Clock);
         Responses = new ResponseWriter<TResponse>(
             http.Response, served.Method.ResponseMarshaller, _runtime.Options, this)
         {
