@@ -4,6 +4,7 @@ using RouteService.Api.Greetings;
 using RouteService.Api.Hosting;
 using RouteService.Api.Routes;
 using RouteService.Api.Security;
+using RouteService.Api.Telemetry;
 using RouteService.Domain.Chat;
 using RouteService.Domain.Features;
 using RouteService.Infrastructure.Import;
@@ -16,8 +17,13 @@ static async Task ServeAsync()
 {
     var builder = WebApplication.CreateSlimBuilder();
     var settings = Settings.Read(builder.Configuration);
-    builder.AddConsoleLog();
+    using var export = OpenTelemetryExport.Start(builder.Configuration);
+    builder.AddConsoleLog(export);
     builder.AddListeners(settings);
+    if (export is not null)
+    {
+        builder.Services.AddSingleton(_ => export);
+    }
 
     builder.Services.AddSingleton(settings);
     builder.Services.AddSingleton(settings.Greetings);
@@ -74,7 +80,9 @@ static async Task ServeAsync()
 
 static async Task ImportAsync(FileInfo file, bool replace, CancellationToken cancellationToken)
 {
-    var settings = Settings.Read(WebApplication.CreateSlimBuilder().Configuration);
+    var configuration = WebApplication.CreateSlimBuilder().Configuration;
+    var settings = Settings.Read(configuration);
+    using var export = OpenTelemetryExport.Start(configuration);
     if (settings.ConnectionString is null)
     {
         using var store = await SqliteFeatureStore.OpenAsync(settings.Sqlite, seed: null, TimeProvider.System, cancellationToken);

@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
+using RouteService.Api.Telemetry;
 using RouteService.Domain.Features;
 using RouteService.Infrastructure.Postgis;
 using RouteService.Infrastructure.Sqlite;
@@ -10,7 +11,7 @@ namespace RouteService.Api.Hosting;
 
 /// <summary>Says once, when the service is up, what it is, where its data is, and how to call it.</summary>
 internal sealed partial class StartupReport(
-    IServer server, IFeatureStore features, StoreDescription store, Settings settings, IHostApplicationLifetime lifetime, ILogger<StartupReport> logger)
+    IServer server, IFeatureStore features, StoreDescription store, Settings settings, IHostApplicationLifetime lifetime, ILogger<StartupReport> logger, OpenTelemetryExport? export = null)
     : IHostedLifecycleService
 {
     private static readonly TimeSpan CountPatience = TimeSpan.FromSeconds(2);
@@ -33,6 +34,11 @@ internal sealed partial class StartupReport(
         else
         {
             Log.AccessOpen(logger);
+        }
+
+        if (export is not null)
+        {
+            Log.Exporting(logger, export.Target);
         }
 
         Log.HowToCall(logger, tls ? "" : "-plaintext ", ports[0]);
@@ -93,6 +99,9 @@ internal sealed partial class StartupReport(
 
         [LoggerMessage(9, LogLevel.Information, "Access: with credentials.")]
         public static partial void AccessControlled(ILogger logger);
+
+        [LoggerMessage(10, LogLevel.Information, "OpenTelemetry: {Target}.")]
+        public static partial void Exporting(ILogger logger, string target);
 
         [LoggerMessage(5, LogLevel.Information, "Stopping.")]
         public static partial void Stopping(ILogger logger);

@@ -39,6 +39,9 @@ internal sealed class RequestReader<TRequest>(
 
     public TRequest Current { get; private set; } = null!;
 
+    /// <summary>The messages that were read.</summary>
+    public long Count { get; private set; }
+
     public Task<bool> MoveNext(CancellationToken cancellationToken)
     {
         if (cancellationToken.IsCancellationRequested)
@@ -173,6 +176,7 @@ internal sealed class RequestReader<TRequest>(
         try
         {
             message = _reader.Read(payload, compressed, encoding, marshaller.ContextualDeserializer);
+            Count++;
             return true;
         }
         catch (Exception e) when (e is not RpcException)
