@@ -118,6 +118,9 @@ public sealed partial class TelemetryTests : ServiceTest
 
         // Whatever a dashboard or an alert asks for is there under that very name.
         await Collector.ShouldComeAsync(() => collector.Metrics.FirstOrDefault(static metric => metric.Name == "dotnet.gc.collections"), "metric of the process");
+        var rules = await File.ReadAllTextAsync(Repository.File("deploy", "observability", "alerts.yaml"));
+        var operations = await File.ReadAllTextAsync(Repository.File("docs", "operations.md"));
+        Assert.All(Alert().Matches(rules), alert => Assert.Contains($"| `{alert.Groups[1].Value}` |", operations));
         var emitted = PrometheusNames(collector.Metrics).ToHashSet(StringComparer.Ordinal);
         foreach (var file in (string[])["alerts.yaml", "dashboard.json"])
         {
@@ -214,6 +217,9 @@ public sealed partial class TelemetryTests : ServiceTest
 
     [GeneratedRegex(@"\b(rpc_server|routeservice|db_client|dotnet|kestrel)_[a-z_]+")]
     private static partial Regex MetricName();
+
+    [GeneratedRegex(@"alert: (\w+)")]
+    private static partial Regex Alert();
 
     private static ActivityContext Caller() => new(ActivityTraceId.CreateRandom(), ActivitySpanId.CreateRandom(), ActivityTraceFlags.Recorded);
 
