@@ -121,7 +121,7 @@ public sealed partial class TelemetryTests : ServiceTest
         var rules = await File.ReadAllTextAsync(Repository.File("deploy", "observability", "alerts.yaml"));
         var operations = await File.ReadAllTextAsync(Repository.File("docs", "operations.md"));
         Assert.All(Alert().Matches(rules), alert => Assert.Contains($"| `{alert.Groups[1].Value}` |", operations));
-        var emitted = PrometheusNames(collector.Metrics).ToHashSet(StringComparer.Ordinal);
+        var emitted = PrometheusNames(collector.Metrics).Concat(Labels(collector.Metrics)).ToHashSet(StringComparer.Ordinal);
         foreach (var file in (string[])["alerts.yaml", "dashboard.json"])
         {
             var asked = MetricName().Matches(File.ReadAllText(Repository.File("deploy", "observability", file))).Select(static match => match.Value).ToHashSet(StringComparer.Ordinal);
@@ -215,7 +215,11 @@ public sealed partial class TelemetryTests : ServiceTest
             : (string[])[metric.Sum is { IsMonotonic: true } ? $"{name}_total" : name];
     });
 
-    [GeneratedRegex(@"\b(rpc_server|routeservice|db_client|dotnet|kestrel)_[a-z_]+")]
+    private static IEnumerable<string> Labels(IEnumerable<Metric> metrics) => metrics
+        .SelectMany(static metric => metric.Histogram?.DataPoints.Select(static point => point.Attributes) ?? (metric.Sum ?? metric.Gauge).DataPoints.Select(static point => point.Attributes))
+        .SelectMany(static attributes => attributes.Select(static attribute => attribute.Key.Replace('.', '_')));
+
+    [GeneratedRegex(@"\b(rpc|routeservice|db_client|dotnet|kestrel|gc)_[a-z_]+")]
     private static partial Regex MetricName();
 
     [GeneratedRegex(@"alert: (\w+)")]
