@@ -121,9 +121,12 @@ public sealed partial class RunningService : IAsyncLifetime
     /// <returns>The exit code.</returns>
     internal async Task<int> StopAsync(int signal = SigTerm)
     {
-        Assert.Equal(0, Kill(ProcessId, signal));
+        Send(signal);
         return await WaitForExitAsync();
     }
+
+    /// <summary>Sends a signal.</summary>
+    internal void Send(int signal) => Assert.Equal(0, Kill(ProcessId, signal));
 
     /// <returns>The exit code.</returns>
     internal async Task<int> WaitForExitAsync()
@@ -136,6 +139,8 @@ public sealed partial class RunningService : IAsyncLifetime
     internal const int SigInt = 2;
     internal const int SigKill = 9;
     internal const int SigTerm = 15;
+    internal const int SigCont = 18;
+    internal const int SigStop = 19;
 
     /// <summary>Ends it as an operator does, and sees that its clients have done it no harm: it ends cleanly, and has logged no error.</summary>
     public async ValueTask DisposeAsync()

@@ -3,6 +3,7 @@ using System.IO.Pipelines;
 using Grpc.Core;
 using Grpc.Net.Compression;
 using Grpc.Wire;
+using Microsoft.AspNetCore.Http;
 
 namespace Grpc.AspNetCore.Server.Internal;
 
@@ -38,6 +39,9 @@ internal sealed class RequestReader<TRequest>(
     private bool _restAwaited;
 
     public TRequest Current { get; private set; } = null!;
+
+    /// <summary>Whether the body has ended by a reset or a lost connection; Kestrel says so here before it cancels RequestAborted.</summary>
+    public bool ClientGone { get; private set; }
 
     public Task<bool> MoveNext(CancellationToken cancellationToken)
     {
@@ -190,7 +194,17 @@ internal sealed class RequestReader<TRequest>(
             body.AdvanceTo(_buffer.Start, _buffer.End);
         }
 
-        var result = await body.ReadAsync(cancellationToken);
+        ReadResult result;
+        try
+        {
+            result = await body.ReadAsync(cancellationToken);
+        }
+        catch (IOException e) when (e is not BadHttpRequestException)
+        {
+            ClientGone = true;
+            throw;
+        }
+
         if (result.IsCanceled)
         {
             throw _closed
