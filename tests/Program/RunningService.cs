@@ -23,6 +23,8 @@ public sealed partial class RunningService : IAsyncLifetime
 
     public int ProcessId => _process!.Id;
 
+    internal bool HasExited => _process is null or { HasExited: true };
+
     public string Address => $"localhost:{GrpcPort}";
 
     public string Output

@@ -21,7 +21,6 @@ public sealed class ChatReplicas : IAsyncLifetime
     private readonly RunningService[] _services =
         [.. Enumerable.Range(0, Count).Select(static _ => new RunningService { ExpectedErrors = "Microsoft.Extensions.Diagnostics.HealthChecks" })];
 
-    private readonly bool[] _isRunning = new bool[Count];
     private TestDatabase _database = null!;
 
     internal PostgresCluster Cluster { get; private set; } = null!;
@@ -38,8 +37,11 @@ public sealed class ChatReplicas : IAsyncLifetime
             _database = await Postgres.DatabaseAsync(new PostgresServer(Cluster.ConnectionString));
         }
 
-        await Task.WhenAll(Enumerable.Range(0, Count).Where(i => !_isRunning[i]).Select(StartAsync));
+        await Task.WhenAll(Enumerable.Range(0, Count).Where(i => _services[i].HasExited).Select(StartAsync));
     }
+
+    /// <summary>No replica has ended but those that were told to.</summary>
+    internal void AssertRunning() => Assert.DoesNotContain(_services, static service => service.HasExited);
 
     internal async Task StartAsync(int replica)
     {
@@ -51,17 +53,12 @@ public sealed class ChatReplicas : IAsyncLifetime
 
         service.Settings["ConnectionStrings__RouteService"] = _database.ConnectionString;
         await service.LaunchAsync("dotnet", Repository.Program);
-        _isRunning[replica] = true;
     }
 
     internal GrpcChannel Connect(int replica) => GrpcChannel.ForAddress($"http://localhost:{_services[replica].GrpcPort}");
 
     /// <returns>The exit code.</returns>
-    internal Task<int> StopAsync(int replica, int signal)
-    {
-        _isRunning[replica] = false;
-        return _services[replica].StopAsync(signal);
-    }
+    internal Task<int> StopAsync(int replica, int signal) => _services[replica].StopAsync(signal);
 
     internal async Task PauseAsync(int replica, TimeSpan time)
     {

@@ -55,6 +55,7 @@ internal sealed class ChatTraffic : IAsyncDisposable
         await UntilAsync(each => each.HasReached(ends), "has not come to the end of its places");
         await _stop.CancelAsync();
         await _running;
+        _replicas.AssertRunning();
 
         notes = await ReadNotesAsync();
         Assert.Empty(HistoryChecker.Check(notes, _travellers.Select(static each => each.History), _published.SelectMany(static each => each.Streams)));
