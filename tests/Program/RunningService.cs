@@ -14,6 +14,9 @@ public sealed partial class RunningService : IAsyncLifetime
     private readonly StringBuilder _output = new();
     private Process? _process;
 
+    // Where the output of the process begins; what is before it is of those that ran before.
+    private int _outputStart;
+
     public string Folder { get; } = Directory.CreateTempSubdirectory("route-service-test-").FullName;
 
     /// <summary>As the start-up lines tell it.</summary>
@@ -71,6 +74,11 @@ public sealed partial class RunningService : IAsyncLifetime
         foreach (var (name, value) in Settings)
         {
             start.Environment[name] = value;
+        }
+
+        lock (_output)
+        {
+            _outputStart = _output.Length;
         }
 
         _process = Process.Start(start)!;
@@ -168,7 +176,7 @@ public sealed partial class RunningService : IAsyncLifetime
         }
     }
 
-    private int Port(Regex line) => line.Matches(Output).LastOrDefault() is { } match ? int.Parse(match.Groups[1].Value) : 0;
+    private int Port(Regex line) => line.Match(Output, _outputStart) is { Success: true } match ? int.Parse(match.Groups[1].Value) : 0;
 
     private void Append(string? line)
     {

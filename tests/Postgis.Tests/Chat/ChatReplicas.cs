@@ -15,6 +15,7 @@ public sealed class ChatReplicas : IAsyncLifetime
         // The checker wants histories without a bound. The memory holds a part of what is posted, so that the log is read too.
         ["RouteService__Chat__HistoryPerPost"] = "1000000",
         ["RouteService__Chat__CacheMegabytes"] = "1",
+        ["RouteService__Shutdown__GraceSeconds"] = "5",
     };
 
     // What is wrong with the database is an error to these, and to nobody else.
