@@ -57,7 +57,7 @@ else
   trap '"$engine" rm --force "$container" >/dev/null' EXIT
   run=("$engine" exec "$container")
   stop() {
-    "$engine" stop --time 40 "$container" >/dev/null && [[ $("$engine" inspect --format '{{.State.ExitCode}}' "$container") == 0 ]]
+    "$engine" stop -t 40 "$container" >/dev/null && [[ $("$engine" inspect --format '{{.State.ExitCode}}' "$container") == 0 ]]
   }
 fi
 
