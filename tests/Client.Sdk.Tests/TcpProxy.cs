@@ -76,8 +76,15 @@ internal sealed class TcpProxy : IAsyncDisposable
 
         foreach (var socket in sockets)
         {
-            socket.LingerState = new LingerOption(true, 0);
-            socket.Dispose();
+            try
+            {
+                socket.LingerState = new LingerOption(true, 0);
+                socket.Dispose();
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+                // It has just ended by itself.
+            }
         }
     }
 
