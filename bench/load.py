@@ -169,3 +169,8 @@ def machine(*peers):
         *peers,
     ]
     return f"{'; '.join(parts)}. Commit {version('git', '-C', str(BENCH), 'rev-parse', '--short', 'HEAD')}."
+
+
+def number(value):
+    """A whole number, its thousands apart."""
+    return f"{value:,.0f}".replace(",", " ")

@@ -4,22 +4,16 @@ Usage: measure_postgis.py WORKFOLDER [--save [NAME]] [--quick]"""
 import argparse
 import datetime
 import json
-import os
 import pathlib
 import random
-import re
-import shutil
 import statistics
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from typing import Callable
 
-from load import BENCH, SERVICE, Load, Server, frame, free_port, machine, rectangle, shuffled
-
-# What is not PostgreSQL's default. fsync, synchronous_commit and full_page_writes are: what is committed is on disk.
-SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
+from cluster import SETTINGS, Cluster, command, start_service
+from load import BENCH, Load, frame, machine, number, rectangle, shuffled
 
 # A tenth of the world, in E7: of features spread evenly over the grid it has a tenth.
 SOUTH, WEST, NORTH, EAST = -300_000_000, -540_000_000, 300_000_000, 540_000_000
@@ -30,75 +24,6 @@ COPY_RECTANGLE = f"(SELECT {COLUMNS} FROM feature WHERE {RECTANGLE})"
 COPY_ALL = f"(SELECT {COLUMNS} FROM feature)"
 
 
-class Cluster:
-    """A throw-away PostgreSQL: an ordinary user's, on a port of its own."""
-
-    def __init__(self, work):
-        self._folder = work / "cluster"
-        self._folder.mkdir()
-        self._as = []
-        if os.getuid() == 0:
-            shutil.chown(self._folder, "postgres")
-            self._as = ["runuser", "-u", "postgres", "--"]
-        self._programs = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))[-1]
-        self.port = free_port()
-        self._log = self._folder / "log"
-
-    def __enter__(self):
-        data = self._folder / "data"
-        self._run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
-        options = "".join(f" -c {key}={value}" for key, value in SETTINGS.items())
-        self._run("pg_ctl", "-D", data, "-w", "-l", self._log, "-o", f"-p {self.port} -k {self._folder}{options}", "start")
-        return self
-
-    def __exit__(self, *_):
-        self._run("pg_ctl", "-D", self._folder / "data", "-w", "-m", "immediate", "stop")
-
-    def _run(self, program, *arguments):
-        command = [*self._as, self._programs / program, *arguments]
-        run = subprocess.run(command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
-        if run.returncode != 0:
-            sys.exit(f"{program} failed: {run.stderr.decode()}")
-
-    def psql(self, database, *commands):
-        """Runs commands in one session, and returns what is printed."""
-        run = subprocess.run(
-            ["psql", "-X", "-qAt", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", database],
-            input="\n".join(commands), capture_output=True, encoding="utf-8", check=False)
-        if run.returncode != 0:
-            sys.exit(f"psql failed: {run.stderr}")
-        return run.stdout.strip()
-
-    def environment(self, database, user="postgres"):
-        return {"ConnectionStrings__RouteService": f"Host=127.0.0.1;Port={self.port};Username={user};Database={database}"}
-
-    def create(self, database):
-        self.psql("postgres", f"CREATE DATABASE {database};")
-        command("migrate", self.environment(database))
-
-    def copied(self, database, query):
-        """Rows a second of a query to nowhere by psql's \\copy, as psql times it."""
-        def measure(_, seconds):
-            rows = spent = 0
-            while spent < seconds:
-                printed = self.psql(database, "\\timing on", *[f"\\copy {query} TO '/dev/null' BINARY"] * 3)
-                rows += 3 * self.count(database, query)
-                spent += sum(float(time) for time in re.findall(r"Time: ([\d.]+) ms", printed)) / 1000
-            return rows / spent
-
-        return measure
-
-    def count(self, database, query, known={}):
-        if (database, query) not in known:
-            known[database, query] = int(self.psql(database, f"SELECT count(*) FROM {query} AS q;"))
-        return known[database, query]
-
-    def sizes(self, database):
-        """Megabytes of the table, of its primary key and of its spatial index."""
-        return [int(size) / 1e6 for size in self.psql(database, "SELECT pg_relation_size(name) FROM unnest("
-            "ARRAY['feature', 'feature_pkey', 'feature_location']) WITH ORDINALITY AS r (name, i) ORDER BY i;").split()]
-
-
 @dataclass
 class Row:
     """What is measured, and beside what. Both measure for a time in seconds, and return a rate."""
@@ -107,22 +32,6 @@ class Row:
     ours: Callable | None
     beside: str = ""
     other: Callable | None = None
-
-
-def command(*arguments):
-    """Runs the program, and returns how many seconds that took."""
-    *arguments, environment = arguments
-    started = time.monotonic()
-    run = subprocess.run(["dotnet", SERVICE, *arguments], env=os.environ | environment, capture_output=True, encoding="utf-8", check=False)
-    if run.returncode != 0:
-        sys.exit(f"{arguments[0]} failed: {run.stderr}")
-    return time.monotonic() - started
-
-
-def start_service(name, work, environment):
-    port = free_port()
-    ports = {"RouteService__Grpc__Port": str(port), "RouteService__Management__Port": str(free_port())}
-    return Server(name, ["dotnet", SERVICE], port, ports | environment, open(work / f"{name}.log", "w+", encoding="utf-8"))
 
 
 def say(text):
@@ -269,10 +178,6 @@ def importing(cluster, work, total, rounds):
         ("`\\copy` as they came", sizes["\\copy"]),
         ("replaced by others, before VACUUM", sizes["replace"]),
     ]
-
-
-def number(value):
-    return f"{value:,.0f}".replace(",", " ")
 
 
 def table(lines):

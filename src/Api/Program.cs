@@ -3,6 +3,8 @@ using RouteService.Api.Commands;
 using RouteService.Api.Greetings;
 using RouteService.Api.Hosting;
 using RouteService.Api.Routes;
+using RouteService.Api.Security;
+using RouteService.Api.Telemetry;
 using RouteService.Domain.Chat;
 using RouteService.Domain.Features;
 using RouteService.Infrastructure.Import;
@@ -15,12 +17,19 @@ static async Task ServeAsync()
 {
     var builder = WebApplication.CreateSlimBuilder();
     var settings = Settings.Read(builder.Configuration);
-    builder.AddConsoleLog();
+    using var export = OpenTelemetryExport.Start(builder.Configuration);
+    builder.AddConsoleLog(export);
     builder.AddListeners(settings);
+    if (export is not null)
+    {
+        builder.Services.AddSingleton(_ => export);
+    }
 
     builder.Services.AddSingleton(settings);
     builder.Services.AddSingleton(settings.Greetings);
+    builder.Services.AddSingleton(settings.Limits);
     builder.Services.AddSingleton(TimeProvider.System);
+    builder.AddAccessControl(settings);
     if (settings.ConnectionString is null)
     {
         var store = await SqliteFeatureStore.OpenAsync(settings.Sqlite, SamplePlaces.ReadAllAsync(), TimeProvider.System, CancellationToken.None);
@@ -48,11 +57,17 @@ static async Task ServeAsync()
     builder.Services.AddGrpc(options =>
     {
         options.MaxReceiveMessageSize = settings.Grpc.MaxReceiveMessageSize;
+        if (settings.Auth.Enabled || settings.Limits.CallsPerSecond > 0)
+        {
+            options.Interceptors.Add<AccessControl>();
+        }
+
         options.Interceptors.Add<CallBoundary>();
     });
     builder.Services.AddGrpcReflection();
     builder.Services.AddHealth();
     builder.Services.AddHostedService<StartupReport>();
+    Shutdown.Add(builder.Services, settings.Shutdown);
 
     await using var app = builder.Build();
     app.MapGrpcService<GreeterService>();
@@ -65,7 +80,9 @@ static async Task ServeAsync()
 
 static async Task ImportAsync(FileInfo file, bool replace, CancellationToken cancellationToken)
 {
-    var settings = Settings.Read(WebApplication.CreateSlimBuilder().Configuration);
+    var configuration = WebApplication.CreateSlimBuilder().Configuration;
+    var settings = Settings.Read(configuration);
+    using var export = OpenTelemetryExport.Start(configuration);
     if (settings.ConnectionString is null)
     {
         using var store = await SqliteFeatureStore.OpenAsync(settings.Sqlite, seed: null, TimeProvider.System, cancellationToken);

@@ -129,6 +129,88 @@ public sealed class SequencedChatTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Before_the_history_of_a_place_comes_what_is_due_elsewhere_up_to_there()
+    {
+        await using var author = new Member(_chat);
+        await author.Post(Here, "1");
+        await author.Wait(1);
+        await using var session = _chat.Join(new ChatJoin { IsSequenced = true, Listen = [Here], After = 0 });
+        await using var reading = session.ReadAllAsync(default).GetAsyncEnumerator();
+        Assert.True(await reading.MoveNextAsync());
+        List<long> received = [reading.Current.Span[0].Sequence];
+        foreach (var place in (Coordinate[])[There, Here, There])
+        {
+            await author.Post(place, "x");
+        }
+
+        await author.Wait(3);
+        await session.PostAsync(new RouteNote(There, "mine"), null, default);
+        session.Complete();
+        while (await reading.MoveNextAsync())
+        {
+            received.AddRange(reading.Current.ToArray().Select(note => note.Sequence));
+        }
+
+        // Whoever resumes after 4 has had 3.
+        Assert.Equal([1, 3, 2, 4, 5], received);
+    }
+
+    [Fact]
+    public async Task A_place_that_is_joined_brings_its_history_where_the_stream_is_ahead_of_the_replica()
+    {
+        var log = new MemoryNoteLog { Notifies = false };
+        await using var ahead = ChatFixture.Create(log);
+        await using var behind = ChatFixture.Create(log);
+        await using (var first = new Member(behind))
+        {
+            await first.Post(new Coordinate(5, 6), "0");
+            await first.Wait(1);
+        }
+
+        await using var author = new Member(ahead);
+        foreach (var (place, message) in (List<(Coordinate, string)>)[(There, "2"), (Here, "3"), (There, "4")])
+        {
+            await author.Post(place, message);
+        }
+
+        await author.Wait(3);
+        var hold = new TaskCompletionSource();
+        log.Hold = hold.Task;
+        await using var resumed = new Member(behind, new ChatJoin { Listen = [Here], After = 4 });
+        try
+        {
+            await resumed.Post(There, "5");
+            Assert.Equal(["2", "4"], (await resumed.Wait(2)).Select(note => note.Message));
+        }
+        finally
+        {
+            hold.SetResult();
+        }
+
+        Assert.Equal((5, "5", null), await resumed.Next());
+    }
+
+    [Fact]
+    public async Task One_who_resumes_at_a_replica_that_has_just_started_gets_what_its_memory_does_not_hold()
+    {
+        await using var author = new Member(_chat);
+        for (var i = 1; i <= 4_000; i++)
+        {
+            await author.Post(Here, $"{i}");
+        }
+
+        await author.Wait(4_000);
+        await using var started = ChatFixture.Create(_log, new ChatOptions { CacheMegabytes = 1 });
+        await using var resumed = new Member(started, new ChatJoin { Listen = [Here], After = 10 });
+        using var stop = new CancellationTokenSource();
+        var following = FollowAsync(started, notifies: true, stop.Token);
+
+        Assert.Equal(Enumerable.Range(11, 3_990).Select(i => (long)i), (await resumed.Wait(3_990)).Select(note => note.Sequence));
+        await stop.CancelAsync();
+        await following;
+    }
+
+    [Fact]
     public async Task An_id_over_its_limit_is_refused()
     {
         await using var session = _chat.Join(new ChatJoin { IsSequenced = true });

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using RouteService.Testing.Postgres;
 
 namespace RouteService.Foreign.Tests;
 
@@ -61,8 +62,8 @@ public sealed partial class ReadmeTests : IAsyncLifetime
                 (await Command.RunAsync("docker", ["compose", "config", "--quiet"])).AssertSuccess();
                 break;
 
-            case ["ConnectionStrings__RouteService=", ..]:
-                Assert.Skip("It wants a database");
+            case ["ConnectionStrings__RouteService=", _, .. var command]:
+                await RunOnDatabaseAsync(command);
                 break;
 
             case ["eng/test.sh"]:
@@ -73,6 +74,31 @@ public sealed partial class ReadmeTests : IAsyncLifetime
             default:
                 Assert.Fail($"README.md has a command that no test knows how to run: {line}");
                 break;
+        }
+    }
+
+    /// <summary>With a database of the test's own, empty and in the hands of a role that may create extensions, as README has it.</summary>
+    private static async Task RunOnDatabaseAsync(string[] command)
+    {
+        PostgresServer? server = null;
+        try
+        {
+            server = await PostgresServer.SharedAsync();
+        }
+        catch (PostgresMissingException e)
+        {
+            Assert.Skip(e.Message);
+        }
+
+        await using var database = await server.CreateEmptyDatabaseAsync();
+        await using var service = new RunningService();
+        service.Settings["ConnectionStrings__RouteService"] = database.ConnectionString;
+        string[] words = [.. command.Skip(1).SelectMany(WithoutBuilding)];
+        (await Command.RunAsync("dotnet", words.Contains("migrate") ? words : [.. words, "--", "migrate"], service.Settings, service.Folder)).AssertSuccess();
+        if (!words.Contains("migrate"))
+        {
+            await service.StartAsync("dotnet", words);
+            Assert.Contains("PostGIS", service.Output);
         }
     }
 

@@ -3,6 +3,7 @@ using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
 using Grpc.Core;
 using Grpc.Core.Interceptors;
+using RouteService.Api.Hosting;
 using RouteService.Domain.Chat;
 using RouteService.Domain.Features;
 using Status = Grpc.Core.Status;
@@ -13,7 +14,7 @@ namespace RouteService.Api.Calls;
 /// What stands around every call: the one place where our exceptions become statuses, and where a stream that waits for its client ends because
 /// the service does. What it does not know is left to the runtime, which logs it and answers UNKNOWN without its text.
 /// </summary>
-internal sealed partial class CallBoundary(IHostApplicationLifetime lifetime, ILogger<CallBoundary> logger) : Interceptor
+internal sealed partial class CallBoundary(Shutdown shutdown, ILogger<CallBoundary> logger) : Interceptor
 {
     private static readonly Status Stopping = new(StatusCode.Unavailable, "The service is shutting down; call again, and another replica answers.");
 
@@ -35,7 +36,7 @@ internal sealed partial class CallBoundary(IHostApplicationLifetime lifetime, IL
     {
         try
         {
-            return await continuation(new StoppableReader<TRequest>(requestStream, lifetime.ApplicationStopping), context);
+            return await continuation(new StoppableReader<TRequest>(requestStream, shutdown.Ending), context);
         }
         catch (Exception e) when (IsOurs(e))
         {
@@ -64,7 +65,7 @@ internal sealed partial class CallBoundary(IHostApplicationLifetime lifetime, IL
     {
         try
         {
-            await continuation(new StoppableReader<TRequest>(requestStream, lifetime.ApplicationStopping), responseStream, context);
+            await continuation(new StoppableReader<TRequest>(requestStream, shutdown.Ending), responseStream, context);
         }
         catch (Exception e) when (IsOurs(e))
         {

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using RouteService.Domain.Features;
+using RouteService.Infrastructure;
 using RouteService.Infrastructure.Import;
 using Spectre.Console;
 
@@ -19,7 +20,9 @@ internal static class ImportCommand
             ? await AnsiConsole.Progress().AutoClear(enabled: true).StartAsync(progress => ImportAsync(progress.AddTask("Reading", maxValue: file.Length)))
             : await ImportAsync(bar: null);
 
-        var seconds = clock.GetElapsedTime(started).TotalSeconds;
+        var time = clock.GetElapsedTime(started);
+        StoreTelemetry.HasImported(summary.Read, time);
+        var seconds = time.TotalSeconds;
         Console.WriteLine(FormattableString.Invariant(
             $"Imported {summary.Read} records in {seconds:0.0} s ({summary.Read / Math.Max(seconds, 0.001):0} a second)."));
         Console.WriteLine(FormattableString.Invariant(

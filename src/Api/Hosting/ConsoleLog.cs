@@ -1,21 +1,36 @@
 using Microsoft.Extensions.Logging.Console;
+using RouteService.Api.Telemetry;
 
 namespace RouteService.Api.Hosting;
 
 internal static class ConsoleLog
 {
-    /// <summary>Our own lines from Information on, the framework's from Warning on; the standard "Logging" configuration changes that.</summary>
-    public static void AddConsoleLog(this WebApplicationBuilder builder)
+    /// <summary>
+    /// Our own lines from Information on, the framework's from Warning on; the standard "Logging" configuration changes that. In a container a line is an
+    /// object of JSON with the ids of its trace, elsewhere it is for people; Logging__Console__FormatterName (json, simple, systemd) says otherwise.
+    /// </summary>
+    public static void AddConsoleLog(this WebApplicationBuilder builder, OpenTelemetryExport? export)
     {
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
 
         // What keeps the host from starting is told in one line on standard error (CommandLine).
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
+        builder.Logging.Configure(static options => options.ActivityTrackingOptions = ActivityTrackingOptions.TraceId | ActivityTrackingOptions.SpanId);
         builder.Logging.AddSimpleConsole(static console =>
         {
             console.SingleLine = true;
             console.TimestampFormat = "HH:mm:ss ";
             console.ColorBehavior = LoggerColorBehavior.Default;
         });
+        builder.Logging.AddJsonConsole(static console =>
+        {
+            console.IncludeScopes = true;
+            console.UseUtcTimestamp = true;
+            console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ";
+        });
+        builder.Services.Configure<ConsoleLoggerOptions>(console => console.FormatterName =
+            builder.Configuration["Logging:Console:FormatterName"]
+            ?? (builder.Configuration.GetValue<bool>("DOTNET_RUNNING_IN_CONTAINER") ? ConsoleFormatterNames.Json : ConsoleFormatterNames.Simple));
+        export?.AddTo(builder.Logging);
     }
 }

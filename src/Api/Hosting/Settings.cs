@@ -3,6 +3,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Reflection;
 using Grpc.AspNetCore.Connections;
 using RouteService.Api.Greetings;
+using RouteService.Api.Security;
 using RouteService.Domain.Chat;
 using RouteService.Infrastructure.Postgis;
 using RouteService.Infrastructure.Sqlite;
@@ -26,10 +27,16 @@ internal sealed record Settings
 
     public GreetingOptions Greetings { get; private init; } = new();
 
+    public AuthOptions Auth { get; private init; } = new();
+
+    public LimitOptions Limits { get; private init; } = new();
+
+    public ShutdownOptions Shutdown { get; private init; } = new();
+
     /// <summary>Where PostGIS is, in Npgsql's form; null for the embedded store. It is .NET's ConnectionStrings:RouteService, so that what sets such can.</summary>
     public string? ConnectionString { get; private set; }
 
-    private static IEnumerable<PropertyInfo> Sections => typeof(Settings).GetProperties().Where(static property => property.Name is not nameof(ConnectionString));
+    private static IEnumerable<PropertyInfo> Sections => typeof(Settings).GetProperties().Where(static property => IsSection(property.PropertyType));
 
     /// <summary>Reads all of them.</summary>
     /// <exception cref="SettingException">A key is not known, or a value is not of its kind or out of its range; names the key.</exception>
@@ -141,6 +148,9 @@ internal sealed class GrpcOptions
 
     /// <summary>The password of a PFX.</summary>
     public string? CertificatePassword { get; init; }
+
+    /// <summary>The authorities of clients' certificates, in PEM: with them, only who has one of theirs can connect (mutual TLS).</summary>
+    public string? ClientCaPath { get; init; }
 }
 
 /// <summary>Where health is served over HTTP/1.1 for people and probes.</summary>

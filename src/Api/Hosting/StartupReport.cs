@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
+using RouteService.Api.Telemetry;
 using RouteService.Domain.Features;
 using RouteService.Infrastructure.Postgis;
 using RouteService.Infrastructure.Sqlite;
@@ -10,7 +11,7 @@ namespace RouteService.Api.Hosting;
 
 /// <summary>Says once, when the service is up, what it is, where its data is, and how to call it.</summary>
 internal sealed partial class StartupReport(
-    IServer server, IFeatureStore features, StoreDescription store, Settings settings, IHostApplicationLifetime lifetime, ILogger<StartupReport> logger)
+    IServer server, IFeatureStore features, StoreDescription store, Settings settings, IHostApplicationLifetime lifetime, ILogger<StartupReport> logger, OpenTelemetryExport? export = null)
     : IHostedLifecycleService
 {
     private static readonly TimeSpan CountPatience = TimeSpan.FromSeconds(2);
@@ -26,6 +27,20 @@ internal sealed partial class StartupReport(
         Log.Version(logger, Version, RuntimeInformation.FrameworkDescription);
         await ReportStoreAsync(cancellationToken);
         Log.Addresses(logger, ports[0], tls ? "TLS" : "h2c, without TLS", ports[1]);
+        if (settings.Auth.Enabled)
+        {
+            Log.AccessControlled(logger);
+        }
+        else
+        {
+            Log.AccessOpen(logger);
+        }
+
+        if (export is not null)
+        {
+            Log.Exporting(logger, export.Target);
+        }
+
         Log.HowToCall(logger, tls ? "" : "-plaintext ", ports[0]);
         lifetime.ApplicationStopping.Register(static logger => Log.Stopping((ILogger)logger!), logger);
     }
@@ -78,6 +93,15 @@ internal sealed partial class StartupReport(
 
         [LoggerMessage(4, LogLevel.Information, "Try: grpcurl {Flag}-d '{{\"name\":\"you\"}}' localhost:{GrpcPort} helloworld.Greeter/SayHello")]
         public static partial void HowToCall(ILogger logger, string flag, int grpcPort);
+
+        [LoggerMessage(8, LogLevel.Information, "Access: anybody who reaches the port may call; RouteService__Auth__Enabled=true asks for credentials.")]
+        public static partial void AccessOpen(ILogger logger);
+
+        [LoggerMessage(9, LogLevel.Information, "Access: with credentials.")]
+        public static partial void AccessControlled(ILogger logger);
+
+        [LoggerMessage(10, LogLevel.Information, "OpenTelemetry: {Target}.")]
+        public static partial void Exporting(ILogger logger, string target);
 
         [LoggerMessage(5, LogLevel.Information, "Stopping.")]
         public static partial void Stopping(ILogger logger);

@@ -1,5 +1,7 @@
 using System.Globalization;
 using Grpc.Core;
+using RouteService.Api.Calls;
+using RouteService.Api.Security;
 using RouteService.Contracts.Routeguide;
 using RouteService.Domain.Chat;
 using RouteService.Domain.Features;
@@ -10,7 +12,8 @@ using RouteSummary = RouteService.Contracts.Routeguide.RouteSummary;
 
 namespace RouteService.Api.Routes;
 
-internal sealed class RouteGuideService(IFeatureStore features, RouteChat chat, ChatOptions chatOptions, TimeProvider clock) : RouteGuide.RouteGuideBase
+internal sealed class RouteGuideService(IFeatureStore features, RouteChat chat, ChatOptions chatOptions, LimitOptions limits, TimeProvider clock)
+    : RouteGuide.RouteGuideBase
 {
     /// <summary>The trailer of RecordRoute with the distance in metres as an exact double, in the shortest text that reads back as it.</summary>
     private const string DistanceTrailer = "route-distance-meters";
@@ -40,8 +43,13 @@ internal sealed class RouteGuideService(IFeatureStore features, RouteChat chat, 
     public override async Task<RouteSummary> RecordRoute(IAsyncStreamReader<Point> requestStream, ServerCallContext context)
     {
         var route = new RouteRecorder(features, clock);
-        while (await requestStream.MoveNext(context.CancellationToken))
+        for (var points = 1; await requestStream.MoveNext(context.CancellationToken); points++)
         {
+            if (points > limits.MaxRoutePoints && limits.MaxRoutePoints > 0)
+            {
+                throw new RpcException(new Status(StatusCode.ResourceExhausted, $"A route has at most {limits.MaxRoutePoints} points here; begin another."));
+            }
+
             await route.AddAsync(requestStream.Current.ToCoordinate(""), context.CancellationToken);
         }
 
@@ -55,7 +63,7 @@ internal sealed class RouteGuideService(IFeatureStore features, RouteChat chat, 
     {
         // Ends the posting when the reading fails, so that nothing of this call is left running behind it.
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
-        var join = context.RequestHeaders.ToJoin(AddressOf(context.Peer));
+        var join = context.RequestHeaders.ToJoin(ClientAddress.Of(context.Peer));
         await using var session = chat.Join(join);
         var posting = PostAsync(requestStream, session, join.IsSequenced, ending.Token);
         try
@@ -106,9 +114,6 @@ internal sealed class RouteGuideService(IFeatureStore features, RouteChat chat, 
             throw session.Behind();
         }
     }
-
-    /// <summary>The address without the port: "ipv4:10.0.0.1:5000" or "ipv6:[::1]:5000".</summary>
-    private static string AddressOf(string peer) => peer[..Math.Max(0, peer.LastIndexOf(':'))];
 
     /// <summary>Hands the client's notes to its session, and the session its end: the half-close, or the error that is the call's.</summary>
     private static async Task PostAsync(

@@ -23,6 +23,11 @@ public sealed class ChatMetrics
         _commitDuration = meter.CreateHistogram<double>("routeservice.chat.commit.duration", "s", "Time of a commit.");
         _fallenBehind = meter.CreateCounter<long>("routeservice.chat.fallen_behind", "{stream}", "Streams ended for being behind too long.");
         _logReads = meter.CreateCounter<long>("routeservice.chat.log_reads", "{read}", "Reads of streams that the memory could not answer.");
+
+        // There from the start, so that the first time is an increase.
+        _posts.Add(0);
+        _fallenBehind.Add(0);
+        _logReads.Add(0);
     }
 
     public void Joined() => _streams.Add(1);

@@ -50,6 +50,16 @@ public sealed partial class ChatSession
                 while (_turns.Reader.TryRead(out var turn))
                 {
                     any = true;
+                    if (turn is { Seat: { } joined, Own: null })
+                    {
+                        // Before the history of a place comes what is due elsewhere up to there: the highest sequence that a client has seen is
+                        // where it resumes, so nothing below it may be still to come.
+                        await foreach (var page in ForwardAsync(joined.EnteredAt, cancellationToken))
+                        {
+                            yield return page;
+                        }
+                    }
+
                     var extra = await TakeAsync(turn, cancellationToken);
                     if (!extra.IsEmpty)
                     {
@@ -79,6 +89,8 @@ public sealed partial class ChatSession
     /// <summary>Where the client listens: the notes since it left, or the newest.</summary>
     private async IAsyncEnumerable<ReadOnlyMemory<LoggedNote>> OpenAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        // Only from then on is it told of every note.
+        await _chat.StartAsync(cancellationToken);
         _position = _join.After ?? _chat.Head;
         var sentAbove = _position;
         if (_join.After is null && _join.Listen.Count > 0)
@@ -115,14 +127,13 @@ public sealed partial class ChatSession
     }
 
     /// <summary>
-    /// A first post at a place is under way: the earlier notes there, up to when we sat down, or to where the stream stands if it is already further. What
-    /// follows, the post too, we are told of, and it comes in order.
+    /// A first post at a place is under way: the earlier notes there, up to where the stream stands, which is not before we sat down. What follows, the
+    /// post too, we are told of, and it comes in order.
     /// </summary>
     private async ValueTask<ReadOnlyMemory<LoggedNote>> JoinAsync(Seat seat, CancellationToken cancellationToken)
     {
-        var upTo = Math.Max(seat.EnteredAt, _position);
-        var history = await _chat.ReadBeforeAsync(seat.Location, upTo + 1, _options.HistoryPerPost, cancellationToken);
-        _joined[seat.Location] = (upTo, history.IsEmpty ? upTo : history.Span[0].Sequence - 1);
+        var history = await _chat.ReadBeforeAsync(seat.Location, _position + 1, _options.HistoryPerPost, cancellationToken);
+        _joined[seat.Location] = (_position, history.IsEmpty ? _position : history.Span[0].Sequence - 1);
         return history;
     }
 

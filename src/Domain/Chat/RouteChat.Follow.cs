@@ -16,6 +16,7 @@ public sealed partial class RouteChat
     // One advances at a time: the commits of this process, or what it hears of others.
     private readonly SemaphoreSlim _advancing = new(1);
     private bool _isStarted;
+    private volatile bool _hasCaughtUp;
 
     /// <summary>
     /// Sees what others post, until it is cancelled, or to the end where nobody else posts. Where it fails it may be called again, and goes on where it was.
@@ -46,6 +47,9 @@ public sealed partial class RouteChat
         while (batch == BatchSize);
         return removed;
     }
+
+    /// <summary>Returns when the log has been read to its end once; reads it where nobody has.</summary>
+    internal Task StartAsync(CancellationToken cancellationToken) => _hasCaughtUp ? Task.CompletedTask : AdvanceAsync(cancellationToken);
 
     /// <summary>After a commit of ours.</summary>
     private async Task AdvanceAsync(List<NewNote> notes, IReadOnlyList<long> sequences)
@@ -100,6 +104,7 @@ public sealed partial class RouteChat
             Publish(page);
         }
         while (page.Count == FollowPage);
+        _hasCaughtUp = true;
     }
 
     private void Publish(IReadOnlyList<LoggedNote> notes)

@@ -125,13 +125,15 @@ public sealed partial class RouteChat : IAsyncDisposable
     /// <summary>The newest notes at a place below a sequence, in order.</summary>
     internal async ValueTask<ReadOnlyMemory<LoggedNote>> ReadBeforeAsync(Coordinate place, long before, int limit, CancellationToken cancellationToken)
     {
-        if (_cache.TryReadBefore(place, before, limit, out var newer, out var completeAbove))
+        // A stream that was further in another process may be ahead of this one.
+        var isAhead = before > Head + 1;
+        if (_cache.TryReadBefore(place, before, limit, out var newer, out var completeAbove) && !isAhead)
         {
             return newer;
         }
 
         _metrics.ReadFromLog();
-        if (before <= completeAbove)
+        if (before <= completeAbove || isAhead)
         {
             return (await _log.ReadBeforeAsync([place], before, limit, cancellationToken)).ToArray();
         }

@@ -7,7 +7,12 @@ using Grpc.Wire;
 namespace Grpc.AspNetCore.Server.Internal;
 
 /// <summary>The messages of a request. All that one read of the body brings are taken off it before it is asked again.</summary>
-internal sealed class RequestReader<TRequest>(PipeReader body, Marshaller<TRequest> marshaller, ICompressionProvider? encoding, int? maxLength)
+/// <remarks>
+/// Between messages a stream may be silent for hours. A message that has begun has <see cref="Patience"/> for the rest, and a second more for each
+/// <see cref="SlowestRate"/> of its announced length, so that nobody holds our memory by bytes that do not come.
+/// </remarks>
+internal sealed class RequestReader<TRequest>(
+    PipeReader body, Marshaller<TRequest> marshaller, ICompressionProvider? encoding, int? maxLength, TimeProvider clock)
     : IAsyncStreamReader<TRequest>
     where TRequest : class
 {
@@ -15,6 +20,9 @@ internal sealed class RequestReader<TRequest>(PipeReader body, Marshaller<TReque
     public static readonly Status NoMessage = new(StatusCode.Unimplemented, "The request has no message; this method takes exactly one.");
     public static readonly Status SecondMessage = new(StatusCode.Unimplemented, "The request has more than one message; this method takes exactly one.");
 
+    private const int SlowestRate = 16 * 1024;
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
     private static readonly Task<bool> True = Task.FromResult(true);
     private static readonly Task<bool> False = Task.FromResult(false);
 
@@ -26,8 +34,13 @@ internal sealed class RequestReader<TRequest>(PipeReader body, Marshaller<TReque
     private bool _bodyEnded;
     private int _moving;
     private volatile bool _closed;
+    private ITimer? _patience;
+    private bool _restAwaited;
 
     public TRequest Current { get; private set; } = null!;
+
+    /// <summary>The messages that were read.</summary>
+    public long Count { get; private set; }
 
     public Task<bool> MoveNext(CancellationToken cancellationToken)
     {
@@ -98,6 +111,7 @@ internal sealed class RequestReader<TRequest>(PipeReader body, Marshaller<TReque
     public void Close()
     {
         _closed = true;
+        _patience?.Dispose();
         if (Volatile.Read(ref _moving) != 0)
         {
             body.CancelPendingRead();
@@ -158,9 +172,11 @@ internal sealed class RequestReader<TRequest>(PipeReader body, Marshaller<TReque
             return false;
         }
 
+        StopPatience();
         try
         {
             message = _reader.Read(payload, compressed, encoding, marshaller.ContextualDeserializer);
+            Count++;
             return true;
         }
         catch (Exception e) when (e is not RpcException)
@@ -171,6 +187,7 @@ internal sealed class RequestReader<TRequest>(PipeReader body, Marshaller<TReque
 
     private async ValueTask FillAsync(CancellationToken cancellationToken)
     {
+        StartPatience();
         if (_bufferHeld)
         {
             _bufferHeld = false;
@@ -178,12 +195,45 @@ internal sealed class RequestReader<TRequest>(PipeReader body, Marshaller<TReque
         }
 
         var result = await body.ReadAsync(cancellationToken);
+        if (result.IsCanceled)
+        {
+            throw _closed
+                ? new OperationCanceledException("The call has ended.")
+                : new RpcException(new Status(
+                    StatusCode.DeadlineExceeded, $"The rest of a message did not come within {Patience.TotalSeconds} s and a second for each {SlowestRate / 1024} KiB."));
+        }
+
         _buffer = result.Buffer;
         _bufferHeld = true;
         _bodyEnded = result.IsCompleted;
-        if (result.IsCanceled)
+    }
+
+    /// <summary>Starts the time of a message of which a part is here, unless it runs.</summary>
+    private void StartPatience()
+    {
+        if (_restAwaited || _buffer.IsEmpty)
         {
-            throw new OperationCanceledException("The call has ended.");
+            return;
+        }
+
+        _restAwaited = true;
+        var time = Patience + TimeSpan.FromSeconds(MessageFrame.AnnouncedLength(_buffer) / (double)SlowestRate);
+        if (_patience is null)
+        {
+            _patience = clock.CreateTimer(static reader => ((PipeReader)reader!).CancelPendingRead(), body, time, Timeout.InfiniteTimeSpan);
+        }
+        else
+        {
+            _patience.Change(time, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    private void StopPatience()
+    {
+        if (_restAwaited)
+        {
+            _restAwaited = false;
+            _patience!.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         }
     }
 }

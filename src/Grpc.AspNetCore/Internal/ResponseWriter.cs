@@ -42,6 +42,9 @@ internal sealed class ResponseWriter<TResponse>(
     /// <summary>Whether headers or messages have been sent, or are about to be.</summary>
     public bool HasStarted { get; private set; }
 
+    /// <summary>The messages that were written.</summary>
+    public long Count { get; private set; }
+
     /// <summary>Whether the transport has said that nobody reads the response any more. It says so before the call's token does.</summary>
     public bool ClientGone => _flush is { IsCompletedSuccessfully: true, Result.IsCompleted: true };
 
@@ -195,6 +198,7 @@ internal sealed class ResponseWriter<TResponse>(
             response.BodyWriter,
             flags.HasFlag(WriteFlags.NoCompress) ? null : Compression,
             options.ResponseCompressionLevel);
+        Count++;
     }
 
     private void StartNeedsLock()

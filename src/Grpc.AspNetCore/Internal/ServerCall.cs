@@ -22,6 +22,9 @@ internal sealed partial class ServerCall<TRequest, TResponse>(HttpContext http, 
     // Whoever sets it decides how the call ends: the handler's return, its exception, or the deadline, however they race.
     private int _ended;
 
+    // How it ended, for those who count.
+    private Status _end = Status.DefaultSuccess;
+
     public HttpContext Http => http;
 
     public RequestReader<TRequest> Requests { get; private set; } = null!;
@@ -42,7 +45,7 @@ internal sealed partial class ServerCall<TRequest, TResponse>(HttpContext http, 
         }
 
         Requests = new RequestReader<TRequest>(
-            http.Request.BodyReader, served.Method.RequestMarshaller, requestEncoding, _runtime.Options.MaxReceiveMessageSize);
+            http.Request.BodyReader, served.Method.RequestMarshaller, requestEncoding, _runtime.Options.MaxReceiveMessageSize, _runtime.Clock);
         Responses = new ResponseWriter<TResponse>(
             http.Response, served.Method.ResponseMarshaller, _runtime.Options, this)
         {
@@ -50,6 +53,13 @@ internal sealed partial class ServerCall<TRequest, TResponse>(HttpContext http, 
         };
         LiftBodyLimits();
         StartDeadline(timeout);
+        var isCounted = ServerTelemetry.IsEnabled;
+        var started = 0L;
+        if (isCounted)
+        {
+            started = _runtime.Clock.GetTimestamp();
+            ServerTelemetry.Began(served.Method);
+        }
 
         Status status;
         try
@@ -63,6 +73,11 @@ internal sealed partial class ServerCall<TRequest, TResponse>(HttpContext http, 
         }
 
         await EndAsync(status);
+        ServerTelemetry.Describe(http, served.Method, _end);
+        if (isCounted)
+        {
+            ServerTelemetry.Ended(served.Method, _end.StatusCode, _runtime.Clock.GetElapsedTime(started), Requests.Count, Responses.Count);
+        }
     }
 
     /// <summary>The one place where an exception becomes a status.</summary>
@@ -99,9 +114,12 @@ internal sealed partial class ServerCall<TRequest, TResponse>(HttpContext http, 
         if (Interlocked.Exchange(ref _ended, 1) != 0)
         {
             // The deadline came first and has answered, or is about to.
+            _end = DeadlineExceeded;
             await _deadlineAnswer!;
             return;
         }
+
+        _end = status;
 
         StopDeadline();
         Requests.Close();

@@ -16,7 +16,10 @@ internal static class UnknownMethod
         else if (RequestHead.TryAccept(http))
         {
             http.Response.ContentType = GrpcContentType.Name;
-            Trailers.Write(http.Response.Headers, new Status(StatusCode.Unimplemented, $"There is no method {http.Request.Path}."));
+            var status = new Status(StatusCode.Unimplemented, $"There is no method {http.Request.Path}.");
+            Trailers.Write(http.Response.Headers, status);
+            ServerTelemetry.Describe(http, method: null, status);
+            ServerTelemetry.Ended(method: null, status.StatusCode, TimeSpan.Zero, received: 0, sent: 0);
         }
 
         return Task.CompletedTask;

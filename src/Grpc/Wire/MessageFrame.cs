@@ -66,6 +66,19 @@ internal static class MessageFrame
         return true;
     }
 
+    /// <summary>The length that a message of which a part is here will have; 0 where its header is not whole.</summary>
+    public static uint AnnouncedLength(ReadOnlySequence<byte> buffer)
+    {
+        if (buffer.Length < HeaderLength)
+        {
+            return 0;
+        }
+
+        Span<byte> header = stackalloc byte[HeaderLength];
+        buffer.Slice(0, HeaderLength).CopyTo(header);
+        return BinaryPrimitives.ReadUInt32BigEndian(header[1..]);
+    }
+
     /// <summary>Writes the header of a payload of this length.</summary>
     public static void WriteHeader(Span<byte> destination, bool compressed, int length)
     {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Threading.Channels;
 using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
@@ -73,6 +74,8 @@ internal sealed class CoalescedLookUps : IAsyncDisposable
 
     private async Task AnswerAsync(List<Waiter> batch)
     {
+        StoreTelemetry.LooksUpForGetFeature(batch.Count);
+        using var activity = Follow(batch);
         try
         {
             var names = await _lookUp(batch.ConvertAll(static waiter => waiter.Location).ToArray());
@@ -84,6 +87,29 @@ internal sealed class CoalescedLookUps : IAsyncDisposable
             HandOut(batch, (waiter, _) => waiter.TrySetException(
                 e is StoreUnavailableException store ? new StoreUnavailableException(store.Message, store.Failure, e) : e));
         }
+    }
+
+    /// <summary>The query's place in a trace: under the first who asked for it, and linked to the others. Tells how long they have waited.</summary>
+    private static Activity? Follow(List<Waiter> batch)
+    {
+        if (StoreTelemetry.TimesWaits)
+        {
+            foreach (var waiter in batch)
+            {
+                StoreTelemetry.HasWaited(TimeProvider.System.GetElapsedTime(waiter.Came));
+            }
+        }
+
+        if (!StoreTelemetry.Source.HasListeners())
+        {
+            return null;
+        }
+
+        var callers = batch.Where(static waiter => waiter.Caller != default).Select(static waiter => waiter.Caller).ToList();
+        return callers.Count == 0
+            ? null
+            : StoreTelemetry.Source.StartActivity(
+                "look up", ActivityKind.Internal, callers[0], [new("routeservice.lookups.batch.size", batch.Count)], callers.Skip(1).Select(static caller => new ActivityLink(caller)));
     }
 
     /// <summary>
@@ -110,5 +136,11 @@ internal sealed class CoalescedLookUps : IAsyncDisposable
     private sealed class Waiter(Coordinate location) : TaskCompletionSource<string?>
     {
         public Coordinate Location { get; } = location;
+
+        /// <summary>When it came, where that is measured.</summary>
+        public long Came { get; } = StoreTelemetry.TimesWaits ? TimeProvider.System.GetTimestamp() : 0;
+
+        /// <summary>The span that asks, where there is one.</summary>
+        public ActivityContext Caller { get; } = Activity.Current?.Context ?? default;
     }
 }

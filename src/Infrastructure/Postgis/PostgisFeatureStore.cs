@@ -46,6 +46,7 @@ public sealed partial class PostgisFeatureStore : IFeatureStore, IAsyncDisposabl
             return 0;
         }
 
+        StoreTelemetry.LooksUpForRecordRoute(locations.Length);
         return (int)await _database.ReadAsync(
             async (connection, token) =>
             {

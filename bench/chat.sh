@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Measures RouteChat's log, its fan-out and its memory, embedded and on PostGIS, all in one run, and prints the tables.
+#   bench/chat.sh [--save [NAME]] [--quick]
+#     --save    also writes them to bench/results/NAME.md; NAME is today's date and "-chat" unless given
+#     --quick   short runs: whether everything works
+set -euo pipefail
+cd "$(dirname "$0")/.."
+if [[ ${1-} == -h || ${1-} == --help ]]; then
+  sed -n '2,/^set /{s/^# \{0,1\}//p}' bench/chat.sh
+  exit 0
+fi
+
+if ! compgen -G '/usr/share/postgresql/*/extension/postgis.control' >/dev/null; then
+  echo "Missing: apt-get install postgresql-15-postgis-3" >&2
+  exit 1
+fi
+
+# A server does not run as root, and whom it runs as has to come to its folder.
+work=$(mktemp -d)
+chmod 711 "$work"
+trap 'rm -rf "$work"' EXIT
+echo "Building" >&2
+dotnet build src/Api -c Release --nologo -v quiet >&2
+dotnet build bench/Chat -c Release --nologo -v quiet >&2
+
+python3 bench/measure_chat.py "$work" "$@"

@@ -1,0 +1,221 @@
+"""The measuring half of operations.sh: a well-behaved client beside each attack, and the time from SIGTERM to the end.
+
+Usage: measure_operations.py WORKFOLDER [--save [NAME]] [--quick]"""
+import argparse
+import contextlib
+import datetime
+import multiprocessing
+import pathlib
+import socket
+import struct
+import sys
+import time
+import zlib
+
+from load import BENCH, SERVICE, Load, Server, frame, free_port, machine, note, number, point, rectangle
+
+DATA, HEADERS, RESET, SETTINGS = 0, 1, 3, 4
+END_STREAM, END_HEADERS = 1, 4
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+WORLD = rectangle(-900_000_000, -1_800_000_000, 900_000_000, 1_800_000_000)
+
+
+def http2(kind, flags, stream, payload=b""):
+    """A frame of HTTP/2 (RFC 9113, 4.1)."""
+    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+
+
+def call(stream, path, *more):
+    """The headers of a call, as literals that no table remembers (RFC 7541, 6.2.2)."""
+    def text(value):
+        return bytes([len(value)]) + value
+    block = b"\x83\x86\x04" + text(path) + b"\x01" + text(b"localhost") + b"\x00" + text(b"te") + text(b"trailers")
+    block += b"\x00" + text(b"content-type") + text(b"application/grpc")
+    for name, value in more:
+        block += b"\x00" + text(name) + text(value)
+    return http2(HEADERS, END_HEADERS, stream, block)
+
+
+def connect(port):
+    connection = socket.create_connection(("127.0.0.1", port))
+    connection.sendall(PREFACE + http2(SETTINGS, 0, 0))
+    return connection
+
+
+def drain(connection):
+    with contextlib.suppress(BlockingIOError):
+        while connection.recv(1 << 20, socket.MSG_DONTWAIT):
+            pass
+
+
+# The attacks: each goes on until it is killed, and connects again where the service has cut it off.
+
+def forever(attack):
+    def run(port, ready):
+        while True:
+            with contextlib.suppress(OSError):
+                attack(port, ready)
+            time.sleep(0.01)
+    return run
+
+
+@forever
+def rapid_reset(port, ready):
+    """CVE-2023-44487: streams opened and reset at once."""
+    connection = connect(port)
+    for stream in range(1, 2_000_000, 2):
+        connection.sendall(call(stream, b"/routeguide.RouteGuide/RouteChat") + http2(RESET, 0, stream, struct.pack(">I", 8)))
+        if stream % 100 == 1:
+            drain(connection)
+        ready.set()
+
+
+@forever
+def slow_writers(port, ready):
+    """2 000 connections, each with a call whose message comes by a byte a second."""
+    connections = []
+    for _ in range(2_000):
+        connection = connect(port)
+        connection.sendall(call(1, b"/routeguide.RouteGuide/GetFeature"))
+        connections.append(connection)
+    ready.set()
+    message = frame(point(1, 1) + bytes(1000))
+    for byte in message:
+        for connection in connections:
+            connection.sendall(http2(DATA, 0, 1, bytes([byte])))
+        time.sleep(1)
+
+
+@forever
+def stalled_readers(port, ready):
+    """1 000 listings of the whole world that nobody reads."""
+    connections = []
+    for _ in range(10):
+        connection = connect(port)
+        for stream in range(1, 200, 2):
+            connection.sendall(call(stream, b"/routeguide.RouteGuide/ListFeatures") + http2(DATA, END_STREAM, stream, frame(WORLD)))
+        connections.append(connection)
+    ready.set()
+    time.sleep(3600)
+
+
+@forever
+def bombs(port, ready):
+    """Messages of 200 MB in 200 KB."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(200)) + packer.flush()
+    message = struct.pack(">BI", 1, len(packed)) + packed
+    connection = connect(port)
+    for stream in range(1, 2_000_000, 2):
+        connection.sendall(call(stream, b"/routeguide.RouteGuide/GetFeature", (b"grpc-encoding", b"gzip")))
+        # A stream may send 768 KiB before it is read, and the connection is given back what a stream that ends has sent.
+        for at in range(0, len(message), 16_384):
+            part = message[at:at + 16_384]
+            connection.sendall(http2(DATA, END_STREAM if at + 16_384 >= len(message) else 0, stream, part))
+        ready.set()
+        answer = connection.recv(1 << 20)
+        if not answer:
+            return
+
+
+@forever
+def connections(port, ready):
+    """10 000 connections that do nothing."""
+    held = [connect(port) for _ in range(9_990)]
+    ready.set()
+    for connection in held:
+        connection.recv(1 << 16)
+    time.sleep(3600)
+
+
+ATTACKS = [
+    ("nobody", None),
+    ("rapid reset", rapid_reset),
+    ("2 000 writers of a byte a second", slow_writers),
+    ("1 000 listings that nobody reads", stalled_readers),
+    ("messages of 200 MB in 200 KB", bombs),
+    ("9 990 idle connections", connections),
+]
+
+
+def start(work, name, **settings):
+    port = free_port()
+    environment = {"RouteService__Grpc__Port": str(port), "RouteService__Management__Port": "0",
+                   "RouteService__Sqlite__Path": str(work / f"{name}.db"), "RouteService__Sqlite__NotesPath": str(work / f"{name}-notes.db"), **settings}
+    return port, Server(name, ["dotnet", SERVICE], port, environment, open(work / f"{name}.log", "w+", encoding="utf-8"))
+
+
+def under_attack(work, seconds):
+    """Lines of (who attacks, calls/s, p50 and p99 in µs of one client that calls one after the other, MB during, MB afterwards)."""
+    load = Load(work)
+    body = work / "point.bin"
+    body.write_bytes(frame(point(407838351, -746143763)))
+    for i, (label, attack) in enumerate(ATTACKS):
+        port, server = start(work, f"attacked-{i}")
+        load.run("GetFeature", body, server, "-s", 3, "-c", 1, "-m", 1)
+        attacker = None
+        if attack:
+            ready = multiprocessing.Event()
+            attacker = multiprocessing.Process(target=attack, args=(port, ready), daemon=True)
+            attacker.start()
+            if not ready.wait(60):
+                sys.exit(f"The attack '{label}' has not begun after a minute.")
+            time.sleep(1)
+        run = load.run("GetFeature", body, server, "-s", seconds, "-c", 1, "-m", 1, "--expect", 1)
+        during = server.megabytes()
+        if attacker:
+            attacker.kill()
+            attacker.join()
+        time.sleep(2)
+        yield label, run["rpc_s"], run["lat_us_p50"], run["p99"], during, server.megabytes()
+        server.stop()
+
+
+def shutdown(work, rounds):
+    """Lines of (open chat streams, median seconds from SIGTERM to the end)."""
+    for streams in (0, 50, 500):
+        times = []
+        for i in range(rounds):
+            port, server = start(work, f"stopped-{streams}-{i}")
+            held = []
+            for stream in range(streams):
+                if stream % 100 == 0:
+                    held.append(connect(port))
+                number = 2 * (stream % 100) + 1
+                held[-1].sendall(call(number, b"/routeguide.RouteGuide/RouteChat") + http2(DATA, 0, number, frame(note(1, stream, 1))))
+            time.sleep(1)
+            began = time.monotonic()
+            server.stop()
+            times.append(time.monotonic() - began)
+        yield streams, sorted(times)[rounds // 2]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("work", type=pathlib.Path)
+    parser.add_argument("--save", nargs="?", const=f"{datetime.date.today()}-operations", metavar="NAME")
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    seconds, rounds = (1, 1) if options.quick else (5, 3)
+
+    lines = [
+        f"# RouteService attacked and stopped, {datetime.date.today()}\n",
+        f"`bench/operations.sh {' '.join(sys.argv[2:])}".rstrip() + "`\n",
+        machine(),
+        f"\nOne client makes one GetFeature after the other for {seconds} s, in the embedded store, while a program of its own attacks from the same machine, "
+        "whose cores they share. Each line is a fresh server.\n",
+        "| while attacked by | calls/s | p50, µs | p99, µs | MB during | MB after |",
+        "|---|---:|---:|---:|---:|---:|",
+        *(f"| {label} | {' | '.join(number(value) for value in values)} |" for label, *values in under_attack(options.work, seconds)),
+        f"\n## From SIGTERM to the end, with no delay; the {'median of three' if rounds == 3 else 'one run'}\n",
+        "| open RouteChat streams | s |",
+        "|---:|---:|",
+        *(f"| {streams} | {taken:.2f} |" for streams, taken in shutdown(options.work, rounds)),
+    ]
+    report = "\n".join(lines) + "\n"
+    print(report, end="")
+    if options.save:
+        (BENCH / "results" / f"{options.save}.md").write_text(report, encoding="utf-8")
+
+
+main()

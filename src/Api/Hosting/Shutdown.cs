@@ -1,0 +1,106 @@
+using System.ComponentModel.DataAnnotations;
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+
+namespace RouteService.Api.Hosting;
+
+/// <summary>How long the service takes to end.</summary>
+internal sealed class ShutdownOptions
+{
+    /// <summary>How long it still takes calls after it has turned not-ready: until load balancers have seen that.</summary>
+    [Range(0, 3_600)]
+    public int DelaySeconds { get; init; }
+
+    /// <summary>How long calls may then go on. 25 s and no delay fit the 30 s that Kubernetes waits.</summary>
+    [Range(0, 3_600)]
+    public int GraceSeconds { get; init; } = 25;
+}
+
+/// <summary>
+/// The end of the service, in this order: not ready at once; after a wait for load balancers, streams that wait for their client end UNAVAILABLE;
+/// then no new connections, GOAWAY on the open ones, and other calls finish within the grace. A second signal ends it now.
+/// </summary>
+internal sealed partial class Shutdown(ShutdownOptions options, IHostApplicationLifetime lifetime, TimeProvider clock, ILogger<Shutdown> logger)
+    : IHostedLifecycleService, IHealthCheck, IDisposable
+{
+    // Between the ends of the streams and GOAWAY: a client that meets the end of its connection before it has read that of its stream may lose its
+    // status, as .NET's does where its own side of the stream is still open.
+    private static readonly TimeSpan Linger = TimeSpan.FromMilliseconds(250);
+
+    // What a shell says of a process that a signal has ended.
+    private const int EndedBySignal = 128;
+
+    private readonly CancellationTokenSource _ending = new();
+    private readonly List<PosixSignalRegistration> _signals = [];
+    private int _signalCount;
+
+    /// <summary>When streams that wait for their client are to end.</summary>
+    public CancellationToken Ending => _ending.Token;
+
+    /// <summary>Adds it to a service.</summary>
+    public static void Add(IServiceCollection services, ShutdownOptions options)
+    {
+        services.AddSingleton(options);
+        services.AddSingleton<Shutdown>();
+        services.AddHostedService(static provider => provider.GetRequiredService<Shutdown>());
+        services.AddHealthChecks().AddCheck<Shutdown>("running", tags: [HealthEndpoints.Ready]);
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(options.DelaySeconds + options.GraceSeconds));
+    }
+
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        _signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal));
+        _signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal));
+        return Task.CompletedTask;
+    }
+
+    public async Task StoppingAsync(CancellationToken cancellationToken)
+    {
+        // Not-ready, also where it was not a signal that stopped the host.
+        lifetime.StopApplication();
+        if (options.DelaySeconds > 0)
+        {
+            Log.Waiting(logger, options.DelaySeconds);
+            await Task.Delay(TimeSpan.FromSeconds(options.DelaySeconds), clock, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        await _ending.CancelAsync();
+        await Task.Delay(Linger, clock, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
+        Task.FromResult(lifetime.ApplicationStopping.IsCancellationRequested ? HealthCheckResult.Unhealthy("The service is shutting down.") : HealthCheckResult.Healthy());
+
+    public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public void Dispose()
+    {
+        _signals.ForEach(static signal => signal.Dispose());
+        _ending.Dispose();
+    }
+
+    /// <summary>The first is the host's, which stops; whoever sends a second does not want to wait.</summary>
+    private void OnSignal(PosixSignalContext signal)
+    {
+        if (Interlocked.Increment(ref _signalCount) > 1)
+        {
+            Log.EndedNow(logger);
+            Environment.Exit(EndedBySignal + (signal.Signal is PosixSignal.SIGINT ? 2 : 15));
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Information, "Not ready any more; calls are still taken for {Seconds} s, until load balancers have seen it.")]
+        public static partial void Waiting(ILogger logger, int seconds);
+
+        [LoggerMessage(2, LogLevel.Warning, "Ended by a second signal, without waiting for calls.")]
+        public static partial void EndedNow(ILogger logger);
+    }
+}

@@ -1,0 +1,55 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+
+namespace RouteService.Infrastructure;
+
+/// <summary>What is told of the store: the meter and the activity source "RouteService.Store".</summary>
+public static class StoreTelemetry
+{
+    public const string Name = "RouteService.Store";
+
+    private static readonly Meter Meter = new(Name);
+
+    private static readonly Histogram<int> BatchSize = Meter.CreateHistogram(
+        "routeservice.lookups.batch.size",
+        "{point}",
+        "Points that one query looked up, by who asked.",
+        tags: null,
+        new InstrumentAdvice<int> { HistogramBucketBoundaries = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] });
+
+    private static readonly Histogram<double> Wait = Meter.CreateHistogram(
+        "routeservice.lookups.wait",
+        "s",
+        "From a look-up's coming to its query.",
+        tags: null,
+        new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1] });
+
+    private static readonly Counter<long> Imported = Meter.CreateCounter<long>("routeservice.import.records", "{record}", "Records of imports that were carried out.");
+
+    private static readonly Histogram<double> ImportDuration = Meter.CreateHistogram(
+        "routeservice.import.duration",
+        "s",
+        "Time of an import.",
+        tags: null,
+        new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.1, 1, 5, 10, 30, 60, 300, 1800] });
+
+    private static readonly KeyValuePair<string, object?> ByGetFeature = new("caller", "get_feature");
+    private static readonly KeyValuePair<string, object?> ByRecordRoute = new("caller", "record_route");
+
+    internal static ActivitySource Source { get; } = new(Name);
+
+    /// <summary>Whether anybody wants to know how long look-ups wait.</summary>
+    internal static bool TimesWaits => Wait.Enabled;
+
+    public static void HasImported(long records, TimeSpan duration)
+    {
+        Imported.Add(records);
+        ImportDuration.Record(duration.TotalSeconds);
+    }
+
+    internal static void LooksUpForGetFeature(int points) => BatchSize.Record(points, ByGetFeature);
+
+    internal static void LooksUpForRecordRoute(int points) => BatchSize.Record(points, ByRecordRoute);
+
+    internal static void HasWaited(TimeSpan time) => Wait.Record(time.TotalSeconds);
+}

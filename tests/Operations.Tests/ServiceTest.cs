@@ -1,0 +1,58 @@
+using Grpc.Core;
+using Grpc.Net.Client;
+using RouteService.Contracts.Helloworld;
+using RouteService.Contracts.Routeguide;
+
+namespace RouteService.Operations.Tests;
+
+/// <summary>A test with the built program, started with the test's settings.</summary>
+public abstract class ServiceTest : IAsyncLifetime
+{
+    internal static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    private readonly List<GrpcChannel> _channels = [];
+
+    internal RunningService Service { get; } = new() { ExpectedErrors = "RouteService.Api.Security.FileReloader" };
+
+    public ValueTask InitializeAsync() => default;
+
+    public async ValueTask DisposeAsync()
+    {
+        _channels.ForEach(static channel => channel.Dispose());
+        await Service.DisposeAsync();
+        GC.SuppressFinalize(this);
+    }
+
+    internal Task StartAsync() => Service.InitializeAsync().AsTask();
+
+    /// <summary>Where a file of this name is for the service, with this content.</summary>
+    internal string Write(string name, string content)
+    {
+        var path = Path.Combine(Service.Folder, name);
+        File.WriteAllText(path, content);
+        return path;
+    }
+
+    internal GrpcChannel Connect(HttpMessageHandler? handler = null)
+    {
+        var channel = GrpcChannel.ForAddress(
+            $"{(handler is null ? "http" : "https")}://{Service.Address}", new GrpcChannelOptions { HttpHandler = handler, DisposeHttpClient = true });
+        _channels.Add(channel);
+        return channel;
+    }
+
+    internal static Task<HelloReply> HelloAsync(GrpcChannel channel, Metadata? headers = null) =>
+        new Greeter.GreeterClient(channel).SayHelloAsync(new HelloRequest { Name = "you" }, headers, deadline: Soon).ResponseAsync;
+
+    internal static Task<Feature> FeatureAsync(GrpcChannel channel, Metadata? headers = null) =>
+        new RouteGuide.RouteGuideClient(channel).GetFeatureAsync(new Point { Latitude = 1, Longitude = 2 }, headers, deadline: Soon).ResponseAsync;
+
+    internal static async Task<RpcException> RefusalAsync(StatusCode code, Task call)
+    {
+        var refusal = await Assert.ThrowsAsync<RpcException>(() => call);
+        Assert.True(refusal.StatusCode == code, refusal.ToString());
+        return refusal;
+    }
+
+    internal static DateTime Soon => TimeProvider.System.GetUtcNow().UtcDateTime + Patience;
+}

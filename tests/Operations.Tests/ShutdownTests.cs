@@ -1,0 +1,113 @@
+using System.Net;
+using Grpc.Core;
+using RouteService.Contracts.Hello;
+using RouteService.Contracts.Routeguide;
+
+namespace RouteService.Operations.Tests;
+
+public sealed class ShutdownTests : ServiceTest
+{
+    [Theory]
+    [InlineData(0)]
+    [InlineData(500)]
+    public async Task Streams_end_with_a_reason_and_the_program_well_before_its_grace(int streams)
+    {
+        await StartAsync();
+        var chats = await Task.WhenAll(Enumerable.Range(0, streams).Select(async i =>
+        {
+            var chat = new RouteGuide.RouteGuideClient(Connect()).RouteChat();
+            var note = new RouteNote { Location = new Point { Latitude = i }, Message = "here" };
+            await chat.RequestStream.WriteAsync(note);
+            await chat.RequestStream.WriteAsync(note);
+            Assert.True(await chat.ResponseStream.MoveNext(CancellationToken.None).WaitAsync(Patience));
+            return chat;
+        }));
+
+        var exit = Service.StopAsync();
+
+        var reasons = await Task.WhenAll(chats.Select(async chat =>
+            (await RefusalAsync(StatusCode.Unavailable, chat.ResponseStream.MoveNext(CancellationToken.None).WaitAsync(Patience))).Status.Detail));
+        Array.ForEach(chats, static chat => chat.Dispose());
+        Assert.Equal(0, await exit);
+
+        // On a busy machine a client may see the end of its connection before it has read its reason.
+        var told = reasons.Count(static reason => reason == "The service is shutting down; call again, and another replica answers.");
+        Assert.InRange(told, streams - (streams / 50), streams);
+    }
+
+    [Fact]
+    public async Task It_is_not_ready_at_once_and_takes_calls_until_load_balancers_have_seen_it()
+    {
+        Service.Settings["RouteService__Shutdown__DelaySeconds"] = "4";
+        await StartAsync();
+        var channel = Connect();
+        using var chat = new RouteGuide.RouteGuideClient(channel).RouteChat();
+        await chat.RequestStream.WriteAsync(new RouteNote { Location = new Point(), Message = "one" });
+
+        var exit = Service.StopAsync();
+        await Service.WaitForReadinessAsync(HttpStatusCode.ServiceUnavailable);
+
+        // A new connection, and the stream that is open.
+        await HelloAsync(Connect());
+        await chat.RequestStream.WriteAsync(new RouteNote { Location = new Point(), Message = "two" });
+        Assert.True(await chat.ResponseStream.MoveNext(CancellationToken.None));
+        Assert.Equal(HttpStatusCode.OK, (await Service.HealthAsync("live")).StatusCode);
+
+        await RefusalAsync(StatusCode.Unavailable, chat.ResponseStream.MoveNext(CancellationToken.None));
+        Assert.Equal(0, await exit);
+    }
+
+    [Fact]
+    public async Task What_is_being_answered_is_answered()
+    {
+        await StartAsync();
+        using var list = new RouteGuide.RouteGuideClient(Connect()).ListFeatures(
+            new Rectangle { Lo = new Point { Latitude = -900000000, Longitude = -1800000000 }, Hi = new Point { Latitude = 900000000, Longitude = 1800000000 } });
+        Assert.True(await list.ResponseStream.MoveNext(CancellationToken.None));
+
+        var exit = Service.StopAsync();
+        var count = 1;
+        while (await list.ResponseStream.MoveNext(CancellationToken.None))
+        {
+            count++;
+        }
+
+        Assert.Equal(3966, count);
+        Assert.Equal(0, await exit);
+    }
+
+    [Fact]
+    public async Task Who_does_not_read_is_cut_off_when_the_grace_is_over()
+    {
+        Service.Settings["RouteService__Shutdown__GraceSeconds"] = "2";
+        await StartAsync();
+        using var hello = new HelloService.HelloServiceClient(Connect()).BidiHello();
+        var greeting = new HelloRequest { Greeting = new string('x', 100_000) };
+        using var full = new CancellationTokenSource(TimeSpan.FromSeconds(2));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+        {
+            while (true)
+            {
+                await hello.RequestStream.WriteAsync(greeting).WaitAsync(full.Token);
+            }
+        });
+
+        Assert.Equal(0, await Service.StopAsync());
+    }
+
+    [Theory]
+    [InlineData(RunningService.SigTerm, 143)]
+    [InlineData(RunningService.SigInt, 130)]
+    public async Task A_second_signal_ends_it_now(int signal, int code)
+    {
+        Service.Settings["RouteService__Shutdown__DelaySeconds"] = "600";
+        await StartAsync();
+        var exit = Service.StopAsync(signal);
+        await Service.OutputAsync("Not ready any more");
+
+        await Service.StopAsync(signal);
+
+        Assert.Equal(code, await exit);
+        Assert.Contains("Ended by a second signal", Service.Output);
+    }
+}

@@ -1,0 +1,102 @@
+using System.Security.Cryptography.X509Certificates;
+using Grpc.Core;
+
+namespace RouteService.Operations.Tests;
+
+public sealed class TlsTests : ServiceTest
+{
+    private readonly Authority _authority = new();
+
+    [Theory]
+    [InlineData("pem")]
+    [InlineData("pem and key")]
+    [InlineData("pfx")]
+    public async Task A_certificate_makes_the_port_speak_TLS(string form)
+    {
+        using var certificate = _authority.Certify("first");
+        Use(certificate, form);
+        await StartAsync();
+
+        await HelloAsync(Connect(_authority.Client()));
+        await RefusalAsync(StatusCode.Unavailable, HelloAsync(Connect(new Authority("Another").Client())));
+        Assert.Contains($"gRPC on port {Service.GrpcPort} (TLS)", Service.Output);
+    }
+
+    [Fact]
+    public async Task A_new_certificate_is_used_by_new_connections_and_a_spoilt_one_is_not()
+    {
+        using var first = _authority.Certify("first");
+        using var second = _authority.Certify("second");
+        Use(first, "pem and key");
+        await StartAsync();
+        var seen = new List<string>();
+        var old = Connect(_authority.Client(seen: seen.Add));
+        await HelloAsync(old);
+
+        Write("server.pem", "nothing");
+        await Service.OutputAsync("server.pem', which cannot be used:");
+        await HelloAsync(Connect(_authority.Client(seen: seen.Add)));
+
+        Use(second, "pem and key");
+        await Service.OutputAsync("server.pem has changed and is in use.");
+        await HelloAsync(Connect(_authority.Client(seen: seen.Add)));
+        await HelloAsync(old);
+
+        Assert.Equal(["CN=first", "CN=first", "CN=second"], seen);
+    }
+
+    [Fact]
+    public async Task Mutual_TLS_lets_in_who_has_a_certificate_of_the_authority()
+    {
+        using var server = _authority.Certify("server");
+        using var client = _authority.Certify("client");
+        using var stranger = new Authority().Certify("client");
+        Use(server, "pem");
+        Service.Settings["RouteService__Grpc__ClientCaPath"] = Write("ca.pem", _authority.Pem);
+        await StartAsync();
+
+        await HelloAsync(Connect(_authority.Client(client)));
+        await RefusalAsync(StatusCode.Unavailable, HelloAsync(Connect(_authority.Client())));
+        await RefusalAsync(StatusCode.Unavailable, HelloAsync(Connect(_authority.Client(stranger))));
+        await HelloAsync(Connect(_authority.Client(client)));
+    }
+
+    [Theory]
+    [InlineData("RouteService__Grpc__ClientCaPath is set, and RouteService__Grpc__CertificatePath is not", "ClientCaPath", "ca.pem")]
+    [InlineData("RouteService__Grpc__CertificatePath is 'ca.pem', which cannot be used", "CertificatePath", "ca.pem")]
+    public async Task A_wrong_setting_is_told_in_one_line(string complaint, string name, string value)
+    {
+        Write("ca.pem", _authority.Pem);
+
+        var answer = await Command.RunServiceAsync(
+            [], new Dictionary<string, string>(RunningService.Environment) { [$"RouteService__Grpc__{name}"] = value }, Service.Folder);
+
+        Assert.Equal(1, answer.ExitCode);
+        Assert.Contains(complaint, answer.Error);
+        Assert.Single(answer.Error.Trim().Split('\n'));
+    }
+
+    private void Use(X509Certificate2 certificate, string form)
+    {
+        var path = Path.Combine(Service.Folder, "server.pem");
+        Service.Settings["RouteService__Grpc__CertificatePath"] = path;
+        var key = certificate.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem();
+        switch (form)
+        {
+            case "pfx":
+                File.WriteAllBytes(path, certificate.Export(X509ContentType.Pfx, "secret"));
+                Service.Settings["RouteService__Grpc__CertificatePassword"] = "secret";
+                break;
+
+            case "pem":
+                Write("server.pem", $"{certificate.ExportCertificatePem()}\n{key}\n");
+                break;
+
+            default:
+                // The key first: between the two writes the pair does not fit, as it can be in life.
+                Service.Settings["RouteService__Grpc__CertificateKeyPath"] = Write("server.key", key);
+                Write("server.pem", certificate.ExportCertificatePem());
+                break;
+        }
+    }
+}
