@@ -269,7 +269,9 @@ public sealed class SequencedChatTests : IAsyncLifetime
         Assert.Equal("first", await listener.NextMessage());
         _log.IsAway = true;
         await poster.Post(Here, "lost");
-        await Assert.ThrowsAsync<StoreUnavailableException>(poster.Leave);
+
+        // While it waits for the answer, and has not half-closed.
+        await Assert.ThrowsAsync<StoreUnavailableException>(() => poster.End.WaitAsync(TimeSpan.FromSeconds(30)));
 
         _log.IsAway = false;
         await using var again = new Member(_chat);
@@ -415,6 +417,9 @@ public sealed class SequencedChatTests : IAsyncLifetime
             _session = chat.Join((join ?? new ChatJoin()) with { IsSequenced = true });
             _reading = ReadAsync();
         }
+
+        /// <summary>The end of what it is sent.</summary>
+        public Task End => _reading;
 
         public ValueTask Post(Coordinate place, string message, string? id = null) => _session.PostAsync(new RouteNote(place, message), id, default);
 

@@ -8,6 +8,8 @@ public sealed class NodeTests(RunningService service) : IClassFixture<RunningSer
     [InlineData("serverStreaming")]
     [InlineData("clientStreaming")]
     [InlineData("bidirectional")]
+    [InlineData("live")]
+    [InlineData("sequenced")]
     [InlineData("deadline")]
     [InlineData("cancellation")]
     public async Task A_Node_client_gets_what_the_contract_says(string scenario)

@@ -13,6 +13,7 @@ public sealed class PythonTests(RunningService service, PythonTests.Stubs stubs)
     [InlineData("record_route")]
     [InlineData("route_chat")]
     [InlineData("route_chat_live")]
+    [InlineData("route_chat_sequenced")]
     [InlineData("deadline")]
     [InlineData("cancelled_stream")]
     [InlineData("metadata")]

@@ -1,4 +1,5 @@
 using RouteService.Domain.Chat;
+using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
 using RouteService.Infrastructure.Postgis;
 using RouteService.Infrastructure.Tests;
@@ -23,6 +24,26 @@ public sealed class PostgisNoteLogTests : NoteLogContract, IAsyncDisposable
 
         Assert.True(await hints.MoveNextAsync());
         Assert.Single(await log.ReadAfterAsync(0, 10, default));
+    }
+
+    [Theory]
+    [InlineData("one.invalid")]
+    [InlineData("one.invalid,two.invalid")]
+    public async Task A_host_that_has_no_address_is_a_log_that_is_away(string host)
+    {
+        await using var connections = new PostgisDatabase($"Host={host};Username=postgres");
+        var log = new PostgisNoteLog(connections);
+
+        foreach (var call in (Func<Task>[])
+        [
+            () => log.AppendAsync([new NewNote(Guid.NewGuid(), new RouteNote(new Coordinate(1, 2), "a"), null)], default),
+            () => log.RemoveAsync(DateTimeOffset.UtcNow, 1, default),
+            () => log.ReadHeadAsync(default),
+            async () => await log.ListenAsync(default).GetAsyncEnumerator().MoveNextAsync(),
+        ])
+        {
+            Assert.Equal("The database cannot be reached.", (await Assert.ThrowsAsync<StoreUnavailableException>(call)).Message);
+        }
     }
 
     public async ValueTask DisposeAsync()

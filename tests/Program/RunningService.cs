@@ -14,6 +14,9 @@ public sealed partial class RunningService : IAsyncLifetime
     private readonly StringBuilder _output = new();
     private Process? _process;
 
+    // Where the output of the process begins; what is before it is of those that ran before.
+    private int _outputStart;
+
     public string Folder { get; } = Directory.CreateTempSubdirectory("route-service-test-").FullName;
 
     /// <summary>As the start-up lines tell it.</summary>
@@ -22,6 +25,8 @@ public sealed partial class RunningService : IAsyncLifetime
     public int ManagementPort => Port(ManagementPortLine());
 
     public int ProcessId => _process!.Id;
+
+    internal bool HasExited => _process is null or { HasExited: true };
 
     public string Address => $"localhost:{GrpcPort}";
 
@@ -69,6 +74,11 @@ public sealed partial class RunningService : IAsyncLifetime
         foreach (var (name, value) in Settings)
         {
             start.Environment[name] = value;
+        }
+
+        lock (_output)
+        {
+            _outputStart = _output.Length;
         }
 
         _process = Process.Start(start)!;
@@ -121,9 +131,12 @@ public sealed partial class RunningService : IAsyncLifetime
     /// <returns>The exit code.</returns>
     internal async Task<int> StopAsync(int signal = SigTerm)
     {
-        Assert.Equal(0, Kill(ProcessId, signal));
+        Send(signal);
         return await WaitForExitAsync();
     }
+
+    /// <summary>Sends a signal.</summary>
+    internal void Send(int signal) => Assert.Equal(0, Kill(ProcessId, signal));
 
     /// <returns>The exit code.</returns>
     internal async Task<int> WaitForExitAsync()
@@ -136,6 +149,8 @@ public sealed partial class RunningService : IAsyncLifetime
     internal const int SigInt = 2;
     internal const int SigKill = 9;
     internal const int SigTerm = 15;
+    internal const int SigCont = 18;
+    internal const int SigStop = 19;
 
     /// <summary>Ends it as an operator does, and sees that its clients have done it no harm: it ends cleanly, and has logged no error.</summary>
     public async ValueTask DisposeAsync()
@@ -161,7 +176,7 @@ public sealed partial class RunningService : IAsyncLifetime
         }
     }
 
-    private int Port(Regex line) => line.Matches(Output).LastOrDefault() is { } match ? int.Parse(match.Groups[1].Value) : 0;
+    private int Port(Regex line) => line.Match(Output, _outputStart) is { Success: true } match ? int.Parse(match.Groups[1].Value) : 0;
 
     private void Append(string? line)
     {

@@ -144,9 +144,12 @@ public sealed partial class ChatSession : IAsyncDisposable
         Release(error: null);
     }
 
-    /// <summary>A post of this stream may not be in the log.</summary>
-    internal void Failed(Exception error) =>
-        Release(error is StoreUnavailableException store ? new StoreUnavailableException(store.Message, store.Failure, store) : error);
+    /// <summary>A post of this stream may not be in the log. The stream ends with that, as its client may be waiting for nothing but the answer.</summary>
+    internal void Failed(Exception error)
+    {
+        _turns.Writer.TryComplete(error is StoreUnavailableException store ? new StoreUnavailableException(store.Message, store.Failure, store) : error);
+        Release(error: null);
+    }
 
     /// <summary>There is a note at one of this stream's places. Notes are told in the log's order.</summary>
     internal void Tell(Seat seat, in LoggedNote note)

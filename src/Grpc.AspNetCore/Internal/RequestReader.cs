@@ -3,6 +3,7 @@ using System.IO.Pipelines;
 using Grpc.Core;
 using Grpc.Net.Compression;
 using Grpc.Wire;
+using Microsoft.AspNetCore.Http;
 
 namespace Grpc.AspNetCore.Server.Internal;
 
@@ -41,6 +42,9 @@ internal sealed class RequestReader<TRequest>(
 
     /// <summary>The messages that were read.</summary>
     public long Count { get; private set; }
+
+    /// <summary>Whether the body has ended by a reset or a lost connection; Kestrel says so here before it cancels RequestAborted.</summary>
+    public bool ClientGone { get; private set; }
 
     public Task<bool> MoveNext(CancellationToken cancellationToken)
     {
@@ -194,7 +198,17 @@ internal sealed class RequestReader<TRequest>(
             body.AdvanceTo(_buffer.Start, _buffer.End);
         }
 
-        var result = await body.ReadAsync(cancellationToken);
+        ReadResult result;
+        try
+        {
+            result = await body.ReadAsync(cancellationToken);
+        }
+        catch (IOException e) when (e is not BadHttpRequestException)
+        {
+            ClientGone = true;
+            throw;
+        }
+
         if (result.IsCanceled)
         {
             throw _closed

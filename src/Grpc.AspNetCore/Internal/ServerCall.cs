@@ -91,7 +91,7 @@ internal sealed partial class ServerCall<TRequest, TResponse>(HttpContext http, 
                 return rpc.Status;
 
             // Kestrel reports a stream that the client reset, and a connection that is lost, as either of these.
-            case OperationCanceledException or IOException when http.RequestAborted.IsCancellationRequested || Responses.ClientGone:
+            case OperationCanceledException or IOException when http.RequestAborted.IsCancellationRequested || Responses.ClientGone || Requests.ClientGone:
                 ServerCallLog.ClientGone(_runtime.Logger, Method);
                 return Status.DefaultCancelled;
 

@@ -6,7 +6,7 @@ import loader from '@grpc/proto-loader';
 const [address, scenario, protos] = process.argv.slice(2);
 
 // Each proto by itself: two of them have a HelloRequest, and the loader would take one for the other.
-const load = file => grpc.loadPackageDefinition(loader.loadSync(file, { includeDirs: [protos], keepCase: true, defaults: true }));
+const load = file => grpc.loadPackageDefinition(loader.loadSync(file, { includeDirs: [protos], keepCase: true, defaults: true, longs: String }));
 const { helloworld } = load('helloworld.proto');
 const { HelloService } = load('hello_service.proto');
 const { routeguide } = load('route_guide.proto');
@@ -19,6 +19,12 @@ const collect = call => new Promise((resolve, reject) => {
   const messages = [];
   call.on('data', message => messages.push(message)).on('end', () => resolve(messages)).on('error', reject);
 });
+
+// The messages of a call, one at a time.
+const take = call => {
+  const iterator = call[Symbol.asyncIterator]();
+  return async () => (await iterator.next()).value;
+};
 
 const failure = promise => promise.then(answer => assert.fail(`an error was expected, and ${JSON.stringify(answer)} came`), error => error);
 const point = (latitude, longitude = 0) => ({ latitude, longitude });
@@ -73,6 +79,62 @@ const scenarios = {
     hello.write({ greeting: 'A' });
     assert.equal((await first).reply, 'Hello, A!');
     hello.end();
+  },
+
+  async live() {
+    const guide = new routeguide.RouteGuide(address, credentials);
+    const listener = guide.RouteChat();
+    const heard = take(listener);
+    listener.write(note(510, 'listening'));
+    listener.write(note(510, 'still'));
+    assert.equal((await heard()).message, 'listening');
+    const other = guide.RouteChat();
+    other.write(note(510, 'x'));
+    other.write(note(511, 'elsewhere'));
+    other.write(note(510, 'y'));
+    other.end();
+    assert.deepEqual((await collect(other)).map(n => n.message), ['listening', 'still', 'listening', 'still', 'x']);
+    for (const message of ['x', 'y']) {
+      assert.deepEqual(await heard(), { ...note(510, message), sequence: '0', note_id: '' });
+    }
+    listener.end();
+  },
+
+  async sequenced() {
+    const guide = new routeguide.RouteGuide(address, credentials);
+    const open = (...entries) => {
+      const metadata = new grpc.Metadata();
+      metadata.add('route-chat-mode', 'sequenced');
+      entries.forEach(([key, value]) => metadata.add(key, value));
+      return guide.RouteChat(metadata);
+    };
+    const write = (call, i) => call.write({ ...note(520, `note ${i}`), note_id: `node-${i}` });
+
+    // Posts are acknowledged by themselves, with their sequences; the drop comes before the last is.
+    const first = open();
+    const acknowledgement = take(first);
+    [0, 1, 2, 3].forEach(i => write(first, i));
+    const received = [await acknowledgement(), await acknowledgement()];
+    assert.deepEqual(received.map(n => n.note_id), ['node-0', 'node-1']);
+    first.on('error', () => {});
+    first.cancel();
+
+    // It goes on where it was, and repeats what was not acknowledged.
+    const second = open(['route-chat-listen', '520,0'], ['route-chat-after', received[1].sequence]);
+    const rest = collect(second);
+    [2, 3, 4].forEach(i => write(second, i));
+    second.end();
+    received.push(...await rest);
+    assert.deepEqual(received.map(n => n.note_id), [0, 1, 2, 3, 4].map(i => `node-${i}`));
+    const sequences = received.map(n => Number(n.sequence));
+    assert.deepEqual(sequences, [...new Set(sequences)].sort((a, b) => a - b));
+
+    // One who only listens.
+    const third = open(['route-chat-listen', '520,0'], ['route-chat-after', String(sequences[2])]);
+    third.end();
+    assert.deepEqual((await collect(third)).map(n => Number(n.sequence)), sequences.slice(3));
+    const error = await failure(collect(open(['route-chat-after', 'x'])));
+    assert.equal(error.code, grpc.status.INVALID_ARGUMENT);
   },
 
   async deadline() {

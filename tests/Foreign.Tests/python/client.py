@@ -142,6 +142,71 @@ def route_chat_live(channel):
     assert list(listener) == [] and listener.code() == grpc.StatusCode.OK
 
 
+class Resuming:
+    """The sequenced mode, as docs/chat.md tells to use it: posts are repeated until they are acknowledged, and a stream goes on where the last ended."""
+
+    def __init__(self, stub):
+        self.stub, self.places, self.after, self.open, self.received = stub, set(), None, {}, []
+
+    def post(self, note_id, latitude, message):
+        self.open[note_id] = rg.RouteNote(location=point(latitude), message=message, note_id=note_id)
+
+    def stream(self, until):
+        """One stream, until it has received what is asked for; then it is dropped in the middle."""
+        metadata = [("route-chat-mode", "sequenced")]
+        metadata += [("route-chat-listen", f"{latitude},0") for latitude in self.places]
+        if self.after is not None:
+            metadata.append(("route-chat-after", str(self.after)))
+        leave = threading.Event()
+
+        def posts():
+            yield from list(self.open.values())
+            leave.wait(30)
+
+        call = self.stub.RouteChat(posts(), metadata=metadata, timeout=60)
+        acknowledged = set()
+        while not until(self):
+            received = next(call)
+            self.received.append((received.sequence, received.note_id, received.message))
+            if self.after is None or received.sequence > self.after:
+                self.after = received.sequence
+                self.places.add(received.location.latitude)
+            acknowledged.add(received.note_id)
+            for note_id in [i for i in self.open if i in acknowledged and self.open[i].location.latitude in self.places]:
+                del self.open[note_id]
+        call.cancel()
+        leave.set()
+
+
+def route_chat_sequenced(channel):
+    stub = rg_grpc.RouteGuideStub(channel)
+    assert list(stub.RouteChat(iter([note(800, "before")]))) == []
+
+    traveller = Resuming(stub)
+    for i in range(5):
+        traveller.post(f"python-{i}", 800, f"note {i}")
+    traveller.stream(until=lambda t: len(t.received) == 3)
+    assert [n[1:] for n in traveller.received] == [("", "before"), ("python-0", "note 0"), ("python-1", "note 1")], traveller.received
+
+    # While it is away: an unchanged client, which sees nothing of sequences and ids.
+    answers = list(stub.RouteChat(iter([note(800, "meanwhile")])))
+    assert answers[0] == note(800, "before") and all(n.sequence == 0 and n.note_id == "" for n in answers), answers
+
+    traveller.post("python-5", 800, "note 5")
+    traveller.stream(until=lambda t: not t.open and any(n[2] == "meanwhile" for n in t.received))
+    sequences = [n[0] for n in traveller.received]
+    assert len(traveller.received) == 8, traveller.received
+    assert sorted(n[1] for n in traveller.received if n[1]) == [f"python-{i}" for i in range(6)]
+    assert sequences == sorted(set(sequences)), sequences
+
+    listener = stub.RouteChat(iter([]), metadata=[
+        ("route-chat-mode", "sequenced"), ("route-chat-listen", "800,0"), ("route-chat-after", str(sequences[4]))])
+    assert [n.sequence for n in listener] == sequences[5:]
+    expect(
+        grpc.StatusCode.INVALID_ARGUMENT, "route-chat-after is 'x'",
+        lambda: list(stub.RouteChat(iter([]), metadata=[("route-chat-mode", "sequenced"), ("route-chat-after", "x")])))
+
+
 def deadline(channel):
     leave = threading.Event()
 

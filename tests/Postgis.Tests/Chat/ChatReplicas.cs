@@ -1,0 +1,110 @@
+using Grpc.Net.Client;
+using RouteService.Domain.Chat;
+using RouteService.Infrastructure.Postgis;
+using RouteService.Testing.Postgres;
+
+namespace RouteService.Postgis.Tests.Chat;
+
+/// <summary>Three replicas of the built program on one PostgreSQL, and what goes wrong with them. The tests of a class share them, one after the other.</summary>
+public sealed class ChatReplicas : IAsyncLifetime
+{
+    public const int Count = 3;
+
+    private static readonly Dictionary<string, string> Settings = new()
+    {
+        // The checker wants histories without a bound. The memory holds a part of what is posted, so that the log is read too.
+        ["RouteService__Chat__HistoryPerPost"] = "1000000",
+        ["RouteService__Chat__CacheMegabytes"] = "1",
+        ["RouteService__Shutdown__GraceSeconds"] = "5",
+    };
+
+    // What is wrong with the database is an error to these, and to nobody else.
+    private readonly RunningService[] _services =
+        [.. Enumerable.Range(0, Count).Select(static _ => new RunningService { ExpectedErrors = "Microsoft.Extensions.Diagnostics.HealthChecks" })];
+
+    private TestDatabase _database = null!;
+
+    internal PostgresCluster Cluster { get; private set; } = null!;
+
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    /// <summary>Starts what does not run.</summary>
+    internal async Task StartAsync()
+    {
+        if (Cluster is null)
+        {
+            // What is acknowledged outlives PostgreSQL's crash, though not the machine's.
+            Cluster = await Postgres.ClusterAsync("synchronous_commit = on");
+            _database = await Postgres.DatabaseAsync(new PostgresServer(Cluster.ConnectionString));
+        }
+
+        await Task.WhenAll(Enumerable.Range(0, Count).Where(i => _services[i].HasExited).Select(StartAsync));
+    }
+
+    /// <summary>No replica has ended but those that were told to.</summary>
+    internal void AssertRunning() => Assert.DoesNotContain(_services, static service => service.HasExited);
+
+    internal async Task StartAsync(int replica)
+    {
+        var service = _services[replica];
+        foreach (var (name, value) in Settings)
+        {
+            service.Settings[name] = value;
+        }
+
+        service.Settings["ConnectionStrings__RouteService"] = _database.ConnectionString;
+        await service.LaunchAsync("dotnet", Repository.Program);
+    }
+
+    internal GrpcChannel Connect(int replica) => GrpcChannel.ForAddress($"http://localhost:{_services[replica].GrpcPort}");
+
+    /// <returns>The exit code.</returns>
+    internal Task<int> StopAsync(int replica, int signal) => _services[replica].StopAsync(signal);
+
+    internal async Task PauseAsync(int replica, TimeSpan time)
+    {
+        _services[replica].Send(RunningService.SigStop);
+        try
+        {
+            await Task.Delay(time);
+        }
+        finally
+        {
+            _services[replica].Send(RunningService.SigCont);
+        }
+    }
+
+    /// <summary>Ends the sessions by which replicas hear of each other.</summary>
+    /// <returns>How many there were.</returns>
+    internal async Task<long> TerminateListenersAsync() => (long)(await _database.ExecuteAsync(
+        $"SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE {Sessions.OfService} AND query LIKE 'LISTEN%'"))!;
+
+    internal Task TerminateSessionsAsync() => _database.TerminateAsync();
+
+    /// <summary>What the replicas have said.</summary>
+    internal string Output => string.Join("\n\n", _services.Select(static service => service.Output));
+
+    internal async Task<IReadOnlyList<LoggedNote>> ReadLogAsync()
+    {
+        await using var connections = new PostgisDatabase(_database.ConnectionString);
+        return await new PostgisNoteLog(connections).ReadAfterAsync(0, int.MaxValue, default);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        try
+        {
+            foreach (var service in _services)
+            {
+                await service.DisposeAsync();
+            }
+        }
+        finally
+        {
+            if (Cluster is not null)
+            {
+                await Cluster.DisposeAsync();
+            }
+        }
+    }
+}
