@@ -69,7 +69,7 @@
 {{- if or (and $percent (or (eq (toString .minAvailable) "100%") (le $pods 1))) (and (not $percent) (ge (int .minAvailable) $pods)) -}}
 {{- fail (printf "podDisruptionBudget.minAvailable is %s of %d: no node with a pod on it could ever be drained. Fewer are wanted, or more pods." (toString .minAvailable) $pods) -}}
 {{- end -}}
-{{- else if and .enabled (has (toString .maxUnavailable) (list "0" "0%" "")) -}}
+{{- else if and .enabled (has (toString .maxUnavailable) (list "0" "0%" "<nil>")) -}}
 {{- fail "podDisruptionBudget.maxUnavailable is 0: no node with a pod on it could ever be drained. At least 1 is wanted." -}}
 {{- end -}}
 {{- end -}}
