@@ -114,6 +114,10 @@ public sealed partial class TelemetryTests : ServiceTest
         await Collector.ShouldComeAsync(
             () => Points("rpc.server.active_calls").FirstOrDefault(static point => point.AsInt == 0 && Has(point.Attributes, "rpc.method", "GetFeature")), "call that has ended");
         await Collector.ShouldComeAsync(() => Points("routeservice.chat.posts").FirstOrDefault(static point => point.AsInt == 2), "count of two notes");
+        await Collector.ShouldComeAsync(
+            () => collector.Metrics.Where(static metric => metric.Name == "routeservice.chat.delivery.delay").SelectMany(static metric => metric.Histogram.DataPoints)
+                .FirstOrDefault(static point => point.Count > 0 && point.Sum > 0),
+            "delay of what was sent");
         await Collector.ShouldComeAsync(() => Points("routeservice.chat.streams").FirstOrDefault(static point => point.AsInt == 1), "open stream of the chat");
 
         // Whatever a dashboard or an alert asks for is there under that very name.
