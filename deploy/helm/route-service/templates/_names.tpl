@@ -46,8 +46,7 @@ app.kubernetes.io/component: {{ .component }}
 
 {{/* Labels of a pod: none that a new version of the chart alone would change, since that would replace the pods. */}}
 {{- define "route-service.podLabels" -}}
-{{- $own := merge (include "route-service.selectorLabels" . | fromYaml) (dict "app.kubernetes.io/version" .root.Chart.AppVersion) -}}
-{{- merge $own (default dict .labels) .root.Values.commonLabels | toYaml -}}
+{{- merge (include "route-service.selectorLabels" . | fromYaml) (default dict .labels) .root.Values.commonLabels | toYaml -}}
 {{- end -}}
 
 {{/* An object's metadata: (dict "root" $ "component" … "name" …), and "labels" or "annotations" of its own. */}}

@@ -61,12 +61,13 @@ volumeMounts:
   {{- end }}
 {{- end -}}
 
-{{/* A volume of one file of a Secret or ConfigMap. It is mounted as a folder, because a file alone (subPath) would not follow when it is renewed. */}}
+{{/* A volume of one file of a Secret or ConfigMap. It is mounted as a folder, because a file alone (subPath) would not follow when it is renewed.
+288 is the mode 0440. */}}
 {{- define "route-service.fileVolume" -}}
 - name: {{ .name }}
   {{ .kind }}:
     {{ ternary "secretName" "name" (eq .kind "secret") }}: {{ .from }}
-    defaultMode: 0440
+    defaultMode: 288
     items:
       {{- range $file, $key := .files }}
       - {key: {{ $key }}, path: {{ $file }}}

@@ -1,0 +1,219 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Text.Json.Nodes;
+using RouteService.Testing.Postgres;
+
+namespace RouteService.Helm.Tests;
+
+/// <summary>What is rendered, by the built program: its arguments and environment, as a kubelet would give them.</summary>
+public sealed class ServiceTests
+{
+    [Fact]
+    public async Task The_job_migrates_and_then_the_service_answers_its_probes()
+    {
+        await using var database = await CreateDatabaseAsync();
+        var manifest = await Helm.TemplateSetAsync("database");
+        var given = new Dictionary<string, string> { ["places-database/connectionString"] = database.ConnectionString };
+
+        var migration = await RunAsync(manifest, manifest.The("Job").List("spec.template.spec.containers").Single(), given);
+        var again = await RunAsync(manifest, manifest.The("Job").List("spec.template.spec.containers").Single(), given);
+
+        Assert.Contains("has been migrated: 0001_features", migration.AssertSuccess().Output);
+        Assert.Contains("is up to date", again.AssertSuccess().Output);
+        await AssertServesAsync(manifest, given);
+    }
+
+    [Fact]
+    public async Task The_init_container_migrates_with_a_connection_of_its_own()
+    {
+        await using var database = await CreateDatabaseAsync();
+        var manifest = await Helm.TemplateSetAsync("init-container", "--set", $"database.migration.connectionString={database.ConnectionString}");
+        var given = new Dictionary<string, string> { ["places-database/connectionString"] = database.ConnectionString };
+        var container = manifest.Deployment.List("spec.template.spec.initContainers").Single(static c => c.Text("name") == "migrate");
+
+        Assert.Contains("has been migrated: 0001_features", (await RunAsync(manifest, container, given)).AssertSuccess().Output);
+        await AssertServesAsync(manifest, given);
+    }
+
+    [Fact]
+    public async Task The_service_migrates_when_it_starts()
+    {
+        await using var database = await CreateDatabaseAsync();
+
+        await AssertServesAsync(await Helm.TemplateSetAsync("on-start", "--set", $"database.connectionString={database.ConnectionString}"), given: []);
+    }
+
+    [Fact]
+    public async Task The_embedded_store_is_where_its_volume_is()
+    {
+        await AssertServesAsync(await Helm.TemplateSetAsync("embedded"), given: [], service =>
+        {
+            Assert.True(File.Exists(Path.Combine(service.Folder, "data", "route-service.db")));
+            Assert.True(File.Exists(Path.Combine(service.Folder, "data", "route-service-notes.db")));
+            return Task.CompletedTask;
+        });
+    }
+
+    [Fact]
+    public async Task A_release_for_production_asks_for_a_key_by_TLS()
+    {
+        await using var database = await CreateDatabaseAsync();
+        var manifest = await Helm.TemplateSetAsync("production");
+        var given = new Dictionary<string, string>
+        {
+            ["places-database/service"] = database.ConnectionString,
+            ["places-database/owner"] = database.ConnectionString,
+            ["collector-headers/headers"] = "api-key=none",
+            ["metadata.name"] = "places-0",
+            ["metadata.namespace"] = "default",
+            ["spec.nodeName"] = "node",
+        };
+        (await RunAsync(manifest, manifest.The("Job").List("spec.template.spec.containers").Single(), given)).AssertSuccess();
+
+        await AssertServesAsync(manifest, given, async service =>
+        {
+            // The hash in the set of values is that of this key.
+            Assert.Equal("16", await GreetAsync(service, key: null));
+            Assert.Equal("0", await GreetAsync(service, key: "test"));
+        });
+    }
+
+    [Fact]
+    public async Task The_notes_have_the_line_that_works()
+    {
+        Assert.Contains(
+            """grpcurl -plaintext -d '{"name":"you"}' localhost:50051 helloworld.Greeter/SayHello""",
+            await File.ReadAllTextAsync(Repository.File("README.md"), TestContext.Current.CancellationToken));
+        Assert.Contains(
+            """
+              kubectl --namespace services port-forward service/places-route-service 50051:50051 &
+              grpcurl -plaintext -d '{"name":"you"}' localhost:50051 helloworld.Greeter/SayHello
+
+            """,
+            await NotesAsync("database"));
+        Assert.Contains(
+            """
+              kubectl --namespace services port-forward service/places-route-service 50051:50051 &
+              grpcurl -insecure -cert client.crt -key client.key -H "x-api-key: $KEY" -d '{"name":"you"}' localhost:50051 helloworld.Greeter/SayHello
+
+            """,
+            await NotesAsync("mutual-tls"));
+        Assert.Contains("From outside, by the Gateway: places.example.com", await NotesAsync("production"));
+        Assert.Contains("From outside, by the Ingress: places.example.com, greet.example.com", await NotesAsync("ingress-nginx"));
+        Assert.Contains("The store is embedded: its places and notes go with the pod.", await NotesAsync("embedded"));
+
+        static async Task<string> NotesAsync(string set)
+        {
+            var output = (await Helm.RunAsync(
+                "install", Helm.Release, Helm.Chart, "--namespace", "services", "--dry-run=client", "-f", Helm.ValueSets[set])).AssertSuccess().Output;
+            return output[output.IndexOf("NOTES:", StringComparison.Ordinal)..];
+        }
+    }
+
+    private static async Task<TestDatabase> CreateDatabaseAsync()
+    {
+        try
+        {
+            return await (await PostgresServer.SharedAsync()).CreateDatabaseAsync();
+        }
+        catch (PostgresMissingException e)
+        {
+            Assert.Skip(e.Message);
+            throw;
+        }
+    }
+
+    private static Task<Command> RunAsync(Manifest manifest, JsonObject container, Dictionary<string, string> given) =>
+        Command.RunServiceAsync([.. container.Texts("args")], manifest.Environment(container, given));
+
+    /// <summary>Starts what the Deployment starts, on free ports and with its volumes in a folder, and asks what its probes and helm test ask.</summary>
+    private static async Task AssertServesAsync(Manifest manifest, Dictionary<string, string> given, Func<RunningService, Task>? then = null)
+    {
+        var container = manifest.Deployment.List("spec.template.spec.containers").Single(static c => c.Text("name") == "route-service");
+        await using var service = new RunningService();
+        foreach (var (name, value) in manifest.Environment(container, given))
+        {
+            service.Settings[name] = value
+                .Replace("/etc/route-service/", $"{service.Folder}/", StringComparison.Ordinal)
+                .Replace("/data/", $"{service.Folder}/data/", StringComparison.Ordinal);
+        }
+
+        // Ports that may be in use, a wait that nobody is there for, and somebody else's collector.
+        service.Settings["RouteService__Grpc__Port"] = service.Settings["RouteService__Management__Port"] = "0";
+        service.Settings["RouteService__Shutdown__DelaySeconds"] = "0";
+        if (service.Settings.ContainsKey("OTEL_EXPORTER_OTLP_ENDPOINT"))
+        {
+            service.Settings["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://localhost:1";
+        }
+
+        await WriteFilesAsync(manifest, service.Folder);
+        await service.StartAsync("dotnet", [Repository.Program, .. container.Texts("args")]);
+
+        using var http = new HttpClient();
+        foreach (var probe in (string[])["startupProbe", "readinessProbe", "livenessProbe"])
+        {
+            Assert.Equal("management", container.Text($"{probe}.httpGet.port"));
+            using var answer = await http.GetAsync($"http://localhost:{service.ManagementPort}{container.Text($"{probe}.httpGet.path")}", TestContext.Current.CancellationToken);
+            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        }
+
+        var test = manifest.OfKind("Pod").Single(static pod => pod.Name().EndsWith("-test-health", StringComparison.Ordinal));
+        var headless = manifest.OfKind("Service").Single(static s => s.Name().EndsWith("-headless", StringComparison.Ordinal));
+        var arguments = test.List("spec.containers").Single().Texts("args").Select(
+            a => a.Replace($"{headless.Name()}:8081", $"localhost:{service.ManagementPort}", StringComparison.Ordinal)).ToArray();
+        Assert.Contains($"http://localhost:{service.ManagementPort}", arguments);
+        (await Command.RunServiceAsync(arguments)).AssertSuccess();
+
+        await (then?.Invoke(service) ?? Task.CompletedTask);
+        Assert.DoesNotContain("\"LogLevel\":\"Error\"", service.Output);
+    }
+
+    /// <summary>What the volumes would hold.</summary>
+    private static async Task WriteFilesAsync(Manifest manifest, string folder)
+    {
+        foreach (var name in (string[])["data", "tls", "jwks", "api-keys"])
+        {
+            Directory.CreateDirectory(Path.Combine(folder, name));
+        }
+
+        using var key = RSA.Create(2048);
+        using var certificate = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1)
+            .CreateSelfSigned(TimeProvider.System.GetUtcNow().AddMinutes(-1), TimeProvider.System.GetUtcNow().AddHours(1));
+        await File.WriteAllTextAsync(Path.Combine(folder, "tls", "tls.crt"), certificate.ExportCertificatePem());
+        await File.WriteAllTextAsync(Path.Combine(folder, "tls", "tls.key"), key.ExportPkcs8PrivateKeyPem());
+        var modulus = Convert.ToBase64String(key.ExportParameters(includePrivateParameters: false).Modulus!).TrimEnd('=').Replace('+', '-').Replace('/', '_');
+        await File.WriteAllTextAsync(
+            Path.Combine(folder, "jwks", "jwks.json"), $$"""{"keys":[{"kty":"RSA","kid":"1","use":"sig","alg":"RS256","n":"{{modulus}}","e":"AQAB"}]}""");
+        foreach (var (file, content) in manifest.OfKind("Secret").Where(static s => s.Name().EndsWith("-api-keys", StringComparison.Ordinal)).SelectMany(static s => s.Map("stringData")))
+        {
+            await File.WriteAllTextAsync(Path.Combine(folder, "api-keys", file), content);
+        }
+    }
+
+    /// <summary>Says hello, with an empty request, to a service that has the certificate of its volume.</summary>
+    /// <returns>The status.</returns>
+    private static async Task<string> GreetAsync(RunningService service, string? key)
+    {
+        using var expected = X509CertificateLoader.LoadCertificateFromFile(Path.Combine(service.Folder, "tls", "tls.crt"));
+        using var http = new HttpClient(new SocketsHttpHandler
+        {
+            SslOptions = { RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate!.GetRawCertData().AsSpan().SequenceEqual(expected.RawDataMemory.Span) },
+        });
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"https://{service.Address}/helloworld.Greeter/SayHello")
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Content = new ByteArrayContent(new byte[5]) { Headers = { ContentType = new MediaTypeHeaderValue("application/grpc") } },
+            Headers = { TE = { new TransferCodingWithQualityHeaderValue("trailers") } },
+        };
+        if (key is not null)
+        {
+            request.Headers.Add("x-api-key", key);
+        }
+
+        using var response = await http.SendAsync(request);
+        return (response.TrailingHeaders.TryGetValues("grpc-status", out var trailers) ? trailers : response.Headers.GetValues("grpc-status")).Single();
+    }
+}
