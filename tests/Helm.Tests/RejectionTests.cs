@@ -50,7 +50,7 @@ public sealed class RejectionTests
     [InlineData("ingress.enabled=true", "ingress.enabled wants ingress.hosts, such as [{host: places.example.com, paths: [/]}].")]
     [InlineData("grpcRoute.enabled=true", "grpcRoute.enabled wants grpcRoute.parentRefs, such as [{name: public, namespace: gateways}].")]
     [InlineData("shutdown.terminationGracePeriodSeconds=30", "shutdown.terminationGracePeriodSeconds is 30; calls would be cut off. At least 35 is wanted")]
-    [InlineData("extraEnv[0].name=RouteService__Grpc__Port,extraEnv[0].value=1", "extraEnv: RouteService__Grpc__Port cannot be set: probes and Services are on 50051 and 8081.")]
+    [InlineData("extraEnv[0].name=RouteService__Grpc__Port,extraEnv[0].value=x", "extraEnv: RouteService__Grpc__Port cannot be set: probes and Services are on 50051 and 8081.")]
     public async Task A_mistake_is_refused_with_what_is_wrong(string values, string message)
     {
         var rendering = await Helm.RunAsync(

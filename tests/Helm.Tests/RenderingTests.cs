@@ -36,7 +36,7 @@ public sealed class RenderingTests
     }
 
     [Theory]
-    [InlineData("spec", "replicaz", "1", "'\"replicaz\"' does not exist in type 'IIoK8sApiAppsV1DeploymentSpec'")]
+    [InlineData("spec", "replicaz", "1", "'\"replicaz\"' does not exist in type 'IDeploymentSpec'")]
     [InlineData("spec", "replicas", "\"two\"", "data/spec/replicas must be integer")]
     [InlineData("spec.template.spec", "restartPolice", "\"Never\"", "'\"restartPolice\"' does not exist in type")]
     [InlineData("spec.template.spec.securityContext", "runAsNonRoot", "\"yes\"", "data/spec/template/spec/securityContext/runAsNonRoot must be boolean")]

@@ -2,7 +2,11 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using System.Text;
 using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
 using RouteService.Testing.Postgres;
 
 namespace RouteService.Helm.Tests;
@@ -65,19 +69,30 @@ public sealed class ServiceTests
         {
             ["places-database/service"] = database.ConnectionString,
             ["places-database/owner"] = database.ConnectionString,
-            ["collector-headers/headers"] = "api-key=none",
+            ["collector-headers/headers"] = "collector-key=of-the-secret",
             ["metadata.name"] = "places-0",
             ["metadata.namespace"] = "default",
-            ["spec.nodeName"] = "node",
+            ["spec.nodeName"] = "node-7",
         };
         (await RunAsync(manifest, manifest.The("Job").List("spec.template.spec.containers").Single(), given)).AssertSuccess();
 
-        await AssertServesAsync(manifest, given, async service =>
-        {
-            // The hash in the set of values is that of this key.
-            Assert.Equal("16", await GreetAsync(service, key: null));
-            Assert.Equal("0", await GreetAsync(service, key: "test"));
-        });
+        var told = new TaskCompletionSource<(string? Header, string Logs)>();
+        await using var collector = await StartCollectorAsync(told);
+        await AssertServesAsync(
+            manifest,
+            given,
+            async service =>
+            {
+                // The hash in the set of values is that of this key.
+                Assert.Equal("16", await GreetAsync(service, key: null));
+                Assert.Equal("0", await GreetAsync(service, key: "test"));
+
+                // By the Secret, and by the pod's own fields.
+                var (header, logs) = await told.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+                Assert.Equal("of-the-secret", header);
+                Assert.All((string[])["service.instance.id", "places-0", "k8s.node.name", "node-7", "deployment.environment.name"], text => Assert.Contains(text, logs));
+            },
+            new() { ["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.Urls.Single(), ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf" });
     }
 
     [Fact]
@@ -129,7 +144,7 @@ public sealed class ServiceTests
         Command.RunServiceAsync([.. container.Texts("args")], manifest.Environment(container, given));
 
     /// <summary>Starts what the Deployment starts, on free ports and with its volumes in a folder, and asks what its probes and helm test ask.</summary>
-    private static async Task AssertServesAsync(Manifest manifest, Dictionary<string, string> given, Func<RunningService, Task>? then = null)
+    private static async Task AssertServesAsync(Manifest manifest, Dictionary<string, string> given, Func<RunningService, Task>? then = null, Dictionary<string, string>? settings = null)
     {
         var container = manifest.Deployment.List("spec.template.spec.containers").Single(static c => c.Text("name") == "route-service");
         await using var service = new RunningService();
@@ -140,12 +155,12 @@ public sealed class ServiceTests
                 .Replace("/data/", $"{service.Folder}/data/", StringComparison.Ordinal);
         }
 
-        // Ports that may be in use, a wait that nobody is there for, and somebody else's collector.
+        // Ports that may be in use, and a wait that nobody is there for.
         service.Settings["RouteService__Grpc__Port"] = service.Settings["RouteService__Management__Port"] = "0";
         service.Settings["RouteService__Shutdown__DelaySeconds"] = "0";
-        if (service.Settings.ContainsKey("OTEL_EXPORTER_OTLP_ENDPOINT"))
+        foreach (var (name, value) in settings ?? [])
         {
-            service.Settings["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://localhost:1";
+            service.Settings[name] = value;
         }
 
         await WriteFilesAsync(manifest, service.Folder);
@@ -168,6 +183,26 @@ public sealed class ServiceTests
 
         await (then?.Invoke(service) ?? Task.CompletedTask);
         Assert.DoesNotContain("\"LogLevel\":\"Error\"", service.Output);
+    }
+
+    /// <summary>A collector that takes the first logs that come, by OTLP over HTTP.</summary>
+    private static async Task<WebApplication> StartCollectorAsync(TaskCompletionSource<(string? Header, string Logs)> told)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        var collector = builder.Build();
+        collector.Urls.Add("http://127.0.0.1:0");
+        collector.MapPost("/v1/{signal}", async (string signal, HttpRequest request) =>
+        {
+            using var reader = new StreamReader(request.Body, Encoding.Latin1);
+            var body = await reader.ReadToEndAsync();
+            if (signal == "logs")
+            {
+                told.TrySetResult((request.Headers["collector-key"], body));
+            }
+        });
+        await collector.StartAsync(TestContext.Current.CancellationToken);
+        return collector;
     }
 
     /// <summary>What the volumes would hold.</summary>

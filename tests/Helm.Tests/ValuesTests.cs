@@ -134,9 +134,9 @@ public sealed class ValuesTests
     public async Task Every_alert_is_in_the_rule_and_the_dashboard_is_in_its_ConfigMap()
     {
         var manifest = await Helm.TemplateSetAsync("monitoring");
-        var alerts = Yaml.ParseFile(Repository.File("deploy", "observability", "alerts.yaml")).List("groups").SelectMany(static g => g.List("rules")).Select(static r => r.ToJsonString());
+        var alerts = Yaml.ParseFile(Repository.File("deploy", "observability", "alerts.yaml")).List("groups").SelectMany(static g => g.List("rules")).ToList();
 
-        Assert.Equal(alerts, manifest.The("PrometheusRule").List("spec.groups").First().List("rules").Select(static r => r.ToJsonString()).ToList(), StringComparer.Ordinal);
+        Assert.Equal(alerts, manifest.The("PrometheusRule").List("spec.groups").First().List("rules"), JsonNode.DeepEquals);
         Assert.Equal("places", manifest.The("PrometheusRule").List("spec.groups").Last().Text("name"));
         Assert.Equal(
             await File.ReadAllTextAsync(Repository.File("deploy", "observability", "dashboard.json"), TestContext.Current.CancellationToken),
