@@ -4,15 +4,17 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
+using Npgsql;
 using RouteService.Testing.Postgres;
 
 namespace RouteService.Helm.Tests;
 
 /// <summary>What is rendered, by the built program: its arguments and environment, as a kubelet would give them.</summary>
-public sealed class ServiceTests
+public sealed partial class ServiceTests
 {
     [Fact]
     public async Task The_job_migrates_and_then_the_service_answers_its_probes()
@@ -47,6 +49,42 @@ public sealed class ServiceTests
         await using var database = await CreateDatabaseAsync();
 
         await AssertServesAsync(await Helm.TemplateSetAsync("on-start", "--set", $"database.connectionString={database.ConnectionString}"), given: []);
+    }
+
+    [Fact]
+    public async Task In_a_new_database_the_service_is_ready_when_the_grants_of_the_manual_have_been_made()
+    {
+        await using var database = await CreateDatabaseAsync();
+        var manual = await File.ReadAllTextAsync(Repository.File("docs", "operations.md"), TestContext.Current.CancellationToken);
+        var role = $"reader_{Guid.NewGuid():N}";
+        await database.ExecuteAsync($"CREATE ROLE {role} LOGIN");
+        try
+        {
+            // As the manual's values have it: the owner migrates, and another serves.
+            var manifest = await Helm.TemplateSetAsync("production", "--set", "tls.enabled=false,tls.certManager.enabled=false,telemetry.endpoint=");
+            var given = new Dictionary<string, string>
+            {
+                ["places-database/service"] = new NpgsqlConnectionStringBuilder(database.ConnectionString) { Username = role }.ConnectionString,
+                ["places-database/owner"] = database.ConnectionString,
+            };
+            (await RunAsync(manifest, manifest.The("Job").List("spec.template.spec.containers").Single(), given)).AssertSuccess();
+            var grants = Grants().Matches(manual).Select(static match => match.Value).ToList();
+            Assert.Equal(3, grants.Count);
+
+            await AssertServesAsync(manifest, given, first: async service =>
+            {
+                await service.WaitForReadinessAsync(HttpStatusCode.ServiceUnavailable);
+                foreach (var grant in grants)
+                {
+                    await database.ExecuteAsync(grant.Replace("places_service, places_import", role, StringComparison.Ordinal).Replace("places_service", role, StringComparison.Ordinal));
+                }
+            });
+        }
+        finally
+        {
+            await database.ExecuteAsync($"DROP OWNED BY {role}");
+            await database.ExecuteAsync($"DROP ROLE {role}");
+        }
     }
 
     [Fact]
@@ -143,29 +181,28 @@ public sealed class ServiceTests
     private static Task<Command> RunAsync(Manifest manifest, JsonObject container, Dictionary<string, string> given) =>
         Command.RunServiceAsync([.. container.Texts("args")], manifest.Environment(container, given));
 
-    /// <summary>Starts what the Deployment starts, on free ports and with its volumes in a folder, and asks what its probes and helm test ask.</summary>
-    private static async Task AssertServesAsync(Manifest manifest, Dictionary<string, string> given, Func<RunningService, Task>? then = null, Dictionary<string, string>? settings = null)
+    /// <summary>Starts what the Deployment starts, and asks what its probes and helm test ask.</summary>
+    /// <param name="manifest">The release.</param>
+    /// <param name="given">What its Secrets and the pod's fields hold.</param>
+    /// <param name="then">What is done when it is ready.</param>
+    /// <param name="settings">What is set otherwise than the release has it.</param>
+    /// <param name="first">What is done before it is ready.</param>
+    private static async Task AssertServesAsync(Manifest manifest, Dictionary<string, string> given, Func<RunningService, Task>? then = null, Dictionary<string, string>? settings = null, Func<RunningService, Task>? first = null)
     {
         var container = manifest.Deployment.List("spec.template.spec.containers").Single(static c => c.Text("name") == "route-service");
         await using var service = new RunningService();
-        foreach (var (name, value) in manifest.Environment(container, given))
-        {
-            service.Settings[name] = value
-                .Replace("/etc/route-service/", $"{service.Folder}/", StringComparison.Ordinal)
-                .Replace("/data/", $"{service.Folder}/data/", StringComparison.Ordinal);
-        }
-
-        // Ports that may be in use, and a wait that nobody is there for.
-        service.Settings["RouteService__Grpc__Port"] = service.Settings["RouteService__Management__Port"] = "0";
-        service.Settings["RouteService__Shutdown__DelaySeconds"] = "0";
         foreach (var (name, value) in settings ?? [])
         {
             service.Settings[name] = value;
         }
 
-        await WriteFilesAsync(manifest, service.Folder);
-        await service.StartAsync("dotnet", [Repository.Program, .. container.Texts("args")]);
+        await LaunchAsync(service, manifest, container, given);
+        if (first is not null)
+        {
+            await first(service);
+        }
 
+        await service.WaitForReadinessAsync(HttpStatusCode.OK);
         using var http = new HttpClient();
         foreach (var probe in (string[])["startupProbe", "readinessProbe", "livenessProbe"])
         {
@@ -183,6 +220,22 @@ public sealed class ServiceTests
 
         await (then?.Invoke(service) ?? Task.CompletedTask);
         Assert.DoesNotContain("\"LogLevel\":\"Error\"", service.Output);
+    }
+
+    /// <summary>Starts what the Deployment starts, on free ports, with its volumes in a folder.</summary>
+    private static async Task LaunchAsync(RunningService service, Manifest manifest, JsonObject container, Dictionary<string, string> given)
+    {
+        foreach (var (name, value) in manifest.Environment(container, given))
+        {
+            service.Settings.TryAdd(name, value
+                .Replace("/etc/route-service/", $"{service.Folder}/", StringComparison.Ordinal)
+                .Replace("/data/", $"{service.Folder}/data/", StringComparison.Ordinal));
+        }
+
+        // Nobody is there whom to wait for.
+        service.Settings["RouteService__Shutdown__DelaySeconds"] = "0";
+        await WriteFilesAsync(manifest, service.Folder);
+        await service.LaunchAsync("dotnet", [Repository.Program, .. container.Texts("args")]);
     }
 
     /// <summary>A collector that takes the first logs that come, by OTLP over HTTP.</summary>
@@ -251,4 +304,7 @@ public sealed class ServiceTests
         using var response = await http.SendAsync(request);
         return (response.TrailingHeaders.TryGetValues("grpc-status", out var trailers) ? trailers : response.Headers.GetValues("grpc-status")).Single();
     }
+
+    [GeneratedRegex("(?m)^GRANT .*places_service.*$")]
+    private static partial Regex Grants();
 }
