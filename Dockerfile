@@ -3,8 +3,9 @@
 ARG SDK=mcr.microsoft.com/dotnet/sdk:10.0
 ARG RUNTIME=mcr.microsoft.com/dotnet/aspnet:10.0-noble-chiseled
 
-FROM ${SDK} AS build
-ARG TARGETARCH=amd64
+# Where an image for another processor is built, the compilers still run on this one.
+FROM --platform=$BUILDPLATFORM ${SDK} AS build
+ARG TARGETARCH
 WORKDIR /source
 
 # What is restored changes less often than the sources, so it is a layer of its own.
@@ -16,10 +17,10 @@ COPY src/Domain/*.csproj src/Domain/
 COPY src/Grpc/*.csproj src/Grpc/
 COPY src/Grpc.AspNetCore/*.csproj src/Grpc.AspNetCore/
 COPY src/Infrastructure/*.csproj src/Infrastructure/
-RUN dotnet restore src/Api -a "$TARGETARCH" -p:PublishReadyToRun=true
+RUN dotnet restore src/Api -a "${TARGETARCH:-amd64}" -p:PublishReadyToRun=true
 
 COPY . .
-RUN dotnet publish src/Api -c Release -a "$TARGETARCH" --no-restore --no-self-contained -p:PublishReadyToRun=true -p:DebugType=none -o /app && mkdir /data
+RUN dotnet publish src/Api -c Release -a "${TARGETARCH:-amd64}" --no-restore --no-self-contained -p:PublishReadyToRun=true -p:DebugType=none -o /app && mkdir /data
 
 FROM ${RUNTIME}
 ARG VERSION=0.1.0
@@ -36,7 +37,7 @@ COPY --from=build --chown=1654:1654 /data /data
 WORKDIR /data
 USER 1654:1654
 
-# .NET's images set a port of their own, which this service does not use and would warn of. The last two write to /tmp, which may be read-only.
+# .NET's images set a port of their own, which this service does not use and would warn of; and diagnostics' sockets are in /tmp, which may be read-only.
 ENV ASPNETCORE_HTTP_PORTS= \
     DOTNET_EnableDiagnostics=0
 EXPOSE 50051 8081

@@ -65,7 +65,7 @@ outside() {
     }'
 }
 
-# The peers: Python's grpcio with protoc and its plugin, h2load, Node with its npm, and PostgreSQL with PostGIS.
+# The peers: Python's grpcio with protoc and its plugin, h2load, Node with its npm, buildah, and PostgreSQL with PostGIS.
 packages=()
 need() { [[ -e $1 ]] || packages+=("${@:2}"); }
 need /usr/lib/python3/dist-packages/grpc python3-grpcio
@@ -73,6 +73,7 @@ need /usr/lib/python3/dist-packages/google/protobuf python3-protobuf
 need /usr/bin/protoc protobuf-compiler
 need /usr/bin/grpc_python_plugin protobuf-compiler-grpc
 need /usr/bin/h2load nghttp2-client
+need /usr/bin/buildah buildah
 if [[ -z ${ROUTESERVICE_TEST_POSTGRES-} ]]; then
   need /usr/lib/postgresql/15/bin/postgres postgresql-15
   need /usr/share/postgresql/15/extension/postgis.control postgresql-15-postgis-3

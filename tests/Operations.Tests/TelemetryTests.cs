@@ -5,7 +5,6 @@ using Google.Protobuf.Collections;
 using Grpc.Core;
 using RouteService.Contracts.Routeguide;
 using RouteService.Operations.Tests.Otlp;
-using RouteService.Testing.Postgres;
 using Point = RouteService.Contracts.Routeguide.Point;
 
 namespace RouteService.Operations.Tests;
@@ -247,23 +246,5 @@ public sealed partial class TelemetryTests : ServiceTest
         Service.Settings["OTEL_BSP_SCHEDULE_DELAY"] = "200";
         Service.Settings["OTEL_BLRP_SCHEDULE_DELAY"] = "200";
         return collector;
-    }
-
-    private async Task<TestDatabase> OnPostgresAsync()
-    {
-        PostgresServer? server = null;
-        try
-        {
-            server = await PostgresServer.SharedAsync();
-        }
-        catch (PostgresMissingException e)
-        {
-            Assert.Skip(e.Message);
-        }
-
-        var database = await server.CreateDatabaseAsync();
-        Service.Settings["ConnectionStrings__RouteService"] = database.ConnectionString;
-        Service.Settings["RouteService__Postgres__MigrateOnStart"] = "true";
-        return database;
     }
 }
