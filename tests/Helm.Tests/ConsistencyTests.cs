@@ -224,6 +224,14 @@ public sealed partial class ConsistencyTests
         var trial = await Helm.TemplateSetAsync("postgis-kept");
         Assert.Equal([53, 53, 5432], EgressPorts(trial.The("NetworkPolicy", "places-route-service")));
         Assert.Empty(EgressPorts(trial.The("NetworkPolicy", "places-route-service-postgis")));
+        Assert.Equal(trial.The("StatefulSet").Name(), Met(trial, trial.The("NetworkPolicy", "places-route-service").List("spec.egress").Last().List("to")));
+        Assert.Equal(trial.Deployment.Name(), Met(trial, trial.The("NetworkPolicy", "places-route-service-postgis").List("spec.ingress").Single().List("from")));
+
+        static string Met(Manifest manifest, IEnumerable<JsonObject> peers)
+        {
+            var labels = Assert.Single(peers).Map("podSelector.matchLabels");
+            return Assert.Single(manifest.Pods, pod => labels.All(label => pod.Template.Map("metadata.labels").GetValueOrDefault(label.Key) == label.Value)).Owner.Name();
+        }
 
         static IEnumerable<long> EgressPorts(JsonObject policy) => policy.List("spec.egress").SelectMany(static rule => rule.List("ports")).Select(static p => p.Number("port")!.Value);
     }
