@@ -113,7 +113,7 @@ public sealed class ValuesTests
         Assert.All(variables.Keys.Where(static name => name.StartsWith("RouteService__", StringComparison.Ordinal)), name => Assert.Contains($"`{name}`", docs));
 
         // The greatest that each takes, as it is written: 2147483647, not 2.147483647e+09.
-        static JsonObject Greatest(JsonObject schema) => new(schema["properties"]!.AsObject().Select(static p => KeyValuePair.Create(
+        static JsonObject Greatest(JsonObject schema) => new(schema["properties"]!.AsObject().Select(static p => KeyValuePair.Create<string, JsonNode?>(
             p.Key,
             p.Value!["properties"] is not null ? Greatest(p.Value.AsObject()) : p.Value["$ref"] is not null ? (JsonNode)"00:10:00" : p.Value["maximum"]!.DeepClone())));
 

@@ -14,6 +14,8 @@ internal sealed class GrpcChannel : ChannelBase, IDisposable
 {
     private static readonly ICompressionProvider[] DefaultCompressionProviders = [new GzipCompressionProvider(CompressionLevel.Fastest)];
 
+    private static readonly string RuntimeUserAgent = $"grpc-dotnet-bundled/{typeof(GrpcChannel).Assembly.GetName().Version?.ToString(3)}";
+
     private readonly HttpMessageInvoker _http;
     private readonly bool _ownsHttp;
 
@@ -31,6 +33,7 @@ internal sealed class GrpcChannel : ChannelBase, IDisposable
         Host = target.IsResolved ? target.Address.Authority : null;
         Options = options;
         Disposing = _disposing.Token;
+        UserAgent = options.UserAgentPrefix is { } prefix ? $"{prefix} {RuntimeUserAgent}" : RuntimeUserAgent;
         _encodings = (options.CompressionProviders ?? DefaultCompressionProviders).ToDictionary(static provider => provider.EncodingName, StringComparer.Ordinal);
         AcceptEncoding = string.Join(',', _encodings.Keys.Prepend("identity"));
         _ownsHttp = options.DisposeHttpClient || (options.HttpClient is null && options.HttpHandler is null);
@@ -52,8 +55,6 @@ internal sealed class GrpcChannel : ChannelBase, IDisposable
         }
     }
 
-    internal static string UserAgent { get; } = $"grpc-dotnet-bundled/{typeof(GrpcChannel).Assembly.GetName().Version?.ToString(3)}";
-
     /// <summary>
     /// Ready while a connection is open on which the server has answered. A channel starts Idle, and is so again when its connection is closed,
     /// unless its policy is round_robin, which connects anew.
@@ -66,6 +67,9 @@ internal sealed class GrpcChannel : ChannelBase, IDisposable
 
     /// <summary>Scheme and authority of the calls.</summary>
     internal Uri Address { get; }
+
+    /// <summary>PROTOCOL-HTTP2.md, "User Agents".</summary>
+    internal string UserAgent { get; }
 
     /// <summary>The authority of calls where it is not that of the address they go to.</summary>
     internal string? Host { get; }

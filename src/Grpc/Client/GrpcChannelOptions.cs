@@ -90,6 +90,9 @@ internal sealed class GrpcChannelOptions
     /// <summary>Finds the addresses of a host; by the system's resolver unless a test has its own.</summary>
     internal Func<string, CancellationToken, Task<IPAddress[]>> Resolve { get; set; } = Dns.GetHostAddressesAsync;
 
+    /// <summary>The user agent of the program, before the runtime's own, as <c>NAME/VERSION</c>; null, the default, for none.</summary>
+    internal string? UserAgentPrefix { get; set; }
+
     /// <summary>What deadlines and pauses are measured by.</summary>
     internal TimeProvider Clock { get; set; } = TimeProvider.System;
 

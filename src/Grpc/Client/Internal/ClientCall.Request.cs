@@ -34,7 +34,7 @@ internal sealed partial class ClientCall<TRequest, TResponse>
         // Unvalidated headers are names and values as they are; typed ones would be parsed into objects.
         var headers = http.Headers;
         headers.Host = _host ?? _channel.Host;
-        headers.TryAddWithoutValidation("User-Agent", GrpcChannel.UserAgent);
+        headers.TryAddWithoutValidation("User-Agent", _channel.UserAgent);
         headers.TryAddWithoutValidation("TE", "trailers");
         headers.TryAddWithoutValidation("grpc-accept-encoding", _channel.AcceptEncoding);
         if (_options.Headers?.GetValue(EncodingRequest) is { } encoding and not "identity")

@@ -1,0 +1,146 @@
+using System.Threading.Channels;
+
+namespace RouteService.Client.Testing;
+
+/// <summary>The notes of all sessions, in their order.</summary>
+internal sealed class InMemoryChatLog
+{
+    /// <summary>How many notes a place that is joined begins with, as of the service.</summary>
+    public const int History = 1_000;
+
+    /// <summary>Held for all that is done with the log: what a session is sent is then in the log's order.</summary>
+    public Lock Lock { get; } = new();
+
+    public List<RouteNote> Notes { get; } = [];
+
+    public Dictionary<string, RouteNote> ById { get; } = new(StringComparer.Ordinal);
+
+    public HashSet<InMemoryChat> Sessions { get; } = [];
+}
+
+internal sealed class InMemoryChat : IRouteChat
+{
+    private readonly InMemoryChatLog _log;
+    private readonly Action<string> _throwFault;
+    private readonly HashSet<Coordinate> _places;
+    private readonly HashSet<string> _own = new(StringComparer.Ordinal);
+    private readonly Channel<RouteNote> _notes = Channel.CreateUnbounded<RouteNote>();
+    private bool _isCompleted;
+    private bool _isDisposed;
+
+    public InMemoryChat(InMemoryChatLog log, HashSet<Coordinate> places, long? after, Action<string> throwFault)
+    {
+        _log = log;
+        _throwFault = throwFault;
+        _places = places;
+        lock (log.Lock)
+        {
+            var due = log.Notes.Where(note => places.Contains(note.Location) && note.Sequence > (after ?? 0)).ToList();
+            foreach (var note in after is null ? due.TakeLast(InMemoryChatLog.History) : due)
+            {
+                Send(note);
+            }
+
+            log.Sessions.Add(this);
+        }
+    }
+
+    public Task<RouteNote> PostAsync(Coordinate location, string message, string? noteId = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(message);
+        if (noteId is not null)
+        {
+            ArgumentException.ThrowIfNullOrEmpty(noteId);
+        }
+
+        return PostCheckedAsync(location, message, noteId ?? Guid.NewGuid().ToString("N"), cancellationToken);
+    }
+
+    public Task CompleteAsync(CancellationToken cancellationToken = default)
+    {
+        lock (_log.Lock)
+        {
+            ThrowIfOver();
+            _isCompleted = true;
+            End();
+        }
+
+        return Task.CompletedTask;
+    }
+
+    public async IAsyncEnumerator<RouteNote> GetAsyncEnumerator(CancellationToken cancellationToken = default)
+    {
+        await foreach (var note in _notes.Reader.ReadAllAsync(cancellationToken).ConfigureAwait(false))
+        {
+            yield return note;
+        }
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        lock (_log.Lock)
+        {
+            _isDisposed = true;
+            End();
+        }
+
+        return default;
+    }
+
+    private async Task<RouteNote> PostCheckedAsync(Coordinate location, string message, string noteId, CancellationToken cancellationToken)
+    {
+        await Task.Yield();
+        cancellationToken.ThrowIfCancellationRequested();
+        _throwFault("Post");
+        lock (_log.Lock)
+        {
+            ThrowIfOver();
+            _own.Add(noteId);
+            if (_places.Add(location))
+            {
+                foreach (var earlier in _log.Notes.Where(note => note.Location == location).TakeLast(InMemoryChatLog.History))
+                {
+                    Send(earlier);
+                }
+            }
+
+            if (!_log.ById.TryGetValue(noteId, out var note))
+            {
+                note = new RouteNote(location, message, _log.Notes.Count + 1, noteId);
+                _log.Notes.Add(note);
+                _log.ById.Add(noteId, note);
+                foreach (var session in _log.Sessions)
+                {
+                    session.SendIfThere(note);
+                }
+            }
+
+            return note with { IsOwn = true };
+        }
+    }
+
+    private void SendIfThere(RouteNote note)
+    {
+        if (_places.Contains(note.Location))
+        {
+            Send(note);
+        }
+    }
+
+    private void Send(RouteNote note) => _notes.Writer.TryWrite(note with { IsOwn = note.Id is not null && _own.Contains(note.Id) });
+
+    private void End()
+    {
+        _log.Sessions.Remove(this);
+        _notes.Writer.TryComplete();
+    }
+
+    private void ThrowIfOver()
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, typeof(IRouteChat));
+        if (_isCompleted)
+        {
+            throw new InvalidOperationException("The chat session has been completed; nothing more can be posted.");
+        }
+    }
+}

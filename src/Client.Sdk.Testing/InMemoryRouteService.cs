@@ -1,0 +1,195 @@
+using System.Collections;
+using System.Runtime.CompilerServices;
+
+namespace RouteService.Client.Testing;
+
+/// <summary>
+/// A RouteService in memory, and the client of it at once. It keeps the contract's behaviour: E7 exactness, edges included, each feature once, haversine on a sphere of
+/// 6 371 km, notes in one order with ids that are kept once. The same tests that hold the real client to the contract hold this one.
+/// </summary>
+/// <threadsafety>All members may be called at once from any thread.</threadsafety>
+public sealed class InMemoryRouteService : IRouteServiceClient, IEnumerable<Feature>
+{
+    private readonly Lock _lock = new();
+    private readonly Dictionary<Coordinate, Feature> _features = [];
+    private readonly InMemoryChatLog _log = new();
+
+    /// <summary>
+    /// What fails a call: given its name, such as <c>GetFeature</c>, <c>ListFeatures</c>, <c>RecordRoute</c>, <c>JoinChat</c>, <c>Post</c>, <c>SayHello</c>,
+    /// <c>SayHelloAgain</c> or <c>CheckHealth</c>, the exception to throw, or null. Null, the default, for no failures.
+    /// </summary>
+    public Func<string, Exception?>? Fault { get; set; }
+
+    /// <summary>What <see cref="CheckHealthAsync"/> answers; serving by default.</summary>
+    public ServiceHealth Health { get; set; } = ServiceHealth.Serving;
+
+    /// <summary>What route recordings measure time by; the system's clock by default.</summary>
+    public TimeProvider Clock { get; set; } = TimeProvider.System;
+
+    /// <summary>Keeps a feature, in the place of any that is at the same location.</summary>
+    public void Add(Feature feature)
+    {
+        ArgumentNullException.ThrowIfNull(feature);
+        lock (_lock)
+        {
+            _features[feature.Location] = feature;
+        }
+    }
+
+    /// <summary>The features there are now.</summary>
+    public IEnumerator<Feature> GetEnumerator() => Snapshot().GetEnumerator();
+
+    /// <inheritdoc/>
+    public Task<Feature?> GetFeatureAsync(Coordinate location, TimeSpan? timeout = null, CancellationToken cancellationToken = default) =>
+        Answer("GetFeature", timeout, () => Find(location) is { Name.Length: > 0 } feature ? feature : null, cancellationToken);
+
+    /// <inheritdoc/>
+    public IAsyncEnumerable<Feature> ListFeaturesAsync(BoundingBox area, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    {
+        Check(timeout);
+        return List(area, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public Task<RouteSummary> RecordRouteAsync(IAsyncEnumerable<Coordinate> points, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(points);
+        Check(timeout);
+        return RecordAsync(points, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public Task<RouteSummary> RecordRouteAsync(IReadOnlyCollection<Coordinate> points, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(points);
+        Check(timeout);
+        return RecordAsync(points.ToAsyncEnumerable(), cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public Task<IRouteChat> JoinChatAsync(IEnumerable<Coordinate>? places = null, long? after = null, CancellationToken cancellationToken = default)
+    {
+        var listen = places?.ToHashSet() ?? [];
+        if (after is { } sequence)
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(sequence, nameof(after));
+            if (listen.Count == 0)
+            {
+                throw new ArgumentException("To go on after a note there have to be the places that it is about.", nameof(places));
+            }
+        }
+
+        return Answer<IRouteChat>("JoinChat", timeout: null, () => new InMemoryChat(_log, listen, after, ThrowFault), cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public Task<string> SayHelloAsync(string name, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        return Answer("SayHello", timeout, () => $"Hello, {name}!", cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public Task<string> SayHelloAgainAsync(string name, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        return Answer("SayHelloAgain", timeout, () => $"Hello again, {name}!", cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public Task<ServiceHealth> CheckHealthAsync(string service = "", TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(service);
+        return Answer("CheckHealth", timeout, () => service is "" or "routeguide.RouteGuide" or "helloworld.Greeter" or "HelloService" ? Health : ServiceHealth.Unknown, cancellationToken);
+    }
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+    private static void Check(TimeSpan? timeout)
+    {
+        if (timeout is { } time && time <= TimeSpan.Zero && time != Timeout.InfiniteTimeSpan)
+        {
+            throw new ArgumentOutOfRangeException(nameof(timeout), time, "A timeout is more than zero, or Timeout.InfiniteTimeSpan.");
+        }
+    }
+
+    private Task<T> Answer<T>(string call, TimeSpan? timeout, Func<T> answer, CancellationToken cancellationToken)
+    {
+        Check(timeout);
+        return AnswerAsync();
+
+        async Task<T> AnswerAsync()
+        {
+            // Never at once: code that relies on that would fail with a real service.
+            await Task.Yield();
+            cancellationToken.ThrowIfCancellationRequested();
+            ThrowFault(call);
+            return answer();
+        }
+    }
+
+    private void ThrowFault(string call)
+    {
+        if (Fault?.Invoke(call) is { } failure)
+        {
+            throw failure;
+        }
+    }
+
+    private Feature? Find(Coordinate location)
+    {
+        lock (_lock)
+        {
+            return _features.GetValueOrDefault(location);
+        }
+    }
+
+    private List<Feature> Snapshot()
+    {
+        lock (_lock)
+        {
+            return [.. _features.Values];
+        }
+    }
+
+    private async IAsyncEnumerable<Feature> List(BoundingBox area, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await Task.Yield();
+        foreach (var feature in Snapshot().Where(feature => area.Contains(feature.Location)))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            ThrowFault("ListFeatures");
+            yield return feature;
+        }
+    }
+
+    private async Task<RouteSummary> RecordAsync(IAsyncEnumerable<Coordinate> points, CancellationToken cancellationToken)
+    {
+        var start = Clock.GetTimestamp();
+        var (count, features, meters) = (0, 0, 0.0);
+        Coordinate? last = null;
+        await foreach (var point in points.WithCancellation(cancellationToken).ConfigureAwait(false))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            ThrowFault("RecordRoute");
+            count++;
+            features += Find(point) is null ? 0 : 1;
+            meters += last is { } from ? Meters(from, point) : 0;
+            last = point;
+        }
+
+        return new RouteSummary(count, features, meters, TimeSpan.FromSeconds(Math.Floor(Clock.GetElapsedTime(start).TotalSeconds)));
+    }
+
+    /// <summary>The haversine formula (R. W. Sinnott, "Virtues of the Haversine", Sky and Telescope 68, 1984).</summary>
+    private static double Meters(Coordinate from, Coordinate to)
+    {
+        const double EarthRadiusMeters = 6_371_000;
+        var south = double.DegreesToRadians(from.Latitude);
+        var north = double.DegreesToRadians(to.Latitude);
+        var halfLatitude = Math.Sin((north - south) / 2);
+        var halfLongitude = Math.Sin(double.DegreesToRadians(to.Longitude - from.Longitude) / 2);
+        var a = (halfLatitude * halfLatitude) + (Math.Cos(south) * Math.Cos(north) * halfLongitude * halfLongitude);
+        return 2 * EarthRadiusMeters * Math.Asin(Math.Min(1, Math.Sqrt(a)));
+    }
+}

@@ -1,0 +1,166 @@
+using System.Globalization;
+using Google.Rpc;
+using Grpc.Core;
+
+namespace RouteService.Client.Calls;
+
+/// <summary>What all calls of one client share: its options, what is sent with each call, and what a failure is to the caller.</summary>
+internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> isDisposed, Uri server)
+{
+    private const string Pushback = "grpc-retry-pushback-ms";
+    private const string Details = "grpc-status-details-bin";
+
+    // In gRPC over HTTP/2 the encoding of requests is chosen by this metadata, which is not sent.
+    private const string RequestEncoding = "grpc-internal-encoding-request";
+    private const string PreviousAttempts = "grpc-previous-rpc-attempts";
+
+    public RouteServiceClientOptions Options { get; } = options;
+
+    public Uri Server { get; } = server;
+
+    public DateTimeOffset Now => Options.Clock.GetUtcNow();
+
+    /// <summary>When a call that starts now must have ended: by its own time, or by that of the call that is being served here.</summary>
+    public DateTimeOffset Deadline(TimeSpan timeout)
+    {
+        var own = timeout == Timeout.InfiniteTimeSpan || timeout > DateTimeOffset.MaxValue - Now ? DateTimeOffset.MaxValue : Now + timeout;
+        return AmbientDeadline.Current is { } ambient && ambient.Deadline < own ? ambient.Deadline : own;
+    }
+
+    public TimeSpan TimeLeft(DateTimeOffset deadline) => deadline - Now;
+
+    /// <summary>What is sent with an attempt, other than its request.</summary>
+    /// <param name="deadline">The call's.</param>
+    /// <param name="previousAttempts">How often the call was sent before.</param>
+    /// <param name="extra">Metadata of the call; null for none.</param>
+    /// <param name="cancellationToken">The call's.</param>
+    public ValueTask<CallOptions> OptionsAsync(DateTimeOffset deadline, int previousAttempts, Metadata? extra, CancellationToken cancellationToken)
+    {
+        var headers = extra;
+        if (Options.Compress)
+        {
+            (headers ??= []).Add(RequestEncoding, "gzip");
+        }
+
+        if (previousAttempts > 0)
+        {
+            (headers ??= []).Add(PreviousAttempts, previousAttempts.ToString(CultureInfo.InvariantCulture));
+        }
+
+        var call = new CallOptions(headers, deadline == DateTimeOffset.MaxValue ? DateTime.MaxValue : deadline.UtcDateTime, cancellationToken);
+        return Options.BearerToken is null ? new(call) : new(WithTokenAsync(call));
+    }
+
+    private async Task<CallOptions> WithTokenAsync(CallOptions call)
+    {
+        var token = await Options.BearerToken!(call.CancellationToken).ConfigureAwait(false);
+        if (string.IsNullOrEmpty(token))
+        {
+            return call;
+        }
+
+        var headers = call.Headers ?? [];
+        headers.Add("authorization", $"Bearer {token}");
+        return call.WithHeaders(headers);
+    }
+
+    /// <summary>Whether the same call may be sent again, and when the server asks for it: null for by our own choice.</summary>
+    public static bool IsRetryable(RpcException failure, out TimeSpan? pushback)
+    {
+        pushback = null;
+        if (failure.Trailers.Get(Pushback) is not { IsBinary: false, Value: var text })
+        {
+            return failure.StatusCode == StatusCode.Unavailable;
+        }
+
+        // gRFC A6: a number of milliseconds; a negative one, or no number, is a no.
+        if (!int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var milliseconds) || milliseconds < 0)
+        {
+            return false;
+        }
+
+        pushback = TimeSpan.FromMilliseconds(milliseconds);
+        return failure.StatusCode is StatusCode.Unavailable or StatusCode.ResourceExhausted;
+    }
+
+    /// <summary>The pause before an attempt, as gRFC A6 has it: from zero to a bound that doubles.</summary>
+    /// <param name="retry">1 for the second attempt.</param>
+    public TimeSpan Backoff(int retry)
+    {
+        var bound = Math.Min(Options.Retry.MaxDelay.TotalSeconds, Options.Retry.Delay.TotalSeconds * Math.Pow(2, Math.Min(retry, 30) - 1));
+        return TimeSpan.FromSeconds(bound * Chance.Next());
+    }
+
+    /// <summary>What ends a call for its caller: cancellation, disposal, or a failure of the service.</summary>
+    public Exception End(string method, Exception failure, int attempts, long delivered, CancellationToken cancellationToken)
+    {
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return new OperationCanceledException("The call was cancelled by its caller.", failure, cancellationToken);
+        }
+
+        if (isDisposed())
+        {
+            return new ObjectDisposedException("The RouteServiceClient was disposed of while the call ran.", failure);
+        }
+
+        if (AmbientDeadline.Current is { CancellationToken: { IsCancellationRequested: true } ambient })
+        {
+            return new OperationCanceledException("The call that this one was made for is over.", failure, ambient);
+        }
+
+        return failure is RpcException rpc ? Failed(method, rpc, attempts, delivered) : failure;
+    }
+
+    public static RouteServiceException Failed(string method, RpcException failure, int attempts, long delivered = 0, FailureReason? reason = null)
+    {
+        var why = reason ?? ReasonOf(failure.StatusCode);
+        var status = StatusNames.Of(failure.StatusCode);
+        _ = IsRetryable(failure, out var pushback);
+        return new RouteServiceException(why, RouteServiceException.Describe(method, why, status, failure.Status.Detail, attempts), failure.Status.DebugException)
+        {
+            Status = status,
+            Detail = failure.Status.Detail,
+            FieldViolations = ViolationsOf(failure),
+            Attempts = attempts,
+            Delivered = delivered,
+            RetryAfter = pushback,
+        };
+    }
+
+    private static FailureReason ReasonOf(StatusCode code) => code switch
+    {
+        StatusCode.Unavailable => FailureReason.Unavailable,
+        StatusCode.DeadlineExceeded => FailureReason.DeadlineExceeded,
+        StatusCode.ResourceExhausted => FailureReason.Exhausted,
+        StatusCode.InvalidArgument or StatusCode.OutOfRange or StatusCode.FailedPrecondition => FailureReason.InvalidRequest,
+        StatusCode.Unauthenticated => FailureReason.Unauthenticated,
+        StatusCode.PermissionDenied => FailureReason.PermissionDenied,
+        StatusCode.Unimplemented => FailureReason.Unimplemented,
+        _ => FailureReason.Unexpected,
+    };
+
+    private static IReadOnlyList<FieldViolation> ViolationsOf(RpcException failure)
+    {
+        if (failure.Trailers.Get(Details) is not { IsBinary: true, ValueBytes: var bytes })
+        {
+            return [];
+        }
+
+        try
+        {
+            var details = Google.Rpc.Status.Parser.ParseFrom(bytes).Details;
+            return
+            [
+                .. details.Where(static detail => detail.Is(BadRequest.Descriptor))
+                    .SelectMany(static detail => detail.Unpack<BadRequest>().FieldViolations)
+                    .Select(static violation => new FieldViolation(violation.Field, violation.Description)),
+            ];
+        }
+        catch (Google.Protobuf.InvalidProtocolBufferException)
+        {
+            // The call has failed anyhow; details that cannot be read must not hide by what.
+            return [];
+        }
+    }
+}

@@ -1,0 +1,122 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using Grpc.Core;
+
+namespace RouteService.Client.Calls;
+
+/// <summary>
+/// The span and the measurement of one call, by the OpenTelemetry conventions for RPC and gRPC (https://opentelemetry.io/docs/specs/semconv/rpc/grpc/). The span is
+/// current while the call is made, so .NET sends its context (W3C traceparent).
+/// </summary>
+internal readonly struct CallTrace : IDisposable
+{
+    private const string MethodKey = "rpc.method";
+    private const string StatusKey = "rpc.response.status_code";
+
+    private static readonly ActivitySource Source = new(RouteServiceTelemetry.ActivitySourceName, RouteServiceClient.Version);
+    private static readonly Meter Meter = new(RouteServiceTelemetry.MeterName, RouteServiceClient.Version);
+
+    private static readonly Histogram<double> Duration = Meter.CreateHistogram<double>(
+        "rpc.client.call.duration", "s", "From the start of a call to its end, retries included.", tags: null,
+        new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10] });
+
+    private static readonly Counter<long> Retries = Meter.CreateCounter<long>("routeservice.client.retries", "{retry}", "Attempts of calls after the first, and resumptions of streams.");
+
+    private readonly Ended? _ended;
+
+    private CallTrace(Activity? activity, Ended? ended)
+    {
+        Activity = activity;
+        _ended = ended;
+    }
+
+    public Activity? Activity { get; }
+
+    public static CallTrace Start(string method, CallContext context)
+    {
+        var activity = Source.HasListeners() ? StartActivity(method, context.Server) : null;
+        return activity is null && !Duration.Enabled
+            ? default
+            : new CallTrace(activity, new Ended(method, context));
+    }
+
+    /// <summary>Another attempt, or another stream in the place of one that broke.</summary>
+    public static void Retry(Activity? activity, int retry, TimeSpan pause, StatusCode code)
+    {
+        Retries.Add(1);
+        activity?.AddEvent(new ActivityEvent("retry", tags: new ActivityTagsCollection
+        {
+            ["rpc.retry.attempt"] = retry,
+            ["rpc.retry.delay"] = pause.TotalSeconds,
+            [StatusKey] = StatusNames.Of(code),
+        }));
+    }
+
+    public void Fail(Exception failure)
+    {
+        if (_ended is not null)
+        {
+            _ended.Status = failure switch
+            {
+                RouteServiceException { Status.Length: > 0 } error => error.Status,
+                RouteServiceException => StatusNames.Of(StatusCode.Unavailable),
+                OperationCanceledException or ObjectDisposedException => StatusNames.Of(StatusCode.Cancelled),
+                _ => StatusNames.Of(StatusCode.Unknown),
+            };
+            Activity?.SetStatus(ActivityStatusCode.Error, failure.Message);
+        }
+    }
+
+    public void Dispose()
+    {
+        if (_ended is null)
+        {
+            return;
+        }
+
+        var isOk = string.Equals(_ended.Status, StatusNames.Of(StatusCode.OK), StringComparison.Ordinal);
+        if (Duration.Enabled)
+        {
+            var tags = default(TagList);
+            tags.Add("rpc.system.name", "grpc");
+            tags.Add(MethodKey, _ended.Method);
+            tags.Add(StatusKey, _ended.Status);
+            tags.Add("server.address", _ended.Context.Server.Host);
+            tags.Add("server.port", _ended.Context.Server.Port);
+            if (!isOk)
+            {
+                tags.Add("error.type", _ended.Status);
+            }
+
+            Duration.Record(_ended.Context.Options.Clock.GetElapsedTime(_ended.Start).TotalSeconds, tags);
+        }
+
+        if (Activity is not null)
+        {
+            Activity.SetTag(StatusKey, _ended.Status);
+            if (!isOk)
+            {
+                Activity.SetTag("error.type", _ended.Status);
+            }
+
+            Activity.Dispose();
+        }
+    }
+
+    private static Activity? StartActivity(string method, Uri server) => Source.StartActivity(
+        method,
+        ActivityKind.Client,
+        parentContext: default,
+        [new("rpc.system.name", "grpc"), new(MethodKey, method), new("server.address", server.Host), new("server.port", server.Port)]);
+
+    private sealed class Ended(string method, CallContext context)
+    {
+        public string Method { get; } = method;
+
+        public CallContext Context { get; } = context;
+
+        public long Start { get; } = context.Options.Clock.GetTimestamp();
+
+        public string Status { get; set; } = StatusNames.Of(StatusCode.OK);
+    }
+}

@@ -1,0 +1,202 @@
+using System.Diagnostics.CodeAnalysis;
+using Grpc.Core;
+using Polly;
+using Polly.CircuitBreaker;
+using Polly.Hedging;
+using Polly.Retry;
+using RouteService.Contracts.Routeguide;
+using Proto = RouteService.Contracts.Routeguide;
+
+namespace RouteService.Client.Calls;
+
+/// <summary>
+/// The path of a unary call: CallAsync sets its deadline, Polly decides on attempts, and AttemptAsync of a <see cref="Call{TClient, TRequest, TResponse}"/> is one of them.
+/// All attempts share the deadline.
+/// </summary>
+internal sealed class UnaryCalls
+{
+    private const string GetFeature = "routeguide.RouteGuide/GetFeature";
+
+    private readonly CallContext _context;
+    private readonly RetryBudget _budget;
+    private readonly ResiliencePipeline _pipeline;
+    private readonly ResiliencePipeline<Proto.Feature>? _hedged;
+
+    public UnaryCalls(CallContext context)
+    {
+        _context = context;
+        _budget = new RetryBudget(context.Options.Retry.Budget);
+        _pipeline = CreatePipeline();
+        _hedged = context.Options.Hedging is { } hedging ? CreateHedging(hedging) : null;
+    }
+
+    public Task<Proto.Feature> GetFeatureAsync(RouteGuide.RouteGuideClient guide, Point location, TimeSpan? timeout, CancellationToken cancellationToken) =>
+        CallAsync(GetFeature, guide, static (client, request, options) => client.GetFeatureAsync(request, options), location, _hedged, timeout, cancellationToken);
+
+    public Task<TResponse> CallAsync<TClient, TRequest, TResponse>(
+        string method,
+        TClient client,
+        Func<TClient, TRequest, CallOptions, AsyncUnaryCall<TResponse>> start,
+        TRequest request,
+        TimeSpan? timeout,
+        CancellationToken cancellationToken)
+        where TResponse : class =>
+        CallAsync(method, client, start, request, hedged: null, timeout, cancellationToken);
+
+    private async Task<TResponse> CallAsync<TClient, TRequest, TResponse>(
+        string method,
+        TClient client,
+        Func<TClient, TRequest, CallOptions, AsyncUnaryCall<TResponse>> start,
+        TRequest request,
+        ResiliencePipeline<TResponse>? hedged,
+        TimeSpan? timeout,
+        CancellationToken cancellationToken)
+        where TResponse : class
+    {
+        using var trace = CallTrace.Start(method, _context);
+        using var linked = LinkToAmbient(cancellationToken);
+        var call = new Call<TClient, TRequest, TResponse>(this, client, start, request, _context.Deadline(timeout ?? _context.Options.Timeout), trace.Activity);
+        var resilience = ResilienceContextPool.Shared.Get(continueOnCapturedContext: false, linked?.Token ?? cancellationToken);
+        Outcome<TResponse> outcome;
+        try
+        {
+            outcome = hedged is null
+                ? await _pipeline.ExecuteOutcomeAsync(static (context, call) => call.AttemptAsync(context.CancellationToken), resilience, call).ConfigureAwait(false)
+                : await hedged.ExecuteOutcomeAsync(static (context, call) => call.AttemptAsync(context.CancellationToken), resilience, call).ConfigureAwait(false);
+        }
+        finally
+        {
+            ResilienceContextPool.Shared.Return(resilience);
+        }
+
+        if (outcome.Exception is { } failure)
+        {
+            var end = EndOf(method, failure, call.Attempts, cancellationToken);
+            trace.Fail(end);
+            throw end;
+        }
+
+        _budget.Succeed();
+        return outcome.Result!;
+    }
+
+    private static CancellationTokenSource? LinkToAmbient(CancellationToken cancellationToken) =>
+        AmbientDeadline.Current is { CancellationToken: { CanBeCanceled: true } ambient } ? CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, ambient) : null;
+
+    private Exception EndOf(string method, Exception failure, int attempts, CancellationToken cancellationToken) => failure switch
+    {
+        AttemptFailedException failed => _context.End(method, failed.Rpc, attempts, delivered: 0, cancellationToken),
+        BrokenCircuitException when !cancellationToken.IsCancellationRequested => new RouteServiceException(
+            FailureReason.CircuitOpen,
+            RouteServiceException.Describe(method, FailureReason.CircuitOpen, "", "the circuit breaker is open, as most of the last calls have failed.", attempts),
+            failure) { Attempts = attempts, RetryAfter = (failure as BrokenCircuitException)?.RetryAfter },
+        _ => _context.End(method, failure, attempts, delivered: 0, cancellationToken),
+    };
+
+    private ResiliencePipeline CreatePipeline()
+    {
+        var retry = _context.Options.Retry;
+        var builder = new ResiliencePipelineBuilder { TimeProvider = _context.Options.Clock };
+        if (retry.MaxAttempts > 1)
+        {
+            builder.AddRetry(new RetryStrategyOptions
+            {
+                MaxRetryAttempts = retry.MaxAttempts - 1,
+                ShouldHandle = args => new(args.AttemptNumber < retry.MaxAttempts - 1 && ShouldRetry(args.Outcome.Exception, args.AttemptNumber + 1)),
+                DelayGenerator = static args => new((args.Outcome.Exception as AttemptFailedException)?.Pause),
+            });
+        }
+
+        if (_context.Options.CircuitBreaker is { } breaker)
+        {
+            builder.AddCircuitBreaker(new CircuitBreakerStrategyOptions
+            {
+                FailureRatio = breaker.FailureRatio,
+                MinimumThroughput = breaker.MinimumCalls,
+                SamplingDuration = breaker.Period,
+                BreakDuration = breaker.OpenFor,
+                ShouldHandle = static args => new(args.Outcome.Exception is AttemptFailedException { Rpc.StatusCode: StatusCode.Unavailable or StatusCode.DeadlineExceeded }),
+            });
+        }
+
+        return builder.Build();
+    }
+
+    private ResiliencePipeline<Proto.Feature> CreateHedging(HedgingOptions hedging) => new ResiliencePipelineBuilder<Proto.Feature> { TimeProvider = _context.Options.Clock }
+        .AddHedging(new HedgingStrategyOptions<Proto.Feature>
+        {
+            MaxHedgedAttempts = hedging.MaxHedges,
+            Delay = hedging.Delay,
+            ShouldHandle = static args => new(args.Outcome.Exception is AttemptFailedException failed && CallContext.IsRetryable(failed.Rpc, out _)),
+
+            // Out of budget there is no second attempt; Polly then waits for the first.
+            ActionGenerator = args => _budget.TryTake() ? () => args.Callback(args.ActionContext) : null,
+        })
+        .Build();
+
+    /// <summary>Whether there is another attempt; its pause is then in the failure.</summary>
+    private bool ShouldRetry(Exception? exception, int retry)
+    {
+        if (exception is not AttemptFailedException failure || !CallContext.IsRetryable(failure.Rpc, out var pushback))
+        {
+            return false;
+        }
+
+        var pause = pushback ?? _context.Backoff(retry);
+        if (pause >= _context.TimeLeft(failure.Deadline) || !_budget.TryTake())
+        {
+            // One that could only end by the deadline would hide what is really wrong.
+            return false;
+        }
+
+        failure.Pause = pause;
+        CallTrace.Retry(failure.Activity, retry, pause, failure.Rpc.StatusCode);
+        return true;
+    }
+
+    /// <summary>One call, whatever the number of its attempts.</summary>
+    private sealed class Call<TClient, TRequest, TResponse>(
+        UnaryCalls owner,
+        TClient client,
+        Func<TClient, TRequest, CallOptions, AsyncUnaryCall<TResponse>> start,
+        TRequest request,
+        DateTimeOffset deadline,
+        System.Diagnostics.Activity? activity)
+    {
+        private int _attempts;
+
+        public int Attempts => Volatile.Read(ref _attempts);
+
+        [SuppressMessage("Design", "CA1031", Justification = "An attempt has an outcome, whatever it throws; the caller is told by CallAsync.")]
+        public async ValueTask<Outcome<TResponse>> AttemptAsync(CancellationToken cancellationToken)
+        {
+            try
+            {
+                var previous = Interlocked.Increment(ref _attempts) - 1;
+                var options = await owner._context.OptionsAsync(deadline, previous, extra: null, cancellationToken).ConfigureAwait(false);
+                using var call = start(client, request, options);
+                return Outcome.FromResult(await call.ResponseAsync.ConfigureAwait(false));
+            }
+            catch (RpcException e)
+            {
+                return Outcome.FromException<TResponse>(new AttemptFailedException(e, deadline, activity));
+            }
+            catch (Exception e)
+            {
+                return Outcome.FromException<TResponse>(e);
+            }
+        }
+    }
+
+    /// <summary>An attempt that did not end OK, with what decides on the next one.</summary>
+    private sealed class AttemptFailedException(RpcException rpc, DateTimeOffset deadline, System.Diagnostics.Activity? activity) : Exception(rpc.Message, rpc)
+    {
+        public RpcException Rpc { get; } = rpc;
+
+        public DateTimeOffset Deadline { get; } = deadline;
+
+        public System.Diagnostics.Activity? Activity { get; } = activity;
+
+        public TimeSpan? Pause { get; set; }
+    }
+}

@@ -1,0 +1,257 @@
+using System.Globalization;
+using System.Text;
+using System.Threading.Channels;
+using RouteService.Client.Calls;
+using RouteService.Contracts.Routeguide;
+
+namespace RouteService.Client.Chat;
+
+/// <summary>
+/// A chat session: one stream in the sequenced mode (docs/chat.md) after the other. What is posted and read is here; the streams are in ChatSession.Stream.cs, and where
+/// the next of them goes on is in <see cref="ChatPosition"/>.
+/// </summary>
+internal sealed partial class ChatSession : IRouteChat
+{
+    // As many as the service lets be under way in a stream.
+    private const int MaxUnacknowledged = 64;
+    private const int MaxIdBytes = 128;
+
+    private readonly CallContext _context;
+    private readonly RouteGuide.RouteGuideClient _guide;
+    private readonly Action<ChatSession> _onEnd;
+    private readonly Lock _lock = new();
+    private readonly CancellationTokenSource _stop = new();
+    private readonly SemaphoreSlim _room = new(MaxUnacknowledged);
+
+    // Bounded: what nobody reads stays with the service.
+    private readonly Channel<RouteNote> _notes;
+
+    // Under the lock, as are the position and the stream. Posts by id: those that are not acknowledged, and those that are while their place is not known yet.
+    private readonly Dictionary<string, Post> _pending = new(StringComparer.Ordinal);
+    private readonly ChatPosition _position;
+    private readonly string _idPrefix = $"{Guid.NewGuid():N}-";
+    private long _posts;
+    private bool _isCompleted;
+    private Exception? _end;
+
+    private Task _running = Task.CompletedTask;
+    private int _reading;
+
+    public ChatSession(CallContext context, RouteGuide.RouteGuideClient guide, HashSet<Coordinate> listen, long? after, Action<ChatSession> onEnd)
+    {
+        _context = context;
+        _guide = guide;
+        _onEnd = onEnd;
+        _position = new ChatPosition(listen, after);
+        _notes = Channel.CreateBounded<RouteNote>(new BoundedChannelOptions(context.Options.MaxBufferedNotes) { SingleWriter = true });
+    }
+
+    public Task<RouteNote> PostAsync(Coordinate location, string message, string? noteId = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(message);
+        Check(message, _context.Options.MaxNoteBytes, nameof(message), "note");
+        if (noteId is not null)
+        {
+            ArgumentException.ThrowIfNullOrEmpty(noteId);
+            Check(noteId, MaxIdBytes, nameof(noteId), "note's id");
+        }
+
+        return PostCheckedAsync(location, message, noteId, cancellationToken);
+    }
+
+    public async Task CompleteAsync(CancellationToken cancellationToken = default)
+    {
+        Task[] unacknowledged;
+        lock (_lock)
+        {
+            ThrowIfOver();
+            _isCompleted = true;
+            unacknowledged = [.. _pending.Values.Select(static post => post.Acknowledged.Task)];
+            _toSend.Writer.TryComplete();
+        }
+
+        await Task.WhenAll(unacknowledged).WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    public async IAsyncEnumerator<RouteNote> GetAsyncEnumerator(CancellationToken cancellationToken = default)
+    {
+        if (Interlocked.Exchange(ref _reading, 1) != 0)
+        {
+            throw new InvalidOperationException("The session is being enumerated already; one enumeration at a time.");
+        }
+
+        try
+        {
+            do
+            {
+                while (_notes.Reader.TryRead(out var note))
+                {
+                    yield return note;
+                }
+
+                RequestRest();
+            }
+            while (await _notes.Reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false));
+        }
+        finally
+        {
+            Volatile.Write(ref _reading, 0);
+        }
+    }
+
+    /// <summary>Ends it without waiting.</summary>
+    public void Stop()
+    {
+        End(new ObjectDisposedException(nameof(IRouteChat), "The chat session has been disposed of."));
+        _stop.Cancel();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Stop();
+        await _running.ConfigureAwait(false);
+    }
+
+    private static void Check(string text, int maxBytes, string parameter, string what)
+    {
+        var bytes = Encoding.UTF8.GetByteCount(text);
+        if (bytes > maxBytes)
+        {
+            throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"A {what} has at most {maxBytes} bytes of UTF-8; this one has {bytes}."), parameter);
+        }
+    }
+
+    private async Task<RouteNote> PostCheckedAsync(Coordinate location, string message, string? noteId, CancellationToken cancellationToken)
+    {
+        await MakeRoomAsync(cancellationToken).ConfigureAwait(false);
+        Post post;
+        lock (_lock)
+        {
+            if (_end is not null || _isCompleted || (noteId is not null && _pending.ContainsKey(noteId)))
+            {
+                _room.Release();
+                ThrowIfOver();
+                throw new ArgumentException($"A note with the id '{noteId}' is under way in this session.", nameof(noteId));
+            }
+
+            var number = ++_posts;
+            post = new Post(number, noteId ?? string.Create(CultureInfo.InvariantCulture, $"{_idPrefix}{number}"), location, message);
+            _pending.Add(post.Id, post);
+            _toSend.Writer.TryWrite(post);
+        }
+
+        try
+        {
+            return await post.Acknowledged.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            lock (_lock)
+            {
+                // Not posted again, for nobody waits for it.
+                if (!post.Acknowledged.Task.IsCompleted && _pending.Remove(post.Id))
+                {
+                    _room.Release();
+                }
+            }
+
+            throw;
+        }
+    }
+
+    private async Task MakeRoomAsync(CancellationToken cancellationToken)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stop.Token);
+        try
+        {
+            await _room.WaitAsync(over.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            lock (_lock)
+            {
+                ThrowIfOver();
+            }
+
+            throw;
+        }
+    }
+
+    private void ThrowIfOver()
+    {
+        switch (_end)
+        {
+            case null:
+                break;
+
+            case RouteServiceException failure:
+                // Another of the same: one exception must not be thrown in two places.
+                throw new RouteServiceException(failure.Reason, failure.Message, failure)
+                {
+                    Status = failure.Status,
+                    Detail = failure.Detail,
+                    FieldViolations = failure.FieldViolations,
+                    Attempts = failure.Attempts,
+                    Delivered = failure.Delivered,
+                };
+
+            case ObjectDisposedException:
+                throw new ObjectDisposedException(nameof(IRouteChat), "The chat session has been disposed of.");
+
+            default:
+                throw new InvalidOperationException("The chat session is over.", _end);
+        }
+
+        if (_isCompleted)
+        {
+            throw new InvalidOperationException("The chat session has been completed; nothing more can be posted.");
+        }
+    }
+
+    /// <summary>The session is over: in order, where there is no failure.</summary>
+    private void End(Exception? failure)
+    {
+        Post[] lost;
+        lock (_lock)
+        {
+            if (_end is not null || !_notes.Writer.TryComplete(failure))
+            {
+                return;
+            }
+
+            _end = failure;
+            lost = [.. _pending.Values];
+            _pending.Clear();
+        }
+
+        foreach (var post in lost)
+        {
+            if (failure is not null && post.Acknowledged.TrySetException(failure))
+            {
+                _ = post.Acknowledged.Task.Exception;
+            }
+        }
+
+        _onEnd(this);
+    }
+
+    /// <summary>A note on its way to the log.</summary>
+    private sealed class Post(long number, string id, Coordinate location, string message)
+    {
+        public long Number { get; } = number;
+
+        public string Id { get; } = id;
+
+        public Coordinate Location { get; } = location;
+
+        public string Message { get; } = message;
+
+        public TaskCompletionSource<RouteNote> Acknowledged { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        /// <summary>Whether it may be in the log from an earlier stream.</summary>
+        public bool IsRepeated { get; set; }
+
+        /// <summary>When the stream that it is for could have sent it; for how long its acknowledgement has been due.</summary>
+        public long Since { get; set; }
+    }
+}

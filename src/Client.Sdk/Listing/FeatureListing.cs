@@ -1,0 +1,273 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using Google.Protobuf;
+using Grpc.Core;
+using RouteService.Client.Calls;
+using RouteService.Contracts.Routeguide;
+using Proto = RouteService.Contracts.Routeguide;
+
+namespace RouteService.Client.Listing;
+
+/// <summary>The features of an area: a call of ListFeatures each time they are enumerated, or several where it breaks.</summary>
+internal sealed class FeatureListing(CallContext context, CallInvoker invoker, BoundingBox area, TimeSpan? timeout, CancellationToken cancellationToken) : IAsyncEnumerable<Feature>
+{
+    private const string Service = "routeguide.RouteGuide";
+    private const string Method = "ListFeatures";
+    private const string FullName = $"{Service}/{Method}";
+
+    private static readonly Marshaller<Rectangle> RequestMarshaller = Marshallers.Create<Rectangle>(
+        static (message, context) =>
+        {
+            context.SetPayloadLength(message.CalculateSize());
+            message.WriteTo(context.GetBufferWriter());
+            context.Complete();
+        },
+        static _ => throw new NotSupportedException("A request is never read here."));
+
+    private CallContext Context { get; } = context;
+
+    private CallInvoker Invoker { get; } = invoker;
+
+    private BoundingBox Area { get; } = area;
+
+    private TimeSpan TimeLimit { get; } = timeout ?? Timeout.InfiniteTimeSpan;
+
+    private CancellationToken CancellationToken { get; } = cancellationToken;
+
+    public IAsyncEnumerator<Feature> GetAsyncEnumerator(CancellationToken enumeration = default) => new Enumerator(this, enumeration);
+
+    /// <summary>
+    /// A feature that is already here is taken without a state machine, and of what comes over the wire only its name is made an object: a million a second is what this
+    /// is for. <see cref="WaitAsync"/> is the rest of it.
+    /// </summary>
+    private sealed class Enumerator : IAsyncEnumerator<Feature>
+    {
+        private readonly FeatureListing _listing;
+        private readonly CallContext _context;
+        private readonly CancellationTokenSource? _linked;
+        private readonly CancellationToken _cancellationToken;
+        private readonly DateTimeOffset _deadline;
+        private readonly DeliveredFeatures _delivered;
+        private readonly SilenceTimer _silence;
+
+        // One message for all of a listing; what is in it is copied before the next is read.
+        private readonly Proto.Feature _message = new() { Location = new Point() };
+        private readonly Method<Rectangle, Proto.Feature> _method;
+
+        private CallTrace _trace;
+        private Resumption? _resumption;
+        private AsyncServerStreamingCall<Proto.Feature>? _call;
+        private IAsyncStreamReader<Proto.Feature>? _stream;
+        private long _count;
+        private bool _progressed;
+        private bool _isOver;
+
+        public Enumerator(FeatureListing listing, CancellationToken enumeration)
+        {
+            _listing = listing;
+            _context = listing.Context;
+            if (enumeration.CanBeCanceled && listing.CancellationToken.CanBeCanceled && enumeration != listing.CancellationToken)
+            {
+                _linked = CancellationTokenSource.CreateLinkedTokenSource(enumeration, listing.CancellationToken);
+            }
+
+            _cancellationToken = _linked?.Token ?? (enumeration.CanBeCanceled ? enumeration : listing.CancellationToken);
+            _deadline = _context.Deadline(listing.TimeLimit);
+            _delivered = new DeliveredFeatures(_context.Options.MaxResumableFeatures);
+            _silence = new SilenceTimer(_context.Options.Clock, _context.Options.StreamSilence, () => _call?.Dispose());
+
+            // What a later server adds to the message is not for us, and must not gather in it.
+            var parser = new MessageParser<Proto.Feature>(NextMessage).WithDiscardUnknownFields(true);
+            _method = new Method<Rectangle, Proto.Feature>(
+                MethodType.ServerStreaming, Service, Method, RequestMarshaller,
+                Marshallers.Create<Proto.Feature>(
+                    static (_, _) => throw new NotSupportedException("A response is never written here."),
+                    context => parser.ParseFrom(context.PayloadAsReadOnlySequence())));
+        }
+
+        public Feature Current { get; private set; } = null!;
+
+        public ValueTask<bool> MoveNextAsync()
+        {
+            while (_stream is not null)
+            {
+                var next = _stream.MoveNext(CancellationToken.None);
+                if (!next.IsCompletedSuccessfully || !next.Result)
+                {
+                    return WaitAsync(next);
+                }
+
+                if (TryDeliver())
+                {
+                    return new(true);
+                }
+            }
+
+            return WaitAsync(null);
+        }
+
+        public ValueTask DisposeAsync()
+        {
+            End();
+            return default;
+        }
+
+        /// <summary>Opens the stream, waits on it, and opens it again where it breaks, until there is a feature or the end.</summary>
+        [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+        private async ValueTask<bool> WaitAsync(Task<bool>? next)
+        {
+            while (!_isOver)
+            {
+                RpcException failure;
+                try
+                {
+                    next ??= await OpenAsync().ConfigureAwait(false);
+                    _silence.Start();
+                    var isThere = await next.ConfigureAwait(false);
+                    _silence.Stop();
+                    if (!isThere)
+                    {
+                        End();
+                        return false;
+                    }
+
+                    if (TryDeliver())
+                    {
+                        return true;
+                    }
+
+                    next = _stream!.MoveNext(CancellationToken.None);
+                    continue;
+                }
+                catch (RpcException e)
+                {
+                    _silence.Stop();
+                    failure = e;
+                }
+                catch (Exception e)
+                {
+                    throw Fail(_context.End(FullName, e, _resumption!.Attempts, _count, _cancellationToken));
+                }
+
+                await RecoverAsync(failure).ConfigureAwait(false);
+                next = null;
+            }
+
+            return false;
+        }
+
+        private async Task<Task<bool>> OpenAsync()
+        {
+            if (_resumption is null)
+            {
+                _trace = CallTrace.Start(FullName, _context);
+                _resumption = new Resumption(_context, _deadline, _trace.Activity);
+            }
+
+            Activity.Current = _trace.Activity ?? Activity.Current;
+            var options = await _context.OptionsAsync(_deadline, _resumption.Attempts++, extra: null, _cancellationToken).ConfigureAwait(false);
+            var area = new Rectangle
+            {
+                Lo = RouteServiceClient.ToPoint(_listing.Area.SouthWest),
+                Hi = RouteServiceClient.ToPoint(_listing.Area.NorthEast),
+            };
+            _silence.Reset();
+            _call = _listing.Invoker.AsyncServerStreamingCall(_method, null, options, area);
+            _stream = _call.ResponseStream;
+            return _stream.MoveNext(CancellationToken.None);
+        }
+
+        /// <summary>Waits until the stream may be opened again.</summary>
+        /// <exception cref="RouteServiceException">It may not.</exception>
+        private async Task RecoverAsync(RpcException failure)
+        {
+            _call?.Dispose();
+            _stream = null;
+            var isSilent = _silence.HasFired;
+            if (_progressed)
+            {
+                _resumption!.Progress();
+                _progressed = false;
+            }
+
+            FailureReason? reason = isSilent ? FailureReason.Stalled : null;
+            if (isSilent)
+            {
+                failure = new RpcException(new Status(
+                    StatusCode.Unavailable, FormattableString.Invariant($"The server said nothing for {_context.Options.StreamSilence.TotalSeconds} s.")));
+            }
+
+            var canResume = _count == 0 || !_delivered.HasOverflowed;
+            try
+            {
+                if (canResume && await _resumption!.WaitAsync(failure, isSilent, _count > 0, _cancellationToken).ConfigureAwait(false))
+                {
+                    _delivered.Break();
+                    return;
+                }
+            }
+            catch (OperationCanceledException)
+            {
+                // The caller's: told below.
+            }
+
+            var end = _context.End(FullName, failure, _resumption!.Attempts, _count, _cancellationToken);
+            if (end is RouteServiceException && (reason is not null || !canResume))
+            {
+                var retryable = isSilent || CallContext.IsRetryable(failure, out _) || Resumption.IsCutOff(failure);
+                end = CallContext.Failed(FullName, failure, _resumption.Attempts, _count, !canResume && retryable ? FailureReason.CannotResume : reason);
+            }
+
+            throw Fail(end);
+        }
+
+        /// <returns>False where it was delivered before the stream broke.</returns>
+        private bool TryDeliver()
+        {
+            var location = _message.Location;
+            var place = ((ulong)(uint)location.Latitude << 32) | (uint)location.Longitude;
+            if (_delivered.WasDelivered(place))
+            {
+                return false;
+            }
+
+            _delivered.Add(place);
+            _count++;
+            _progressed = true;
+            Current = new Feature(Coordinate.FromE7(location.Latitude, location.Longitude), _message.Name);
+            return true;
+        }
+
+        /// <summary>The message, as if it were new.</summary>
+        private Proto.Feature NextMessage()
+        {
+            _message.Name = "";
+            _message.Location.Latitude = 0;
+            _message.Location.Longitude = 0;
+            return _message;
+        }
+
+        private Exception Fail(Exception failure)
+        {
+            _trace.Fail(failure);
+            End();
+            return failure;
+        }
+
+        private void End()
+        {
+            if (_isOver)
+            {
+                return;
+            }
+
+            _isOver = true;
+            _stream = null;
+            _call?.Dispose();
+            _silence.Dispose();
+            _delivered.Dispose();
+            _linked?.Dispose();
+            _trace.Dispose();
+        }
+    }
+}

@@ -1,0 +1,343 @@
+using System.Net;
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
+using Grpc.Core;
+using Grpc.Health.V1;
+using Grpc.Net.Client;
+using Grpc.Net.Client.Configuration;
+using RouteService.Client.Calls;
+using RouteService.Client.Chat;
+using RouteService.Client.Listing;
+using RouteService.Contracts.Helloworld;
+using RouteService.Contracts.Routeguide;
+
+namespace RouteService.Client;
+
+/// <summary>
+/// A client of RouteService: make one for each service and share it. It connects with the first call, and keeps its connections until it is disposed of.
+/// </summary>
+/// <threadsafety>All members may be called at once from any thread.</threadsafety>
+public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, IDisposable
+{
+    private const int MaxPlaces = 10_000;
+
+    // A server that is not there may say nothing at all; a unary call then still has time for another address.
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan KeepAliveTimeout = TimeSpan.FromSeconds(10);
+
+    private readonly GrpcChannel _channel;
+    private readonly CallInvoker _invoker;
+    private readonly RouteGuide.RouteGuideClient _guide;
+    private readonly Greeter.GreeterClient _greeter;
+    private readonly Health.HealthClient _health;
+    private readonly CallContext _context;
+    private readonly UnaryCalls _unary;
+
+    // The sessions to end with the client.
+    private readonly HashSet<ChatSession> _sessions = [];
+    private bool _isDisposed;
+
+    /// <summary>A client of the service at this address, with the default options.</summary>
+    /// <param name="address">As <see cref="RouteServiceClientOptions.Address"/>.</param>
+    /// <exception cref="ArgumentException">It is not an address.</exception>
+    public RouteServiceClient(string address)
+        : this(new RouteServiceClientOptions { Address = address })
+    {
+    }
+
+    /// <summary>A client with these options.</summary>
+    /// <exception cref="ArgumentException">An option is out of its range, or two contradict each other.</exception>
+    /// <exception cref="IOException">A file of <see cref="RouteServiceClientOptions.Tls"/> cannot be read.</exception>
+    /// <exception cref="System.Security.Cryptography.CryptographicException">It is not what it should be.</exception>
+    public RouteServiceClient(RouteServiceClientOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        options = options.Copy();
+        _channel = CreateChannel(options);
+        _invoker = _channel.CreateCallInvoker();
+        _guide = new RouteGuide.RouteGuideClient(_invoker);
+        _greeter = new Greeter.GreeterClient(_invoker);
+        _health = new Health.HealthClient(_invoker);
+        _context = new CallContext(options, () => _isDisposed, _channel.Address);
+        _unary = new UnaryCalls(_context);
+    }
+
+    /// <summary>The version of this package, as it is in the user agent of its calls.</summary>
+    public static string Version { get; } = typeof(RouteServiceClient).Assembly.GetName().Version!.ToString(3);
+
+    /// <summary>Where the connections are.</summary>
+    /// <exception cref="InvalidOperationException"><see cref="RouteServiceClientOptions.ConfigureHandler"/> has made a handler whose connections cannot be seen.</exception>
+    public ConnectionState State => (ConnectionState)_channel.State;
+
+    /// <summary>Makes a connection, so that the first call finds one. No call needs it.</summary>
+    /// <exception cref="RouteServiceException">There is none within <see cref="RouteServiceClientOptions.Timeout"/>.</exception>
+    /// <exception cref="InvalidOperationException">As of <see cref="State"/>.</exception>
+    /// <exception cref="ObjectDisposedException">The client is disposed of.</exception>
+    public async Task ConnectAsync(CancellationToken cancellationToken = default)
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        var options = _context.Options;
+        using var late = new CancellationTokenSource(options.Timeout, options.Clock);
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, late.Token);
+        try
+        {
+            await _channel.ConnectAsync(over.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException e) when (late.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw CallContext.Failed(
+                "ConnectAsync",
+                new RpcException(new Status(StatusCode.Unavailable, FormattableString.Invariant($"There is no connection to {options.Address} after {options.Timeout.TotalSeconds} s."), e)),
+                attempts: 0);
+        }
+        catch (ObjectDisposedException e)
+        {
+            throw new ObjectDisposedException($"{nameof(RouteServiceClient)} has been disposed of.", e);
+        }
+    }
+
+    /// <inheritdoc/>
+    public Task<Feature?> GetFeatureAsync(Coordinate location, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    {
+        CheckCall(timeout);
+        return GetAsync();
+
+        async Task<Feature?> GetAsync()
+        {
+            var reply = await _unary.GetFeatureAsync(_guide, ToPoint(location), timeout, cancellationToken).ConfigureAwait(false);
+            return reply.Name.Length == 0 ? null : new Feature(location, reply.Name);
+        }
+    }
+
+    /// <inheritdoc/>
+    public IAsyncEnumerable<Feature> ListFeaturesAsync(BoundingBox area, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    {
+        CheckCall(timeout);
+        return new FeatureListing(_context, _invoker, area, timeout, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public Task<RouteSummary> RecordRouteAsync(IAsyncEnumerable<Coordinate> points, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(points);
+        CheckCall(timeout);
+        return new RouteRecording(_context, _guide, timeout, cancellationToken).RecordOnceAsync(points);
+    }
+
+    /// <inheritdoc/>
+    public Task<RouteSummary> RecordRouteAsync(IReadOnlyCollection<Coordinate> points, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(points);
+        CheckCall(timeout);
+        return new RouteRecording(_context, _guide, timeout, cancellationToken).RecordAsync(points);
+    }
+
+    /// <inheritdoc/>
+    public Task<IRouteChat> JoinChatAsync(IEnumerable<Coordinate>? places = null, long? after = null, CancellationToken cancellationToken = default)
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        var listen = places?.ToHashSet() ?? [];
+        if (listen.Count > MaxPlaces)
+        {
+            throw new ArgumentException(FormattableString.Invariant($"A session listens at {MaxPlaces} places at most; these are {listen.Count}."), nameof(places));
+        }
+
+        if (after is { } sequence)
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(sequence, nameof(after));
+            if (listen.Count == 0)
+            {
+                throw new ArgumentException("To go on after a note there have to be the places that it is about.", nameof(places));
+            }
+        }
+
+        return JoinAsync();
+
+        async Task<IRouteChat> JoinAsync()
+        {
+            if (_context.Options.ConfigureHandler is null)
+            {
+                await ConnectAsync(cancellationToken).ConfigureAwait(false);
+            }
+
+            var session = new ChatSession(_context, _guide, listen, after, Forget);
+            lock (_sessions)
+            {
+                ObjectDisposedException.ThrowIf(_isDisposed, this);
+                _sessions.Add(session);
+            }
+
+            session.Start();
+            return session;
+        }
+    }
+
+    /// <inheritdoc/>
+    public Task<string> SayHelloAsync(string name, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        CheckCall(timeout);
+        return GreetAsync("SayHello", static (client, request, options) => client.SayHelloAsync(request, options), name, timeout, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public Task<string> SayHelloAgainAsync(string name, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        CheckCall(timeout);
+        return GreetAsync("SayHelloAgain", static (client, request, options) => client.SayHelloAgainAsync(request, options), name, timeout, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public Task<ServiceHealth> CheckHealthAsync(string service = "", TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(service);
+        CheckCall(timeout);
+        return CheckAsync();
+
+        async Task<ServiceHealth> CheckAsync()
+        {
+            try
+            {
+                var reply = await _unary.CallAsync(
+                    "grpc.health.v1.Health/Check", _health, static (client, request, options) => client.CheckAsync(request, options),
+                    new HealthCheckRequest { Service = service }, timeout, cancellationToken).ConfigureAwait(false);
+                return reply.Status switch
+                {
+                    HealthCheckResponse.Types.ServingStatus.Serving => ServiceHealth.Serving,
+                    HealthCheckResponse.Types.ServingStatus.NotServing => ServiceHealth.NotServing,
+                    _ => ServiceHealth.Unknown,
+                };
+            }
+            catch (RouteServiceException e) when (string.Equals(e.Status, StatusNames.Of(StatusCode.NotFound), StringComparison.Ordinal))
+            {
+                return ServiceHealth.Unknown;
+            }
+        }
+    }
+
+    /// <summary>Cancels the calls that have not ended, which then throw <see cref="ObjectDisposedException"/>, ends the chat sessions, and closes the connections.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        ChatSession[] sessions;
+        lock (_sessions)
+        {
+            _isDisposed = true;
+            sessions = [.. _sessions];
+        }
+
+        foreach (var session in sessions)
+        {
+            await session.DisposeAsync().ConfigureAwait(false);
+        }
+
+        _channel.Dispose();
+    }
+
+    /// <summary>As <see cref="DisposeAsync"/>, without waiting for the chat sessions.</summary>
+    public void Dispose()
+    {
+        lock (_sessions)
+        {
+            _isDisposed = true;
+            foreach (var session in _sessions)
+            {
+                session.Stop();
+            }
+        }
+
+        _channel.Dispose();
+    }
+
+    internal static Point ToPoint(Coordinate location) => new() { Latitude = location.LatitudeE7, Longitude = location.LongitudeE7 };
+
+    private async Task<string> GreetAsync(
+        string method, Func<Greeter.GreeterClient, HelloRequest, CallOptions, AsyncUnaryCall<HelloReply>> call, string name, TimeSpan? timeout, CancellationToken cancellationToken)
+    {
+        var reply = await _unary.CallAsync($"helloworld.Greeter/{method}", _greeter, call, new HelloRequest { Name = name }, timeout, cancellationToken).ConfigureAwait(false);
+        return reply.Message;
+    }
+
+    private void CheckCall(TimeSpan? timeout)
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        if (timeout is { } time && time <= TimeSpan.Zero && time != Timeout.InfiniteTimeSpan)
+        {
+            throw new ArgumentOutOfRangeException(nameof(timeout), time, "A timeout is more than zero, or Timeout.InfiniteTimeSpan.");
+        }
+    }
+
+    private void Forget(ChatSession session)
+    {
+        lock (_sessions)
+        {
+            _sessions.Remove(session);
+        }
+    }
+
+    private static GrpcChannel CreateChannel(RouteServiceClientOptions options)
+    {
+        var sockets = new SocketsHttpHandler
+        {
+            // A connection takes as many calls at once as the server says, 100 of most; beyond that another is made.
+            EnableMultipleHttp2Connections = true,
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            UseProxy = options is { IsSecure: true, IsDns: false },
+            AutomaticDecompression = DecompressionMethods.None,
+            ConnectTimeout = ConnectTimeout,
+            PooledConnectionIdleTimeout = options.IsDns ? TimeSpan.FromMinutes(30) : Timeout.InfiniteTimeSpan,
+            KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
+            KeepAlivePingDelay = options.KeepAlive,
+            KeepAlivePingTimeout = KeepAliveTimeout,
+        };
+        if (options.Tls is { } tls)
+        {
+            sockets.SslOptions = CreateTls(tls);
+        }
+
+        var channel = new GrpcChannelOptions
+        {
+            HttpHandler = options.ConfigureHandler?.Invoke(sockets) ?? sockets,
+            DisposeHttpClient = true,
+            UserAgentPrefix = $"RouteService.Client/{Version}",
+            Clock = options.Clock,
+            InitialReconnectBackoff = TimeSpan.FromMilliseconds(250),
+            MaxReconnectBackoff = TimeSpan.FromSeconds(10),
+        };
+        if (options.Resolve is not null)
+        {
+            channel.Resolve = options.Resolve;
+        }
+
+        if (options.IsDns)
+        {
+            channel.Credentials = options.IsSecure ? ChannelCredentials.SecureSsl : ChannelCredentials.Insecure;
+            channel.ServiceConfig = new ServiceConfig { LoadBalancingConfigs = { new RoundRobinConfig() } };
+        }
+
+        return GrpcChannel.ForAddress(options.Address, channel);
+    }
+
+    private static SslClientAuthenticationOptions CreateTls(TlsOptions tls)
+    {
+        var options = new SslClientAuthenticationOptions();
+        if (tls.AuthorityFile is not null)
+        {
+            options.CertificateChainPolicy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+            options.CertificateChainPolicy.CustomTrustStore.ImportFromPemFile(tls.AuthorityFile);
+        }
+
+        if (tls.ClientCertificateFile is not null)
+        {
+            var chain = new X509Certificate2Collection();
+            chain.ImportFromPemFile(tls.ClientCertificateFile);
+            chain.RemoveAt(0);
+            options.ClientCertificateContext = SslStreamCertificateContext.Create(
+                X509Certificate2.CreateFromPemFile(tls.ClientCertificateFile, tls.ClientKeyFile), chain, offline: true);
+        }
+
+        return options;
+    }
+}

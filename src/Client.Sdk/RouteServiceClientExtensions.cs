@@ -1,0 +1,33 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace RouteService.Client;
+
+/// <summary>The unary calls for code that cannot await. Each blocks its thread until the call is over, and throws what the call throws.</summary>
+[SuppressMessage("Usage", "VSTHRD002", Justification = "To block is what the caller asks for; the client needs no thread of the caller's.")]
+[SuppressMessage("Usage", "MA0045", Justification = "To block is what the caller asks for.")]
+public static class RouteServiceClientExtensions
+{
+    /// <inheritdoc cref="IRouteServiceClient.GetFeatureAsync"/>
+    public static Feature? GetFeature(this IRouteServiceClient client, Coordinate location, TimeSpan? timeout = null, CancellationToken cancellationToken = default) =>
+        Wait(Of(client).GetFeatureAsync(location, timeout, cancellationToken));
+
+    /// <inheritdoc cref="IRouteServiceClient.SayHelloAsync"/>
+    public static string SayHello(this IRouteServiceClient client, string name, TimeSpan? timeout = null, CancellationToken cancellationToken = default) =>
+        Wait(Of(client).SayHelloAsync(name, timeout, cancellationToken));
+
+    /// <inheritdoc cref="IRouteServiceClient.SayHelloAgainAsync"/>
+    public static string SayHelloAgain(this IRouteServiceClient client, string name, TimeSpan? timeout = null, CancellationToken cancellationToken = default) =>
+        Wait(Of(client).SayHelloAgainAsync(name, timeout, cancellationToken));
+
+    /// <inheritdoc cref="IRouteServiceClient.CheckHealthAsync"/>
+    public static ServiceHealth CheckHealth(this IRouteServiceClient client, string service = "", TimeSpan? timeout = null, CancellationToken cancellationToken = default) =>
+        Wait(Of(client).CheckHealthAsync(service, timeout, cancellationToken));
+
+    private static IRouteServiceClient Of(IRouteServiceClient client)
+    {
+        ArgumentNullException.ThrowIfNull(client);
+        return client;
+    }
+
+    private static T Wait<T>(Task<T> call) => call.GetAwaiter().GetResult();
+}

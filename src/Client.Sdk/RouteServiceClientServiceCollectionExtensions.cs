@@ -1,0 +1,79 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+using RouteService.Client;
+
+// Where everybody looks for it.
+namespace Microsoft.Extensions.DependencyInjection;
+
+/// <summary>Registers clients of RouteService.</summary>
+public static class RouteServiceClientServiceCollectionExtensions
+{
+    /// <summary>
+    /// Registers one client, a singleton, as <see cref="IRouteServiceClient"/> and <see cref="RouteServiceClient"/>. Its options are
+    /// <see cref="RouteServiceClientOptions"/> of the options system, checked when the host starts.
+    /// </summary>
+    /// <param name="services">Where.</param>
+    /// <param name="configuration">A section with the options' names, such as <c>Address</c> and <c>Retry:MaxAttempts</c>; null for none.</param>
+    /// <param name="configure">What is set in code, after the configuration, such as <see cref="RouteServiceClientOptions.BearerToken"/>; null for nothing.</param>
+    public static IServiceCollection AddRouteServiceClient(
+        this IServiceCollection services, IConfiguration? configuration = null, Action<RouteServiceClientOptions, IServiceProvider>? configure = null)
+    {
+        AddOptions(services, Options.Options.DefaultName, configuration, configure);
+        services.TryAddSingleton(static provider => Create(provider, Options.Options.DefaultName));
+        services.TryAddSingleton<IRouteServiceClient>(static provider => provider.GetRequiredService<RouteServiceClient>());
+        return services;
+    }
+
+    /// <summary>
+    /// Registers one more client, under a name: what wants it says <c>[FromKeyedServices(NAME)] IRouteServiceClient</c>. The rest is as of
+    /// <see cref="AddRouteServiceClient(IServiceCollection, IConfiguration?, Action{RouteServiceClientOptions, IServiceProvider}?)"/>.
+    /// </summary>
+    /// <exception cref="ArgumentException">The name is null or empty.</exception>
+    public static IServiceCollection AddRouteServiceClient(
+        this IServiceCollection services, string name, IConfiguration? configuration = null, Action<RouteServiceClientOptions, IServiceProvider>? configure = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        AddOptions(services, name, configuration, configure);
+        services.TryAddKeyedSingleton(name, static (provider, key) => Create(provider, (string)key!));
+        services.TryAddKeyedSingleton<IRouteServiceClient>(name, static (provider, key) => provider.GetRequiredKeyedService<RouteServiceClient>(key));
+        return services;
+    }
+
+    private static void AddOptions(IServiceCollection services, string name, IConfiguration? configuration, Action<RouteServiceClientOptions, IServiceProvider>? configure)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        var options = services.AddOptions<RouteServiceClientOptions>(name);
+        if (configuration is not null)
+        {
+            options.Bind(configuration);
+        }
+
+        if (configure is not null)
+        {
+            options.Configure(configure);
+        }
+
+        options.ValidateOnStart();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<RouteServiceClientOptions>, Validation>());
+    }
+
+    private static RouteServiceClient Create(IServiceProvider provider, string name) =>
+        new(provider.GetRequiredService<IOptionsMonitor<RouteServiceClientOptions>>().Get(name));
+
+    private sealed class Validation : IValidateOptions<RouteServiceClientOptions>
+    {
+        public ValidateOptionsResult Validate(string? name, RouteServiceClientOptions options)
+        {
+            try
+            {
+                options.Validate();
+                return ValidateOptionsResult.Success;
+            }
+            catch (ArgumentException e)
+            {
+                return ValidateOptionsResult.Fail(e.Message);
+            }
+        }
+    }
+}
