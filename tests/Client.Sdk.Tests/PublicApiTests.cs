@@ -68,27 +68,23 @@ public sealed class PublicApiTests
         {
             Type => documented.ContainsKey($"T:{type}"),
             PropertyInfo => ofRecord.Contains(name) || documented.ContainsKey($"P:{type}.{name}"),
-            MethodBase method => (method.IsConstructor && ofRecord.Count > 0)
+            // One without parameters has nothing to say, and is the compiler's.
+            MethodBase method => (method.IsConstructor && (ofRecord.Count > 0 || method.GetParameters().Length == 0))
                 || documented.Keys.Any(key => key == $"M:{type}.{name}" || key.StartsWith($"M:{type}.{name}(", StringComparison.Ordinal)),
             _ => documented.ContainsKey($"F:{type}.{name}"),
         };
     }
 
-    /// <summary>Those that were written, other than what the language adds to records and enums; in a struct not the one that nobody wrote.</summary>
+    /// <summary>Those that a user sees, other than what the language adds to every record and enum.</summary>
     private static IEnumerable<MemberInfo> PublicMembers(Type type) => type.GetMembers(Declared).Where(member => member switch
     {
         FieldInfo field => field.IsPublic && !field.IsSpecialName,
         PropertyInfo property => property.GetAccessors().Length > 0,
         EventInfo => true,
-        ConstructorInfo constructor => constructor.IsPublic && (constructor.GetParameters().Length > 0 || !constructor.IsDefined(typeof(CompilerGeneratedAttribute)))
-            && !IsUnwritten(type, constructor),
+        ConstructorInfo constructor => constructor.IsPublic,
         MethodInfo method => (method.IsPublic || method.IsFamily) && !method.IsSpecialName && !method.IsDefined(typeof(CompilerGeneratedAttribute)),
         _ => false,
     });
-
-    /// <summary>A constructor without parameters, which the compiler makes where there is no other.</summary>
-    private static bool IsUnwritten(Type type, ConstructorInfo constructor) =>
-        constructor.GetParameters().Length == 0 && type.GetConstructors(Declared).Length <= (IsRecord(type) ? 2 : 1);
 
     private static string Declaration(Type type)
     {
@@ -132,7 +128,7 @@ public sealed class PublicApiTests
 
     private static string Parameters(MethodBase method) => string.Join(", ", method.GetParameters().Select(parameter =>
         $"{(method.IsDefined(typeof(ExtensionAttribute)) && parameter.Position == 0 ? "this " : "")}{Name(parameter.ParameterType, Nullability.Create(parameter))} {parameter.Name}"
-        + (parameter.HasDefaultValue ? $" = {(parameter.DefaultValue is null && parameter.ParameterType.IsValueType ? "default" : Constant(parameter.DefaultValue))}" : "")));
+        + (parameter.HasDefaultValue ? $" = {(parameter.DefaultValue is null && parameter.ParameterType.IsValueType && Nullable.GetUnderlyingType(parameter.ParameterType) is null ? "default" : Constant(parameter.DefaultValue))}" : "")));
 
     private static string Constant(object? value) => value switch
     {
