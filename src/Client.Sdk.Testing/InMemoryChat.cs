@@ -124,6 +124,11 @@ internal sealed class InMemoryChat : IRouteChat
         lock (_log.Lock)
         {
             ThrowIfOver();
+            if (_log.ById.TryGetValue(noteId, out var kept) && (kept.Location != location || !string.Equals(kept.Message, message, StringComparison.Ordinal)))
+            {
+                throw new ArgumentException($"The id '{noteId}' is that of another note, {kept.Sequence}.", nameof(noteId));
+            }
+
             _own.Add(noteId);
             if (_places.Add(location))
             {
@@ -133,18 +138,18 @@ internal sealed class InMemoryChat : IRouteChat
                 }
             }
 
-            if (!_log.ById.TryGetValue(noteId, out var note))
+            if (kept is null)
             {
-                note = new RouteNote(location, message, _log.Notes.Count + 1, noteId);
-                _log.Notes.Add(note);
-                _log.ById.Add(noteId, note);
+                kept = new RouteNote(location, message, _log.Notes.Count + 1, noteId);
+                _log.Notes.Add(kept);
+                _log.ById.Add(noteId, kept);
                 foreach (var session in _log.Sessions)
                 {
-                    session.SendIfThere(note);
+                    session.SendIfThere(kept);
                 }
             }
 
-            return note with { IsOwn = true };
+            return kept with { IsOwn = true };
         }
     }
 

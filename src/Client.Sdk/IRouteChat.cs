@@ -19,12 +19,12 @@ public interface IRouteChat : IAsyncEnumerable<RouteNote>, IAsyncDisposable
     /// <param name="location">Where.</param>
     /// <param name="message">What it says: at most <see cref="RouteServiceClientOptions.MaxNoteBytes"/> bytes of UTF-8.</param>
     /// <param name="noteId">
-    /// At most 128 bytes of UTF-8, unique among all notes. The same id posted again, in any session, with the same note, is kept once. Null, the default, for a
-    /// random one.
+    /// At most 128 bytes of UTF-8, unique among all notes, so that posting the same note again with its id, in any session, keeps it once. Null, the default,
+    /// for a random one.
     /// </param>
     /// <param name="cancellationToken">Stops waiting; whether the note is left is then not known.</param>
     /// <returns>The note, with its sequence.</returns>
-    /// <exception cref="ArgumentException">The message or the id is too long, or the id is empty or under way already.</exception>
+    /// <exception cref="ArgumentException">The message or the id is too long, or the id is empty, under way already, or that of another note which has come.</exception>
     /// <exception cref="RouteServiceException">The session has failed.</exception>
     /// <exception cref="InvalidOperationException">After <see cref="CompleteAsync"/>.</exception>
     /// <exception cref="ObjectDisposedException">The session or its client is disposed of.</exception>

@@ -84,6 +84,25 @@ public sealed class ChatTests(RunningService service) : IClassFixture<RunningSer
     }
 
     [Fact]
+    public async Task A_note_that_came_from_another_session_is_posted_again_without_a_wait_and_one_long_gone_after_one()
+    {
+        var place = Somewhere();
+        var id = Guid.NewGuid().ToString();
+        await using var client = Connect(Address, static options => options with { StreamSilence = TimeSpan.FromSeconds(1) });
+        await using var one = await client.JoinChatAsync([place]);
+        await using var other = await client.JoinChatAsync([place]);
+        var first = await one.PostAsync(place, "once", id);
+        Assert.Equal([first with { IsOwn = false }], await TakeAsync(other, 1));
+
+        Assert.Equal(first, await other.PostAsync(place, "once", id));
+
+        // More notes with ids than a session remembers.
+        await Task.WhenAll(Enumerable.Range(0, 1_001).Select(i => one.PostAsync(place, $"note {i}", $"{id} {i}")));
+        await TakeAsync(other, 1_001);
+        Assert.Equal(first, await other.PostAsync(place, "once", id).WaitAsync(Patience));
+    }
+
+    [Fact]
     public async Task Completed_it_ends_when_all_has_come_and_takes_no_more()
     {
         var place = Somewhere();

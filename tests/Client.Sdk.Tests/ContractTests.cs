@@ -62,7 +62,8 @@ public abstract class ContractTests
         var first = await ann.PostAsync(place, "one");
         await using var bob = await Client.JoinChatAsync();
         var second = await bob.PostAsync(place, "two", Guid.NewGuid().ToString());
-        Assert.Equal(second.Sequence, (await bob.PostAsync(place, "two", second.Id)).Sequence);
+        Assert.Equal(second, await bob.PostAsync(place, "two", second.Id).WaitAsync(TimeSpan.FromSeconds(15)));
+        await Assert.ThrowsAsync<ArgumentException>("noteId", () => bob.PostAsync(place, "three", second.Id));
 
         await ann.CompleteAsync();
         await bob.CompleteAsync();

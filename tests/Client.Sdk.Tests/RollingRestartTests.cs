@@ -25,9 +25,7 @@ public sealed class RollingRestartTests : IAsyncLifetime
     [Fact]
     public async Task No_unary_call_fails_no_listing_loses_or_repeats_a_feature_and_no_note_is_lost()
     {
-        Console.WriteLine($"{DateTime.Now:HH:mm:ss.f} begin");
         await StartAsync();
-        Console.WriteLine($"{DateTime.Now:HH:mm:ss.f} started");
         await using var client = ConnectToAll();
         await using var other = ConnectToAll();
         await using var ann = await client.JoinChatAsync([Square]);
@@ -48,23 +46,17 @@ public sealed class RollingRestartTests : IAsyncLifetime
         {
             // As the endpoints of a Service: gone with SIGTERM, and back when it is ready.
             Assert.Equal(0, await _services[i].StopAsync());
-            Console.WriteLine($"{DateTime.Now:HH:mm:ss.f} stopped {i}");
-            if (System.Text.RegularExpressions.Regex.IsMatch(_services[i].Output, "fail: (?!Microsoft.Ext)")) { Console.WriteLine(_services[i].Output); }
             await _services[i].InitializeAsync();
             await Task.Delay(500);
-            Console.WriteLine($"{DateTime.Now:HH:mm:ss.f} restarted {i}");
-            if (Environment.GetEnvironmentVariable("RR_BREAK") is not null) { throw new InvalidOperationException("RR"); }
             await Task.WhenAll(load.Where(static task => task.IsFaulted));
         }
 
-        Console.WriteLine($"{DateTime.Now:HH:mm:ss.f} stopping");
         await _stop.CancelAsync();
         var counts = await Task.WhenAll(load).WaitAsync(Patience);
         await bob.CompleteAsync();
         await ann.CompleteAsync();
         var notes = await heard.WaitAsync(Patience);
 
-        Console.WriteLine($"{DateTime.Now:HH:mm:ss.f} done {string.Join(',', counts)} {_doors.Sum(static door => door.Connections)}");
         Assert.All(counts, static count => Assert.True(count > 1, $"One of the loads was done only {count} times."));
         Assert.Equal(Enumerable.Range(0, posted.Count).Select(static i => $"note {i}"), notes.Select(static note => note.Message));
         Assert.Equal(posted.Select(static note => note.Sequence), notes.Select(static note => note.Sequence));
@@ -84,8 +76,6 @@ public sealed class RollingRestartTests : IAsyncLifetime
 
         foreach (var service in _services)
         {
-            try { await service.StopAsync(); } catch (Exception e) { Console.WriteLine(e.Message); }
-            if (service.Output.Split('\n').Any(l => l.Contains("fail: ") && !l.Contains("HealthCh"))) { Console.WriteLine(service.Output); }
             await service.DisposeAsync();
         }
 

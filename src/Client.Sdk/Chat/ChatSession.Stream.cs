@@ -221,6 +221,7 @@ internal sealed partial class ChatSession
         {
             var isOwn = _pending.TryGetValue(message.NoteId, out post) || message.NoteId.StartsWith(_idPrefix, StringComparison.Ordinal);
             note = new RouteNote(place, message.Message, message.Sequence, message.NoteId.Length > 0 ? message.NoteId : null) { IsOwn = isOwn };
+            Remember_NeedsLock(note);
             _hasLeftNotes = _hasLeftNotes || !(_position.Has(place, note.Sequence) || _notes.Writer.TryWrite(note));
             if (!_hasLeftNotes)
             {
@@ -236,6 +237,20 @@ internal sealed partial class ChatSession
         if (post?.Acknowledged.TrySetResult(note) == true)
         {
             _room.Release();
+        }
+    }
+
+    private void Remember_NeedsLock(RouteNote note)
+    {
+        if (note.Id is null || note.Id.StartsWith(_idPrefix, StringComparison.Ordinal) || !_known.TryAdd(note.Id, note))
+        {
+            return;
+        }
+
+        _knownOrder.Enqueue(note.Id);
+        if (_knownOrder.Count > MaxKnown)
+        {
+            _known.Remove(_knownOrder.Dequeue());
         }
     }
 

@@ -15,6 +15,7 @@ internal sealed partial class ChatSession : IRouteChat
     // As many as the service lets be under way in a stream.
     private const int MaxUnacknowledged = 64;
     private const int MaxIdBytes = 128;
+    private const int MaxKnown = 1_000;
 
     private readonly CallContext _context;
     private readonly RouteGuide.RouteGuideClient _guide;
@@ -32,6 +33,11 @@ internal sealed partial class ChatSession : IRouteChat
     // Under the lock, as are the position and the stream. Posts by id: those that are not acknowledged, and those that are while their place is not known yet.
     private readonly Dictionary<string, Post> _pending = new(StringComparer.Ordinal);
     private readonly ChatPosition _position;
+
+    // Under the lock: the last notes that came with an id which somebody may post again. In one stream the service sends no note a second time, so it does not
+    // acknowledge such a post. One that is forgotten here is acknowledged in another stream, after the time that a stream may be silent.
+    private readonly Dictionary<string, RouteNote> _known = new(StringComparer.Ordinal);
+    private readonly Queue<string> _knownOrder = new();
     private readonly string _idPrefix = $"{Guid.NewGuid():N}-";
     private long _posts;
     private bool _isCompleted;
@@ -163,6 +169,14 @@ internal sealed partial class ChatSession : IRouteChat
                     throw new ArgumentException($"A note with the id '{noteId}' is under way in this session.", nameof(noteId));
                 }
 
+                if (noteId is not null && _known.TryGetValue(noteId, out var known))
+                {
+                    _room.Release();
+                    return known.Location == location && string.Equals(known.Message, message, StringComparison.Ordinal)
+                        ? Post.AlreadyLeft(known)
+                        : throw new ArgumentException($"The id '{noteId}' is that of another note, {known.Sequence}.", nameof(noteId));
+                }
+
                 var number = ++_posts;
                 var post = new Post(number, noteId ?? string.Create(CultureInfo.InvariantCulture, $"{_idPrefix}{number}"), location, message);
                 _pending.Add(post.Id, post);
@@ -263,6 +277,14 @@ internal sealed partial class ChatSession : IRouteChat
         public string Message { get; } = message;
 
         public TaskCompletionSource<RouteNote> Acknowledged { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        /// <summary>One whose note is in the log, and has come here.</summary>
+        public static Post AlreadyLeft(RouteNote note)
+        {
+            var post = new Post(number: 0, note.Id!, note.Location, note.Message);
+            post.Acknowledged.SetResult(note with { IsOwn = true });
+            return post;
+        }
 
         /// <summary>Whether it may be in the log from an earlier stream.</summary>
         public bool IsRepeated { get; set; }
