@@ -33,5 +33,7 @@ public interface IRouteChat : IAsyncEnumerable<RouteNote>, IAsyncDisposable
     /// <summary>Nothing more is posted: what is under way is acknowledged, and the enumeration ends when what the service owes has come.</summary>
     /// <param name="cancellationToken">Stops waiting for the acknowledgements.</param>
     /// <exception cref="RouteServiceException">The session has failed.</exception>
+    /// <exception cref="InvalidOperationException">It has been completed before.</exception>
+    /// <exception cref="ObjectDisposedException">The session or its client is disposed of.</exception>
     Task CompleteAsync(CancellationToken cancellationToken = default);
 }

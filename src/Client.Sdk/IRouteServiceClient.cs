@@ -38,6 +38,7 @@ public interface IRouteServiceClient
     /// <param name="timeout">For the whole route; null, the default, for none.</param>
     /// <param name="cancellationToken">Cancels the call.</param>
     /// <exception cref="ArgumentNullException">There are no points to enumerate.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The timeout is not more than zero.</exception>
     /// <exception cref="RouteServiceException">The call has failed; <see cref="RouteServiceException.Delivered"/> says how many points had been sent.</exception>
     Task<RouteSummary> RecordRouteAsync(IAsyncEnumerable<Coordinate> points, TimeSpan? timeout = null, CancellationToken cancellationToken = default);
 
@@ -46,6 +47,7 @@ public interface IRouteServiceClient
     /// <param name="timeout">For the call with all its attempts; null, the default, for none.</param>
     /// <param name="cancellationToken">Cancels the call.</param>
     /// <exception cref="ArgumentNullException">There is no collection.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The timeout is not more than zero.</exception>
     /// <exception cref="RouteServiceException">The call has failed, retries included.</exception>
     Task<RouteSummary> RecordRouteAsync(IReadOnlyCollection<Coordinate> points, TimeSpan? timeout = null, CancellationToken cancellationToken = default);
 
@@ -66,6 +68,7 @@ public interface IRouteServiceClient
     /// <param name="timeout">As of <see cref="GetFeatureAsync"/>.</param>
     /// <param name="cancellationToken">Cancels the call.</param>
     /// <exception cref="ArgumentNullException">There is no name.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The timeout is not more than zero.</exception>
     /// <exception cref="RouteServiceException">The call has failed, retries included.</exception>
     Task<string> SayHelloAsync(string name, TimeSpan? timeout = null, CancellationToken cancellationToken = default);
 
@@ -78,6 +81,7 @@ public interface IRouteServiceClient
     /// <param name="timeout">As of <see cref="GetFeatureAsync"/>.</param>
     /// <param name="cancellationToken">Cancels the call.</param>
     /// <exception cref="ArgumentNullException">There is no name.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The timeout is not more than zero.</exception>
     /// <exception cref="RouteServiceException">It cannot be reached, retries included.</exception>
     Task<ServiceHealth> CheckHealthAsync(string service = "", TimeSpan? timeout = null, CancellationToken cancellationToken = default);
 }

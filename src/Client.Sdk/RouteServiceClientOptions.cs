@@ -15,14 +15,14 @@ public sealed record RouteServiceClientOptions
     public string Address { get; set; } = "http://localhost:50051";
 
     /// <summary>
-    /// For a unary call with all its attempts; 10 seconds by default, <see cref="System.Threading.Timeout.InfiniteTimeSpan"/> for none. Also how long
-    /// <see cref="RouteServiceClient.ConnectAsync"/> and the joining of a chat wait for a connection.
+    /// For a unary call with all its attempts: more than zero and at most 24 days, or <see cref="System.Threading.Timeout.InfiniteTimeSpan"/> for none; 10 seconds by
+    /// default. Also how long <see cref="RouteServiceClient.ConnectAsync"/> and the joining of a chat wait for a connection.
     /// </summary>
     public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// The longest that a stream waits for what the server owes: the next feature, room for the next point, a summary, the acknowledgement of a note. 30 seconds by
-    /// default. Time in which the caller does not ask for more does not count.
+    /// The longest that a stream waits for what the server owes: the next feature, room for the next point, a summary, the acknowledgement of a note. More than zero and at
+    /// most 24 days; 30 seconds by default. Time in which the caller does not ask for more does not count.
     /// </summary>
     public TimeSpan StreamSilence { get; set; } = TimeSpan.FromSeconds(30);
 
@@ -56,12 +56,12 @@ public sealed record RouteServiceClientOptions
     /// <summary>Whether what is sent is compressed by gzip; false by default. What comes is always read in gzip, where the server chooses it.</summary>
     public bool Compress { get; set; }
 
-    /// <summary>While calls wait on a connection that is silent, it is pinged so often; 30 seconds by default, infinite for never. An unanswered ping ends it after 10 seconds.</summary>
+    /// <summary>While calls wait on a connection that is silent, it is pinged so often, from a second to 24 days; 30 seconds by default, infinite for never. An unanswered ping ends it after 10 seconds.</summary>
     public TimeSpan KeepAlive { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
     /// Gives the token that calls authenticate with, sent as <c>authorization: Bearer TOKEN</c>; null, the default, for none. Asked before each attempt of a call, so
-    /// keep what is good for longer; what it throws ends the call. Null or empty sends none.
+    /// keep what is good for longer. It is waited for within the call's time, and what it throws ends the call. Null or empty sends none.
     /// </summary>
     public Func<CancellationToken, ValueTask<string?>>? BearerToken { get; set; }
 
@@ -70,7 +70,8 @@ public sealed record RouteServiceClientOptions
 
     /// <summary>
     /// Changes the HTTP handler, or puts others around it; null, the default, to leave it. The client does not see the connections of a handler that has callbacks
-    /// for connections: <see cref="RouteServiceClient.State"/> is not to be had then, and no <c>dns</c> address.
+    /// for connections: <see cref="RouteServiceClient.State"/> is not to be had then, and no <c>dns</c> address. The trace context is sent by the calls, so the handler has
+    /// no propagator.
     /// </summary>
     public Func<SocketsHttpHandler, HttpMessageHandler>? ConfigureHandler { get; set; }
 

@@ -190,7 +190,7 @@ public sealed class ChatTests(RunningService service) : IClassFixture<RunningSer
     [Fact]
     public async Task Posts_over_a_connection_that_breaks_all_the_time_are_each_kept_once_and_in_order()
     {
-        const int Count = 400;
+        const int Count = 250;
         var mine = Somewhere();
         var theirs = Somewhere();
         await using var proxy = TcpProxy.Start(() => service.GrpcPort);

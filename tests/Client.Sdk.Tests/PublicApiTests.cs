@@ -6,11 +6,10 @@ using RouteService.Client.Testing;
 
 namespace RouteService.Client.Tests;
 
-/// <summary>
-/// What the packages promise, against PublicApi.txt: a change of it is seen in review. ROUTESERVICE_UPDATE_PUBLIC_API=1 writes the file anew.
-/// </summary>
+/// <summary>What the packages promise, against PublicApi.txt: a change of it is seen in review.</summary>
 public sealed class PublicApiTests
 {
+    private const string Update = "UPDATE_GOLDEN";
     private const BindingFlags Declared = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly;
 
     private static readonly Assembly[] Packages = [typeof(RouteServiceClient).Assembly, typeof(InMemoryRouteService).Assembly];
@@ -23,12 +22,16 @@ public sealed class PublicApiTests
     public async Task The_public_surface_is_the_one_that_was_agreed()
     {
         var lines = PublicTypes.SelectMany(static type => Members(type).Prepend(Declaration(type))).Order(StringComparer.Ordinal).ToList();
-        if (Environment.GetEnvironmentVariable("ROUTESERVICE_UPDATE_PUBLIC_API") == "1")
+        if (Environment.GetEnvironmentVariable(Update) == "1")
         {
             await File.WriteAllLinesAsync(Snapshot, lines);
         }
 
-        Assert.Equal(await File.ReadAllLinesAsync(Snapshot), lines);
+        var agreed = await File.ReadAllLinesAsync(Snapshot);
+        Assert.True(
+            agreed.SequenceEqual(lines),
+            $"The public surface has changed. Where that is meant, {Update}=1 dotnet test tests/Client.Sdk.Tests writes {Path.GetFileName(Snapshot)} anew.\n"
+            + string.Join('\n', agreed.Except(lines).Select(static line => $"- {line}").Concat(lines.Except(agreed).Select(static line => $"+ {line}"))));
     }
 
     [Fact]

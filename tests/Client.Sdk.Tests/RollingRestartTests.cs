@@ -130,6 +130,9 @@ public sealed class RollingRestartTests : IAsyncLifetime
         for (; !_stop.IsCancellationRequested; count++)
         {
             await work(count);
+
+            // Busy, and not so that the replicas take long to start.
+            await Task.Delay(2);
         }
 
         return count;
