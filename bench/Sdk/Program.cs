@@ -35,7 +35,7 @@ await AllocatedAsync("GetFeature", calls, () => GetFeaturesAsync(client, calls),
 await AllocatedAsync("SayHello", calls, () => GreetAsync(calls), () => GreetByStubAsync(calls));
 var (received, byStub) = (await BytesAsync(features, () => ListAsync(client)), await BytesAsync(features, () => ListByStubAsync(stub)));
 var item = await BytesAsync(10_000, MakeItems);
-Console.WriteLine(FormattableString.Invariant($"| a feature received by ListFeatures, of which the Feature and its name are {item:F1} | {received:F1} | {byStub:F1} | {received - item:F1} beyond them |"));
+Console.WriteLine(FormattableString.Invariant($"| a feature received by ListFeatures, of which the Feature and its name are {item:F1} | {received:F1} | {byStub:F1} | {Math.Round(received - item, 1) + 0.0:F1} beyond them |"));
 await AllocatedAsync("a point sent by RecordRoute", route.Count, () => client.RecordRouteAsync(route), RecordByStubAsync);
 
 await using var server = await Server.StartAsync();
