@@ -1,22 +1,45 @@
-# The service as an image: docker build -t route-service .
-# Another feed's images, or others of the same kind: --build-arg SDK=… --build-arg RUNTIME=…
+# The service as an image: docker build -t route-service . (or eng/image.sh, which also tries it out)
+# Images of the same kind from elsewhere: --build-arg SDK=… --build-arg RUNTIME=…
 ARG SDK=mcr.microsoft.com/dotnet/sdk:10.0
-ARG RUNTIME=mcr.microsoft.com/dotnet/aspnet:10.0
+ARG RUNTIME=mcr.microsoft.com/dotnet/aspnet:10.0-noble-chiseled
 
-FROM ${SDK} AS build
+# Where an image for another processor is built, the compilers still run on this one.
+FROM --platform=$BUILDPLATFORM ${SDK} AS build
+ARG TARGETARCH
 WORKDIR /source
+
+# What is restored changes less often than the sources, so it is a layer of its own.
+COPY global.json Directory.Build.props Directory.Packages.props ./
+COPY protos/*.csproj protos/
+COPY src/Directory.Build.props src/
+COPY src/Api/*.csproj src/Api/
+COPY src/Domain/*.csproj src/Domain/
+COPY src/Grpc/*.csproj src/Grpc/
+COPY src/Grpc.AspNetCore/*.csproj src/Grpc.AspNetCore/
+COPY src/Infrastructure/*.csproj src/Infrastructure/
+RUN dotnet restore src/Api -a "${TARGETARCH:-amd64}" -p:PublishReadyToRun=true
+
 COPY . .
-RUN dotnet publish src/Api/RouteService.Api.csproj -c Release -o /app && mkdir /data
+RUN dotnet publish src/Api -c Release -a "${TARGETARCH:-amd64}" --no-restore --no-self-contained -p:PublishReadyToRun=true -p:DebugType=none -o /app && mkdir /data
 
 FROM ${RUNTIME}
+ARG VERSION=0.1.0
+ARG REVISION=
+LABEL org.opencontainers.image.title="RouteService" \
+      org.opencontainers.image.description="Places, routes and travellers' notes over gRPC, on PostGIS" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /app /app
 
-# The user that .NET's images have for this. Where no database is set, the embedded store is in /data/.data.
+# The user that .NET's images have for this. Only /data is written to, and that only where no database is set: the embedded store is in /data/.data.
 COPY --from=build --chown=1654:1654 /data /data
 WORKDIR /data
 USER 1654:1654
 
-# .NET's images set a port of their own, which this service does not use and would warn of.
-ENV ASPNETCORE_HTTP_PORTS=
+# .NET's images set a port of their own, which this service does not use and would warn of; and diagnostics' sockets are in /tmp, which may be read-only.
+ENV ASPNETCORE_HTTP_PORTS= \
+    DOTNET_EnableDiagnostics=0
 EXPOSE 50051 8081
+HEALTHCHECK --interval=10s --timeout=6s --start-period=30s CMD ["dotnet", "/app/RouteService.Api.dll", "health"]
 ENTRYPOINT ["dotnet", "/app/RouteService.Api.dll"]

@@ -1,12 +1,14 @@
-"""The measuring half of operations.sh: a well-behaved client beside each attack, and the time from SIGTERM to the end.
+"""The measuring half of operations.sh: a well-behaved client beside each attack, the time from SIGTERM to the end, and the cost of telemetry.
 
 Usage: measure_operations.py WORKFOLDER [--save [NAME]] [--quick]"""
 import argparse
 import contextlib
 import datetime
+import http.server
 import multiprocessing
 import pathlib
 import socket
+import statistics
 import struct
 import sys
 import time
@@ -190,6 +192,62 @@ def shutdown(work, rounds):
         yield streams, sorted(times)[rounds // 2]
 
 
+class Collector(http.server.BaseHTTPRequestHandler):
+    """Takes what comes by OTLP, and looks at nothing."""
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def collect(port):
+    http.server.ThreadingHTTPServer(("127.0.0.1", port), Collector).serve_forever()
+
+
+def telemetry(work, seconds, rounds):
+    """Lines of (what is exported, median calls/s, that as a part of what it is with nothing, median processor time a call, the same for that, MB)."""
+    port = free_port()
+    collector = multiprocessing.Process(target=collect, args=(port,), daemon=True)
+    collector.start()
+    everything = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+                  "OTEL_METRIC_EXPORT_INTERVAL": "1000"}
+    sides = {
+        "nothing": {},
+        "everything, of traces one in a hundred": everything | {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.01"},
+        "everything, all traces": everything,
+    }
+    load = Load(work)
+    body = work / "point.bin"
+    body.write_bytes(frame(point(407838351, -746143763)))
+    servers = {label: start(work, f"told-{i}", **settings)[1] for i, (label, settings) in enumerate(sides.items())}
+
+    def run(server, seconds):
+        before = server.processor_seconds()
+        calls = load.run("GetFeature", body, server, "-s", seconds, "-c", 10, "-m", 10, "--expect", 1)["rpc_s"]
+        return calls, (server.processor_seconds() - before) / (calls * seconds)
+
+    for server in servers.values():
+        run(server, 3 * seconds)  # .NET compiles its hot paths again until then.
+    runs = {label: [] for label in sides}
+    for _ in range(rounds):
+        for label, server in servers.items():
+            runs[label].append(run(server, seconds))
+    megabytes = {label: server.megabytes() for label, server in servers.items()}
+    for server in servers.values():
+        server.stop()
+    collector.kill()
+    calls, times = ({label: statistics.median(run[i] for run in runs[label]) for label in sides} for i in (0, 1))
+    for label in sides:
+        yield (label, number(calls[label]), f"{calls[label] / calls['nothing']:.2f}", f"{times[label] * 1e6:.1f}", f"{times[label] / times['nothing']:.2f}",
+               number(megabytes[label]))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("work", type=pathlib.Path)
@@ -211,6 +269,12 @@ def main():
         "| open RouteChat streams | s |",
         "|---:|---:|",
         *(f"| {streams} | {taken:.2f} |" for streams, taken in shutdown(options.work, rounds)),
+        "\n## The cost of telemetry\n",
+        f"GetFeature from 10 connections with 10 calls each, for {seconds} s; {'medians of five runs' if rounds == 3 else 'one run'} in turn. What is exported goes "
+        "by OTLP every second to a program on the same machine.\n",
+        "| exported | calls/s | of that with nothing | processor, µs a call | of that | MB |",
+        "|---|---:|---:|---:|---:|---:|",
+        *(f"| {' | '.join(cells)} |" for cells in telemetry(options.work, seconds, 5 if rounds == 3 else 1)),
     ]
     report = "\n".join(lines) + "\n"
     print(report, end="")

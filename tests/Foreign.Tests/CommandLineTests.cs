@@ -81,7 +81,20 @@ public sealed class CommandLineTests : IAsyncDisposable
         Assert.Contains("--replace", (await RunAsync("import", "--help")).AssertSuccess().Output);
     }
 
+    [Fact]
+    public async Task Health_says_whether_a_service_is_ready()
+    {
+        AssertRefused(await RunAsync("health", "http://localhost:1"), "Nothing at http://localhost:1/ says that it is ready: Connection refused");
+        await _service.InitializeAsync();
+
+        (await RunAsync("health", $"http://localhost:{_service.ManagementPort}")).AssertSuccess();
+        var ownPort = new Dictionary<string, string> { ["RouteService__Management__Port"] = $"{_service.ManagementPort}" };
+        Assert.Equal("Ready.", (await Command.RunServiceAsync(["health"], ownPort)).AssertSuccess().Output.Trim());
+        AssertRefused(await RunAsync("health", $"http://localhost:{_service.GrpcPort}"), "has answered with 400; is it a management port?");
+    }
+
     [Theory]
+    [InlineData("'db:8081' is not an address such as http://localhost:8081.", "health", "db:8081")]
     [InlineData("Unrecognized command or argument '--bogus'", "--bogus")]
     [InlineData("Required argument missing", "import")]
     public async Task A_wrong_option_is_told(string complaint, params string[] arguments)

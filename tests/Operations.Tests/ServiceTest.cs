@@ -2,6 +2,7 @@ using Grpc.Core;
 using Grpc.Net.Client;
 using RouteService.Contracts.Helloworld;
 using RouteService.Contracts.Routeguide;
+using RouteService.Testing.Postgres;
 
 namespace RouteService.Operations.Tests;
 
@@ -39,6 +40,25 @@ public abstract class ServiceTest : IAsyncLifetime
             $"{(handler is null ? "http" : "https")}://{Service.Address}", new GrpcChannelOptions { HttpHandler = handler, DisposeHttpClient = true });
         _channels.Add(channel);
         return channel;
+    }
+
+    /// <summary>A database, which the service is to be on.</summary>
+    internal async Task<TestDatabase> OnPostgresAsync()
+    {
+        PostgresServer? server = null;
+        try
+        {
+            server = await PostgresServer.SharedAsync();
+        }
+        catch (PostgresMissingException e)
+        {
+            Assert.Skip(e.Message);
+        }
+
+        var database = await server.CreateDatabaseAsync();
+        Service.Settings["ConnectionStrings__RouteService"] = database.ConnectionString;
+        Service.Settings["RouteService__Postgres__MigrateOnStart"] = "true";
+        return database;
     }
 
     internal static Task<HelloReply> HelloAsync(GrpcChannel channel, Metadata? headers = null) =>

@@ -5,7 +5,6 @@ using Google.Protobuf.Collections;
 using Grpc.Core;
 using RouteService.Contracts.Routeguide;
 using RouteService.Operations.Tests.Otlp;
-using RouteService.Testing.Postgres;
 using Point = RouteService.Contracts.Routeguide.Point;
 
 namespace RouteService.Operations.Tests;
@@ -114,6 +113,10 @@ public sealed partial class TelemetryTests : ServiceTest
         await Collector.ShouldComeAsync(
             () => Points("rpc.server.active_calls").FirstOrDefault(static point => point.AsInt == 0 && Has(point.Attributes, "rpc.method", "GetFeature")), "call that has ended");
         await Collector.ShouldComeAsync(() => Points("routeservice.chat.posts").FirstOrDefault(static point => point.AsInt == 2), "count of two notes");
+        await Collector.ShouldComeAsync(
+            () => collector.Metrics.Where(static metric => metric.Name == "routeservice.chat.delivery.delay").SelectMany(static metric => metric.Histogram.DataPoints)
+                .FirstOrDefault(static point => point.Count > 0 && point.Sum > 0),
+            "delay of what was sent");
         await Collector.ShouldComeAsync(() => Points("routeservice.chat.streams").FirstOrDefault(static point => point.AsInt == 1), "open stream of the chat");
 
         // Whatever a dashboard or an alert asks for is there under that very name.
@@ -243,23 +246,5 @@ public sealed partial class TelemetryTests : ServiceTest
         Service.Settings["OTEL_BSP_SCHEDULE_DELAY"] = "200";
         Service.Settings["OTEL_BLRP_SCHEDULE_DELAY"] = "200";
         return collector;
-    }
-
-    private async Task<TestDatabase> OnPostgresAsync()
-    {
-        PostgresServer? server = null;
-        try
-        {
-            server = await PostgresServer.SharedAsync();
-        }
-        catch (PostgresMissingException e)
-        {
-            Assert.Skip(e.Message);
-        }
-
-        var database = await server.CreateDatabaseAsync();
-        Service.Settings["ConnectionStrings__RouteService"] = database.ConnectionString;
-        Service.Settings["RouteService__Postgres__MigrateOnStart"] = "true";
-        return database;
     }
 }

@@ -16,9 +16,14 @@ internal static class CommandLine
     /// <param name="serve">Serves until a signal ends it.</param>
     /// <param name="import">Imports a file, replacing what is there or adding to it.</param>
     /// <param name="migrate">Brings the database to this program's schema.</param>
+    /// <param name="health">Asks the service whose management port has this address, or null for this machine's own, whether it is ready.</param>
     /// <returns>0 where it ended well; 1 where not, with the reason on standard error; 130 where a signal ended an import.</returns>
     public static Task<int> RunAsync(
-        string[] args, Func<Task> serve, Func<FileInfo, bool, CancellationToken, Task> import, Func<CancellationToken, Task> migrate)
+        string[] args,
+        Func<Task> serve,
+        Func<FileInfo, bool, CancellationToken, Task> import,
+        Func<CancellationToken, Task> migrate,
+        Func<Uri?, CancellationToken, Task> health)
     {
         var file = new Argument<FileInfo>("FILE")
         {
@@ -26,6 +31,23 @@ internal static class CommandLine
                 + "or CSV with the columns name,latitude,longitude in degrees.",
         };
         var replace = new Option<bool>("--replace") { Description = "Remove all features that are there before." };
+
+        var address = new Argument<Uri?>("ADDRESS")
+        {
+            Description = "Of its management port; http://localhost:8081, with the port that is set here, unless given.",
+            Arity = ArgumentArity.ZeroOrOne,
+            CustomParser = static parsed =>
+            {
+                var text = parsed.Tokens.Single().Value;
+                if (Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https")
+                {
+                    return uri;
+                }
+
+                parsed.AddError($"'{text}' is not an address such as http://localhost:8081.");
+                return null;
+            },
+        };
 
         var serveCommand = new Command("serve", "Serve gRPC until SIGINT or SIGTERM. The default.");
         serveCommand.SetAction((_, _) => GuardAsync(serve));
@@ -36,6 +58,10 @@ internal static class CommandLine
 
         var migrateCommand = new Command("migrate", "Bring the PostGIS database to this program's schema. Safe to run from many places at once.");
         migrateCommand.SetAction((_, _) => GuardAsync(() => UntilSignalAsync(migrate)));
+
+        var healthCommand = new Command("health", "Ask a service whether it is ready: the exit code is 0 if it is, and else 1.") { address };
+        healthCommand.SetAction((parsed, _) => GuardAsync(() => UntilSignalAsync(
+            cancellationToken => health(parsed.GetValue(address), cancellationToken))));
 
         var root = new RootCommand(
             """
@@ -48,6 +74,7 @@ internal static class CommandLine
             serveCommand,
             importCommand,
             migrateCommand,
+            healthCommand,
         };
         root.SetAction((_, _) => GuardAsync(serve));
 
@@ -77,7 +104,7 @@ internal static class CommandLine
     /// <summary>The line for what can be expected to go wrong; null for a fault of ours, which may show its stack.</summary>
     private static string? Explain(Exception exception) => exception switch
     {
-        SettingException or SchemaException or StoreUnavailableException or FeatureFileException => exception.Message,
+        SettingException or SchemaException or StoreUnavailableException or FeatureFileException or NotReadyException => exception.Message,
         IOException { InnerException: SocketException or Microsoft.AspNetCore.Connections.AddressInUseException } io =>
             $"{io.Message.TrimEnd('.')}. Another program has the port; set {Settings.Variable("RouteService:Grpc:Port")} or {Settings.Variable("RouteService:Management:Port")} to a free one.",
         _ => null,

@@ -23,6 +23,9 @@ internal sealed partial class ChatSession : IRouteChat
     private readonly CancellationTokenSource _stop = new();
     private readonly SemaphoreSlim _room = new(MaxUnacknowledged);
 
+    // Whoever waits for room: those behind wait for it to have got some, so that posts are sent in the order in which they are made.
+    private readonly SemaphoreSlim _turn = new(1);
+
     // Bounded: what nobody reads stays with the service.
     private readonly Channel<RouteNote> _notes;
 
@@ -123,23 +126,7 @@ internal sealed partial class ChatSession : IRouteChat
 
     private async Task<RouteNote> PostCheckedAsync(Coordinate location, string message, string? noteId, CancellationToken cancellationToken)
     {
-        await MakeRoomAsync(cancellationToken).ConfigureAwait(false);
-        Post post;
-        lock (_lock)
-        {
-            if (_end is not null || _isCompleted || (noteId is not null && _pending.ContainsKey(noteId)))
-            {
-                _room.Release();
-                ThrowIfOver();
-                throw new ArgumentException($"A note with the id '{noteId}' is under way in this session.", nameof(noteId));
-            }
-
-            var number = ++_posts;
-            post = new Post(number, noteId ?? string.Create(CultureInfo.InvariantCulture, $"{_idPrefix}{number}"), location, message);
-            _pending.Add(post.Id, post);
-            _toSend.Writer.TryWrite(post);
-        }
-
+        var post = await EnqueueAsync(location, message, noteId, cancellationToken).ConfigureAwait(false);
         try
         {
             return await post.Acknowledged.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -159,12 +146,41 @@ internal sealed partial class ChatSession : IRouteChat
         }
     }
 
-    private async Task MakeRoomAsync(CancellationToken cancellationToken)
+    /// <summary>Waits for room, in the order in which posts are made.</summary>
+    private async Task<Post> EnqueueAsync(Coordinate location, string message, string? noteId, CancellationToken cancellationToken)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stop.Token);
+        await WaitAsync(_turn, over.Token, cancellationToken).ConfigureAwait(false);
         try
         {
-            await _room.WaitAsync(over.Token).ConfigureAwait(false);
+            await WaitAsync(_room, over.Token, cancellationToken).ConfigureAwait(false);
+            lock (_lock)
+            {
+                if (_end is not null || _isCompleted || (noteId is not null && _pending.ContainsKey(noteId)))
+                {
+                    _room.Release();
+                    ThrowIfOver();
+                    throw new ArgumentException($"A note with the id '{noteId}' is under way in this session.", nameof(noteId));
+                }
+
+                var number = ++_posts;
+                var post = new Post(number, noteId ?? string.Create(CultureInfo.InvariantCulture, $"{_idPrefix}{number}"), location, message);
+                _pending.Add(post.Id, post);
+                _toSend.Writer.TryWrite(post);
+                return post;
+            }
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    private async Task WaitAsync(SemaphoreSlim semaphore, CancellationToken over, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await semaphore.WaitAsync(over).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {

@@ -11,6 +11,7 @@ public sealed class ChatMetrics
     private readonly Counter<long> _posts;
     private readonly Histogram<int> _batchSize;
     private readonly Histogram<double> _commitDuration;
+    private readonly Histogram<double> _deliveryDelay;
     private readonly Counter<long> _fallenBehind;
     private readonly Counter<long> _logReads;
 
@@ -21,6 +22,7 @@ public sealed class ChatMetrics
         _posts = meter.CreateCounter<long>("routeservice.chat.posts", "{note}", "Notes committed.");
         _batchSize = meter.CreateHistogram<int>("routeservice.chat.commit.size", "{note}", "Notes of one commit.");
         _commitDuration = meter.CreateHistogram<double>("routeservice.chat.commit.duration", "s", "Time of a commit.");
+        _deliveryDelay = meter.CreateHistogram<double>("routeservice.chat.delivery.delay", "s", "Time from when a stream has something to be sent until its connection has taken that.");
         _fallenBehind = meter.CreateCounter<long>("routeservice.chat.fallen_behind", "{stream}", "Streams ended for being behind too long.");
         _logReads = meter.CreateCounter<long>("routeservice.chat.log_reads", "{read}", "Reads of streams that the memory could not answer.");
 
@@ -40,6 +42,8 @@ public sealed class ChatMetrics
         _batchSize.Record(notes);
         _commitDuration.Record(duration.TotalSeconds);
     }
+
+    public void Delivered(TimeSpan delay) => _deliveryDelay.Record(delay.TotalSeconds);
 
     public void FellBehind() => _fallenBehind.Add(1);
 

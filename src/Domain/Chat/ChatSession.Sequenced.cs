@@ -26,7 +26,7 @@ public sealed partial class ChatSession
         // Notes are told in order, so the first since the reader last looked is the lowest.
         if (Interlocked.CompareExchange(ref _news, sequence, 0) == 0)
         {
-            Queue(default);
+            Queue(seat: null, own: null);
         }
     }
 
@@ -47,8 +47,10 @@ public sealed partial class ChatSession
                 // place that we have posted at is joined by then, and its notes come in their order.
                 var upTo = _chat.Head;
                 any = false;
+                var oldest = 0L;
                 while (_turns.Reader.TryRead(out var turn))
                 {
+                    oldest = any ? oldest : turn.QueuedAt;
                     any = true;
                     if (turn is { Seat: { } joined, Own: null })
                     {
@@ -72,6 +74,11 @@ public sealed partial class ChatSession
                 await foreach (var page in ForwardAsync(upTo, cancellationToken))
                 {
                     yield return page;
+                }
+
+                if (any)
+                {
+                    _chat.Delivered(oldest);
                 }
             }
             while (any);

@@ -76,7 +76,7 @@ public sealed partial class ChatSession : IAsyncDisposable
             seat = Sit(note.Location);
             if (_join.IsSequenced)
             {
-                Queue(new Turn(seat, null));
+                Queue(seat, own: null);
             }
         }
 
@@ -140,7 +140,7 @@ public sealed partial class ChatSession : IAsyncDisposable
     /// <summary>A post of this stream is in the log, under this number.</summary>
     internal void Committed(Seat seat, long sequence)
     {
-        Queue(new Turn(seat, sequence));
+        Queue(seat, sequence);
         Release(error: null);
     }
 
@@ -160,13 +160,13 @@ public sealed partial class ChatSession : IAsyncDisposable
         }
         else if (note.Author != _id && seat.TryWake())
         {
-            Queue(new Turn(seat, null));
+            Queue(seat, own: null);
         }
     }
 
     private async IAsyncEnumerable<ReadOnlyMemory<LoggedNote>> ReadPublishedAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await foreach (var (turnSeat, own) in _turns.Reader.ReadAllAsync(cancellationToken))
+        await foreach (var (turnSeat, own, queuedAt) in _turns.Reader.ReadAllAsync(cancellationToken))
         {
             var seat = turnSeat!;
             if (own is null)
@@ -205,6 +205,7 @@ public sealed partial class ChatSession : IAsyncDisposable
             }
 
             _turnsDone++;
+            _chat.Delivered(queuedAt);
         }
     }
 
@@ -233,10 +234,10 @@ public sealed partial class ChatSession : IAsyncDisposable
         }
     }
 
-    private void Queue(Turn turn)
+    private void Queue(Seat? seat, long? own)
     {
         Interlocked.Increment(ref _turnsQueued);
-        _turns.Writer.TryWrite(turn);
+        _turns.Writer.TryWrite(new Turn(seat, own, _clock.GetTimestamp()));
     }
 
     private Seat Sit(Coordinate place)
@@ -282,9 +283,9 @@ public sealed partial class ChatSession : IAsyncDisposable
 
 /// <summary>
 /// Something for a stream's reader to do. As published: answer the own post of this sequence or, without one, see what others have posted at this seat.
-/// Sequenced: the same for an own post; without one, join this seat's place or, without that too, see what is new.
+/// Sequenced: the same for an own post; without one, join this seat's place or, without that too, see what is new. With the clock's time of when it came up.
 /// </summary>
-internal readonly record struct Turn(Seat? Seat, long? Own);
+internal readonly record struct Turn(Seat? Seat, long? Own, long QueuedAt);
 
 /// <summary>A stream's place at a location.</summary>
 internal sealed class Seat(ChatSession session, Coordinate location)

@@ -152,6 +152,9 @@ public sealed partial class RouteChat : IAsyncDisposable
     /// <summary>A stream has ended for being behind too long.</summary>
     internal void FellBehind() => _metrics.FellBehind();
 
+    /// <summary>What a stream had to be sent since a time of the clock, its connection has taken.</summary>
+    internal void Delivered(long since) => _metrics.Delivered(_clock.GetElapsedTime(since));
+
     private void LeaveClient(string client)
     {
         if (_streams.AddOrUpdate(client, 0, static (_, count) => count - 1) == 0)

@@ -58,7 +58,7 @@ internal sealed partial class ServerCall<TRequest, TResponse>(HttpContext http, 
         if (isCounted)
         {
             started = _runtime.Clock.GetTimestamp();
-            ServerTelemetry.Began(served.Method);
+            served.Counts.Begin();
         }
 
         Status status;
@@ -73,10 +73,10 @@ internal sealed partial class ServerCall<TRequest, TResponse>(HttpContext http, 
         }
 
         await EndAsync(status);
-        ServerTelemetry.Describe(http, served.Method, _end);
+        ServerTelemetry.Describe(http, served.Counts, _end);
         if (isCounted)
         {
-            ServerTelemetry.Ended(served.Method, _end.StatusCode, _runtime.Clock.GetElapsedTime(started), Requests.Count, Responses.Count);
+            ServerTelemetry.Ended(served.Counts, _end.StatusCode, _runtime.Clock.GetElapsedTime(started), Requests.Count, Responses.Count);
         }
     }
 

@@ -12,7 +12,10 @@ internal delegate Task ServerMethodBody<TRequest, TResponse>(ServerCall<TRequest
 internal sealed record ServerMethod<TRequest, TResponse>(
     Method<TRequest, TResponse> Method, ServerRuntime Runtime, ServerMethodBody<TRequest, TResponse> Body)
     where TRequest : class
-    where TResponse : class;
+    where TResponse : class
+{
+    public CallCounts Counts { get; } = ServerTelemetry.CountsOf(Method);
+}
 
 /// <summary>
 /// Takes the methods of a service as generated code lists them, and makes each the body of a call: the service's method, with the interceptors

@@ -1,0 +1,49 @@
+{{/* Rules of NetworkPolicies that more than one pod has. */}}
+
+{{- define "route-service.dnsEgress" -}}
+- to:
+    {{- toYaml .Values.networkPolicy.egress.dns | nindent 4 }}
+  ports:
+    - {port: 53, protocol: UDP}
+    - {port: 53, protocol: TCP}
+{{- end -}}
+
+{{- define "route-service.databaseEgress" -}}
+{{- if .Values.postgis.enabled -}}
+- to:
+    - podSelector:
+        matchLabels:
+          {{- include "route-service.selectorLabels" (dict "root" . "component" "postgis") | nindent 10 }}
+  ports:
+    - {port: 5432, protocol: TCP}
+{{- else if not .Values.embedded.enabled -}}
+{{- include "route-service.egressRule" .Values.networkPolicy.egress.database }}
+{{- end -}}
+{{- end -}}
+
+{{/* A rule for ports of peers, or of anybody where there are no peers. */}}
+{{- define "route-service.egressRule" -}}
+- ports:
+    {{- range .ports }}
+    - {port: {{ . }}, protocol: TCP}
+    {{- end }}
+  {{- with .to }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
+
+{{/* Of a pod that nobody calls, and that needs names and the database. */}}
+{{- define "route-service.egressOnly" -}}
+{{- if .Values.networkPolicy.egress.enabled -}}
+policyTypes: [Ingress, Egress]
+egress:
+  {{- include "route-service.dnsEgress" . | nindent 2 }}
+  {{- include "route-service.databaseEgress" . | nindent 2 }}
+  {{- with .Values.networkPolicy.egress.extra }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- else -}}
+policyTypes: [Ingress]
+{{- end }}
+{{- end -}}

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Builds the image by docker, podman or buildah, whichever is there, and tries it out: it starts, says that it is ready, and ends well when asked to.
+#   eng/image.sh [--tag NAME] [--engine NAME] [--sdk IMAGE] [--runtime IMAGE] [-- ARGUMENT ...]
+#     --tag       of the image; route-service unless given
+#     --engine    docker, podman or buildah; the first that works unless given
+#     --sdk, --runtime    the base images, such as those of a registry of your own or of this machine; the Dockerfile's unless given
+#     --          what follows goes to the engine's build, such as --platform linux/arm64
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+tag=route-service engine='' arguments=()
+while (($#)); do
+  case $1 in
+    -h | --help) sed -n '2,/^set /{s/^# \{0,1\}//p}' eng/image.sh && exit 0 ;;
+    --tag) tag=$2 && shift 2 ;;
+    --engine) engine=$2 && shift 2 ;;
+    --sdk) arguments+=(--build-arg "SDK=$2") && shift 2 ;;
+    --runtime) arguments+=(--build-arg "RUNTIME=$2") && shift 2 ;;
+    --) shift && arguments+=("$@") && break ;;
+    *) echo "There is no '$1'; see eng/image.sh --help." >&2 && exit 1 ;;
+  esac
+done
+
+# A docker without its daemon is of no use.
+for each in docker podman buildah; do
+  [[ -n $engine ]] || { "$each" info >/dev/null 2>&1 && engine=$each; }
+done
+[[ -n $engine ]] || { echo "Neither docker, podman nor buildah works here; to have one of them: sudo apt-get install buildah" >&2 && exit 1; }
+
+version=$(sed -n 's:.*<Version>\(.*\)</Version>.*:\1:p' Directory.Build.props)
+revision=$(git rev-parse HEAD 2>/dev/null || true)
+arguments+=(--build-arg "VERSION=$version" --build-arg "REVISION=$revision" --tag "$tag")
+echo "Building $tag by $engine"
+# Docker's format, as OCI's has no health check.
+[[ $engine == docker ]] || arguments+=(--format docker)
+"$engine" build "${arguments[@]}" .
+
+echo "Trying $tag"
+program=(dotnet /app/RouteService.Api.dll)
+if [[ $engine == buildah ]]; then
+  # It runs a working container rather than an image, on this machine's network, so the ports are ones that others hardly have.
+  container=$(buildah from "$tag")
+  run=(buildah run --env RouteService__Grpc__Port=50951 --env RouteService__Management__Port=50981 "$container")
+  "${run[@]}" "${program[@]}" &
+  serving=$!
+
+  # buildah hands signals on to nobody; the program is the last of those that it has started.
+  send() {
+    local process=$serving child
+    while child=$(pgrep --parent "$process" | head -n 1) && [[ -n $child ]]; do process=$child; done
+    kill -s "$1" "$process"
+  }
+  trap 'send KILL 2>/dev/null || true; buildah rm "$container" >/dev/null' EXIT
+  stop() { send TERM && wait "$serving"; }
+else
+  container=$("$engine" run --detach --read-only --tmpfs /data:uid=1654,gid=1654 --cap-drop ALL --security-opt no-new-privileges "$tag")
+  trap '"$engine" rm --force "$container" >/dev/null' EXIT
+  run=("$engine" exec "$container")
+  stop() {
+    "$engine" stop -t 40 "$container" >/dev/null && [[ $("$engine" inspect --format '{{.State.ExitCode}}' "$container") == 0 ]]
+  }
+fi
+
+"${run[@]}" "${program[@]}" --version
+for attempt in {1..30}; do
+  "${run[@]}" "${program[@]}" health && break
+  ((attempt < 30)) || { echo "$tag has not become ready." >&2 && exit 1; }
+  sleep 1
+done
+stop || { echo "$tag has not ended well." >&2 && exit 1; }
+echo "$tag works."

@@ -1,0 +1,42 @@
+using System.Net;
+
+namespace RouteService.Api.Commands;
+
+/// <summary>Asks a service whether it is ready, for engines whose probes can only run a program.</summary>
+internal static class HealthCommand
+{
+    // Shorter than the probes of the engines have by default, so that it is this that says why.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    /// <summary>Returns when it is ready.</summary>
+    /// <param name="address">Of a management port, such as http://localhost:8081.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="NotReadyException">It is not, or nothing answers.</exception>
+    public static async Task RunAsync(Uri address, CancellationToken cancellationToken)
+    {
+        using var http = new HttpClient { Timeout = Patience };
+        try
+        {
+            using var response = await http.GetAsync(new Uri(address, "/healthz/ready"), cancellationToken);
+            if (!response.IsSuccessStatusCode)
+            {
+                throw new NotReadyException(response.StatusCode == HttpStatusCode.ServiceUnavailable
+                    ? $"The service at {address} is not ready; its log says why."
+                    : $"{address} has answered with {(int)response.StatusCode}; is it a management port?");
+            }
+        }
+        catch (HttpRequestException e)
+        {
+            throw new NotReadyException($"Nothing at {address} says that it is ready: {e.Message}");
+        }
+        catch (TaskCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new NotReadyException($"The service at {address} has not answered within {Patience.TotalSeconds} s.");
+        }
+
+        Console.WriteLine("Ready.");
+    }
+}
+
+/// <summary>The service that was asked is not ready.</summary>
+internal sealed class NotReadyException(string message) : Exception(message);

@@ -1,0 +1,73 @@
+namespace RouteService.Helm.Tests;
+
+/// <summary>That a mistake is refused, with what is wrong.</summary>
+public sealed class RejectionTests
+{
+    [Theory]
+    [InlineData("replicaz=3", "at '': additional properties 'replicaz' not allowed")]
+    [InlineData("image.tagg=1", "at '/image': additional properties 'tagg' not allowed")]
+    [InlineData("settings.chat.keepDay=3", "at '/settings/chat': additional properties 'keepDay' not allowed")]
+    [InlineData("settings.Grpc.Port=3", "at '/settings': additional properties 'Grpc' not allowed")]
+    [InlineData("settings.grpc.connection.maxAge=10m", "at '/settings/grpc/connection/maxAge': '10m' does not match pattern")]
+    [InlineData("settings.limits.callsPerSecond=-1", "at '/settings/limits/callsPerSecond': minimum: got -1, want 0")]
+    [InlineData("podSecurityContext.runAsNonRoot=maybe", "at '/podSecurityContext/runAsNonRoot': got string, want boolean")]
+    [InlineData("podSecurityContext.runAsNotRoot=true", "at '/podSecurityContext': additional properties 'runAsNotRoot' not allowed")]
+    [InlineData("resources.limit.memory=1Gi", "at '/resources': additional properties 'limit' not allowed")]
+    [InlineData("replicas=two", "at '/replicas': got string, want integer")]
+    [InlineData("service.port=70000", "at '/service/port': maximum: got 70,000, want 65,535")]
+    [InlineData("service.type=ExternalName", "at '/service/type': value must be one of 'ClusterIP', 'NodePort', 'LoadBalancer'")]
+    [InlineData("database.migration.mode=hook", "at '/database/migration/mode': value must be one of 'job', 'initContainer', 'onStart', 'none'")]
+    [InlineData("image.digest=latest", "at '/image/digest': 'latest' does not match pattern")]
+    [InlineData("auth.enabled=true,auth.apiKeys.lines={a-key-in-clear}", "at '/auth/apiKeys/lines/0': 'a-key-in-clear' does not match pattern")]
+    [InlineData("podDisruptionBudget.maxUnavailable=half", "at '/podDisruptionBudget/maxUnavailable': 'half' does not match pattern")]
+    [InlineData("telemetry.endpoint=collector:4317", "at '/telemetry/endpoint': 'collector:4317' does not match pattern")]
+    [InlineData("probes.readiness.path=/", "at '/probes/readiness': additional properties 'path' not allowed")]
+    [InlineData("database.existingSecret.name=", "Where is the database? Set database.existingSecret.name to a Secret with its connection string, or, to try the service, postgis.enabled=true or embedded.enabled=true.")]
+    [InlineData("database.connectionString=Host=db", "There is one store; leave one of these: database.existingSecret.name, database.connectionString.")]
+    [InlineData("embedded.enabled=true", "There is one store; leave one of these: database.existingSecret.name, embedded.enabled.")]
+    [InlineData("database.existingSecret.name=,embedded.enabled=true", "embedded.enabled wants replicas=1 and no autoscaling: every pod would have places and notes of its own.")]
+    [InlineData("database.existingSecret.name=,embedded.enabled=true,replicas=1,autoscaling.enabled=true", "embedded.enabled wants replicas=1 and no autoscaling")]
+    [InlineData("database.existingSecret.name=,postgis.enabled=true,database.migration.mode=onStart", "postgis.enabled wants postgis.password.")]
+    [InlineData(
+        "database.existingSecret.name=,postgis.enabled=true,postgis.password=p",
+        "postgis.enabled wants database.migration.mode initContainer or onStart: a job before the install cannot reach a database that the install makes.")]
+    [InlineData("database.migration.mode=none,database.migration.existingSecret.name=owner", "database.migration has a connection of its own only with database.migration.mode job or initContainer, and a database.")]
+    [InlineData("database.migration.connectionString=Host=db,database.migration.existingSecret.name=owner", "Set one of database.migration.existingSecret.name and database.migration.connectionString.")]
+    [InlineData("podDisruptionBudget.minAvailable=2", "podDisruptionBudget.minAvailable is 2 of 2: no node with a pod on it could ever be drained.")]
+    [InlineData("podDisruptionBudget.minAvailable=100%", "podDisruptionBudget.minAvailable is 100% of 2: no node with a pod on it could ever be drained.")]
+    [InlineData("replicas=1,podDisruptionBudget.minAvailable=50%", "podDisruptionBudget.minAvailable is 50% of 1: no node with a pod on it could ever be drained.")]
+    [InlineData("podDisruptionBudget.maxUnavailable=0", "podDisruptionBudget.maxUnavailable is 0: no node with a pod on it could ever be drained.")]
+    [InlineData("autoscaling.enabled=true,autoscaling.minReplicas=9", "autoscaling.minReplicas is 9 and autoscaling.maxReplicas 8; at most as many are wanted.")]
+    [InlineData("autoscaling.enabled=true,autoscaling.targetCPUUtilizationPercentage=null", "autoscaling.enabled wants autoscaling.targetCPUUtilizationPercentage, targetMemoryUtilizationPercentage or metrics.")]
+    [InlineData("autoscaling.enabled=true,resources.requests.cpu=null", "autoscaling by cpu wants resources.requests.cpu, of which it is a percentage.")]
+    [InlineData("strategy.type=Recreate", "strategy.type Recreate has no strategy.rollingUpdate: set that to null.")]
+    [InlineData("auth.enabled=true", "auth.enabled wants a way to tell callers apart: auth.apiKeys.existingSecret or lines, auth.jwt.jwks.existingConfigMap, or auth.jwt.symmetricKey.existingSecret.")]
+    [InlineData("auth.enabled=true,auth.jwt.jwks.existingConfigMap=keys", "auth.jwt wants auth.jwt.issuer, whose tokens are accepted.")]
+    [InlineData("auth.apiKeys.existingSecret=keys", "There are keys under auth, and auth.enabled is false: anybody could call.")]
+    [InlineData("tls.enabled=true", "tls.enabled wants tls.existingSecret, or tls.certManager.enabled=true.")]
+    [InlineData("tls.existingSecret=certificate", "There is a certificate under tls, and tls.enabled is false: calls would go unencrypted.")]
+    [InlineData("tls.enabled=true,tls.certManager.enabled=true", "tls.certManager.enabled wants tls.certManager.issuerRef.name.")]
+    [InlineData("ingress.enabled=true", "ingress.enabled wants ingress.hosts, such as [{host: places.example.com, paths: [/]}].")]
+    [InlineData("grpcRoute.enabled=true", "grpcRoute.enabled wants grpcRoute.parentRefs, such as [{name: public, namespace: gateways}].")]
+    [InlineData("shutdown.terminationGracePeriodSeconds=30", "shutdown.terminationGracePeriodSeconds is 30; calls would be cut off. At least 35 is wanted")]
+    [InlineData("extraEnv[0].name=RouteService__Grpc__Port,extraEnv[0].value=x", "extraEnv: RouteService__Grpc__Port cannot be set: probes and Services are on 50051 and 8081.")]
+    public async Task A_mistake_is_refused_with_what_is_wrong(string values, string message)
+    {
+        var rendering = await Helm.RunAsync(
+            "template", Helm.Release, Helm.Chart, "--kube-version", Helm.KubernetesVersion, "-f", Helm.ValueSets["database"], "--set", values);
+
+        Assert.NotEqual(0, rendering.ExitCode);
+        Assert.Contains(message, rendering.Error);
+    }
+
+    [Fact]
+    public async Task A_cluster_that_is_too_old_is_refused()
+    {
+        var old = await Helm.RunAsync("template", Helm.Release, Helm.Chart, "--kube-version", "1.28.0", "-f", Helm.ValueSets["database"]);
+        var sleeping = await Helm.RunAsync(
+            "template", Helm.Release, Helm.Chart, "--kube-version", "1.29.0", "-f", Helm.ValueSets["database"], "--set", "shutdown.preStopSleepSeconds=5");
+
+        Assert.Contains("chart requires kubeVersion: >=1.29.0-0 which is incompatible with Kubernetes v1.28.0", old.Error);
+        Assert.Contains("shutdown.preStopSleepSeconds wants Kubernetes 1.30 or later; this is v1.29.0.", sleeping.Error);
+    }
+}
