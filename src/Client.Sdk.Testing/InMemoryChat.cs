@@ -1,3 +1,4 @@
+using System.Text;
 using System.Threading.Channels;
 
 namespace RouteService.Client.Testing;
@@ -20,6 +21,10 @@ internal sealed class InMemoryChatLog
 
 internal sealed class InMemoryChat : IRouteChat
 {
+    // The client's defaults, and the service's.
+    private const int MaxNoteBytes = 4_096;
+    private const int MaxIdBytes = 128;
+
     private readonly InMemoryChatLog _log;
     private readonly Action<string> _throwFault;
     private readonly HashSet<Coordinate> _places;
@@ -27,6 +32,7 @@ internal sealed class InMemoryChat : IRouteChat
     private readonly Channel<RouteNote> _notes = Channel.CreateUnbounded<RouteNote>();
     private bool _isCompleted;
     private bool _isDisposed;
+    private int _reading;
 
     public InMemoryChat(InMemoryChatLog log, HashSet<Coordinate> places, long? after, Action<string> throwFault)
     {
@@ -48,9 +54,11 @@ internal sealed class InMemoryChat : IRouteChat
     public Task<RouteNote> PostAsync(Coordinate location, string message, string? noteId = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(message);
+        Check(message, MaxNoteBytes, nameof(message), "note");
         if (noteId is not null)
         {
             ArgumentException.ThrowIfNullOrEmpty(noteId);
+            Check(noteId, MaxIdBytes, nameof(noteId), "note's id");
         }
 
         return PostCheckedAsync(location, message, noteId ?? Guid.NewGuid().ToString("N"), cancellationToken);
@@ -70,9 +78,21 @@ internal sealed class InMemoryChat : IRouteChat
 
     public async IAsyncEnumerator<RouteNote> GetAsyncEnumerator(CancellationToken cancellationToken = default)
     {
-        await foreach (var note in _notes.Reader.ReadAllAsync(cancellationToken).ConfigureAwait(false))
+        if (Interlocked.Exchange(ref _reading, 1) != 0)
         {
-            yield return note;
+            throw new InvalidOperationException("The session is being enumerated already; one enumeration at a time.");
+        }
+
+        try
+        {
+            await foreach (var note in _notes.Reader.ReadAllAsync(cancellationToken).ConfigureAwait(false))
+            {
+                yield return note;
+            }
+        }
+        finally
+        {
+            Volatile.Write(ref _reading, 0);
         }
     }
 
@@ -81,10 +101,19 @@ internal sealed class InMemoryChat : IRouteChat
         lock (_log.Lock)
         {
             _isDisposed = true;
-            End();
+            End(new ObjectDisposedException(nameof(IRouteChat), "The chat session has been disposed of."));
         }
 
         return default;
+    }
+
+    private static void Check(string text, int maxBytes, string parameter, string what)
+    {
+        var bytes = Encoding.UTF8.GetByteCount(text);
+        if (bytes > maxBytes)
+        {
+            throw new ArgumentException(FormattableString.Invariant($"A {what} has at most {maxBytes} bytes of UTF-8; this one has {bytes}."), parameter);
+        }
     }
 
     private async Task<RouteNote> PostCheckedAsync(Coordinate location, string message, string noteId, CancellationToken cancellationToken)
@@ -129,10 +158,10 @@ internal sealed class InMemoryChat : IRouteChat
 
     private void Send(RouteNote note) => _notes.Writer.TryWrite(note with { IsOwn = note.Id is not null && _own.Contains(note.Id) });
 
-    private void End()
+    private void End(Exception? failure = null)
     {
         _log.Sessions.Remove(this);
-        _notes.Writer.TryComplete();
+        _notes.Writer.TryComplete(failure);
     }
 
     private void ThrowIfOver()

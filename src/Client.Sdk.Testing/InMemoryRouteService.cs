@@ -10,6 +10,8 @@ namespace RouteService.Client.Testing;
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 public sealed class InMemoryRouteService : IRouteServiceClient, IEnumerable<Feature>
 {
+    private const int MaxPlaces = 10_000;
+
     private readonly Lock _lock = new();
     private readonly Dictionary<Coordinate, Feature> _features = [];
     private readonly InMemoryChatLog _log = new();
@@ -70,6 +72,11 @@ public sealed class InMemoryRouteService : IRouteServiceClient, IEnumerable<Feat
     public Task<IRouteChat> JoinChatAsync(IEnumerable<Coordinate>? places = null, long? after = null, CancellationToken cancellationToken = default)
     {
         var listen = places?.ToHashSet() ?? [];
+        if (listen.Count > MaxPlaces)
+        {
+            throw new ArgumentException(FormattableString.Invariant($"A session listens at {MaxPlaces} places at most; these are {listen.Count}."), nameof(places));
+        }
+
         if (after is { } sequence)
         {
             ArgumentOutOfRangeException.ThrowIfNegative(sequence, nameof(after));

@@ -65,6 +65,9 @@ public readonly record struct Coordinate
             : throw new ArgumentOutOfRangeException(nameof(longitudeE7), longitudeE7, "A longitude in E7 is from -1800000000 to 1800000000 (±180°).");
     }
 
+    internal static bool AreInRange(int latitudeE7, int longitudeE7) =>
+        latitudeE7 is >= -MaxLatitudeE7 and <= MaxLatitudeE7 && longitudeE7 is >= -MaxLongitudeE7 and <= MaxLongitudeE7;
+
     /// <summary>The degrees, such as <c>40.34872,-74.65905</c>, in any culture.</summary>
     public override string ToString() => FormattableString.Invariant($"{Latitude:0.0######},{Longitude:0.0######}");
 }

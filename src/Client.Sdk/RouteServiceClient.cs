@@ -35,7 +35,7 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
 
     // The sessions to end with the client.
     private readonly HashSet<ChatSession> _sessions = [];
-    private bool _isDisposed;
+    private volatile bool _isDisposed;
 
     /// <summary>A client of the service at this address, with the default options.</summary>
     /// <param name="address">As <see cref="RouteServiceClientOptions.Address"/>.</param>
@@ -71,7 +71,8 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
     public ConnectionState State => (ConnectionState)_channel.State;
 
     /// <summary>Makes a connection, so that the first call finds one. No call needs it.</summary>
-    /// <exception cref="RouteServiceException">There is none within <see cref="RouteServiceClientOptions.Timeout"/>.</exception>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    /// <exception cref="RouteServiceException">There is none within <see cref="RouteServiceClientOptions.Timeout"/>; why the last attempt failed is in its message.</exception>
     /// <exception cref="InvalidOperationException">As of <see cref="State"/>.</exception>
     /// <exception cref="ObjectDisposedException">The client is disposed of.</exception>
     public async Task ConnectAsync(CancellationToken cancellationToken = default)
@@ -86,10 +87,9 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
         }
         catch (OperationCanceledException e) when (late.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            throw CallContext.Failed(
-                "ConnectAsync",
-                new RpcException(new Status(StatusCode.Unavailable, FormattableString.Invariant($"There is no connection to {options.Address} after {options.Timeout.TotalSeconds} s."), e)),
-                attempts: 0);
+            var last = _channel.ConnectFailure;
+            var detail = FormattableString.Invariant($"There is no connection to {options.Address} after {options.Timeout.TotalSeconds} s. {last.Detail}");
+            throw CallContext.Failed("ConnectAsync", new RpcException(new Status(StatusCode.Unavailable, detail.TrimEnd(), last.DebugException ?? e)), attempts: 0);
         }
         catch (ObjectDisposedException e)
         {
@@ -105,7 +105,7 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
 
         async Task<Feature?> GetAsync()
         {
-            var reply = await _unary.GetFeatureAsync(_guide, ToPoint(location), timeout, cancellationToken).ConfigureAwait(false);
+            var reply = await _unary.GetFeatureAsync(_guide, CallContext.ToPoint(location), timeout, cancellationToken).ConfigureAwait(false);
             return reply.Name.Length == 0 ? null : new Feature(location, reply.Name);
         }
     }
@@ -250,8 +250,6 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
         _channel.Dispose();
     }
 
-    internal static Point ToPoint(Coordinate location) => new() { Latitude = location.LatitudeE7, Longitude = location.LongitudeE7 };
-
     private async Task<string> GreetAsync(
         string method, Func<Greeter.GreeterClient, HelloRequest, CallOptions, AsyncUnaryCall<HelloReply>> call, string name, TimeSpan? timeout, CancellationToken cancellationToken)
     {
@@ -286,6 +284,9 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
             UseCookies = false,
             UseProxy = options is { IsSecure: true, IsDns: false },
             AutomaticDecompression = DecompressionMethods.None,
+
+            // The span of a call is sent by the call: HTTP would put one of its own between that and the server's.
+            ActivityHeadersPropagator = null,
             ConnectTimeout = ConnectTimeout,
             PooledConnectionIdleTimeout = options.IsDns ? TimeSpan.FromMinutes(30) : Timeout.InfiniteTimeSpan,
             KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
@@ -313,7 +314,7 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
 
         if (options.IsDns)
         {
-            channel.Credentials = options.IsSecure ? ChannelCredentials.SecureSsl : ChannelCredentials.Insecure;
+            channel.Credentials = options.Credentials;
             channel.ServiceConfig = new ServiceConfig { LoadBalancingConfigs = { new RoundRobinConfig() } };
         }
 

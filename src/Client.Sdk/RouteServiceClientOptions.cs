@@ -1,4 +1,7 @@
 using System.Net;
+using Grpc.Core;
+using Grpc.Net.Client;
+using Grpc.Net.Client.Internal;
 
 namespace RouteService.Client;
 
@@ -77,9 +80,15 @@ public sealed record RouteServiceClientOptions
     /// <summary>What deadlines and pauses are measured by; the system's clock by default.</summary>
     public TimeProvider Clock { get; set; } = TimeProvider.System;
 
+    /// <summary>The longest that a timer takes: 24 days, 20 hours and some minutes.</summary>
+    internal static TimeSpan MaxTime { get; } = TimeSpan.FromMilliseconds(int.MaxValue);
+
     internal bool IsDns => Address.StartsWith("dns:", StringComparison.OrdinalIgnoreCase);
 
     internal bool IsSecure => IsDns ? Tls is not null : Address.StartsWith("https:", StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>What a <c>dns</c> address leaves open; null for the others.</summary>
+    internal ChannelCredentials? Credentials => !IsDns ? null : IsSecure ? ChannelCredentials.SecureSsl : ChannelCredentials.Insecure;
 
     /// <summary>A copy that nobody else changes.</summary>
     internal RouteServiceClientOptions Copy() => this with
@@ -93,9 +102,11 @@ public sealed record RouteServiceClientOptions
     /// <exception cref="ArgumentException">An option is out of its range, or two contradict each other.</exception>
     internal void Validate()
     {
-        Check(Address is { Length: > 0 }, nameof(Address), Address, "an address such as http://localhost:50051");
-        Check(Timeout > TimeSpan.Zero || Timeout == System.Threading.Timeout.InfiniteTimeSpan, nameof(Timeout), Timeout, "more than zero, or infinite");
-        Check(StreamSilence > TimeSpan.Zero, nameof(StreamSilence), StreamSilence, "more than zero");
+        Check(IsAddress(), nameof(Address), Address, "http://HOST:PORT, https://HOST:PORT or dns:///HOST:PORT, without a path");
+        Check(
+            (Timeout > TimeSpan.Zero && Timeout <= MaxTime) || Timeout == System.Threading.Timeout.InfiniteTimeSpan,
+            nameof(Timeout), Timeout, $"more than zero and at most {MaxTime.Days} days, or infinite (-00:00:00.001)");
+        Check(StreamSilence > TimeSpan.Zero && StreamSilence <= MaxTime, nameof(StreamSilence), StreamSilence, $"more than zero and at most {MaxTime.Days} days");
         Check(ResumeWithin >= TimeSpan.Zero, nameof(ResumeWithin), ResumeWithin, "zero or more");
         Check(MaxResumableFeatures >= 0, nameof(MaxResumableFeatures), MaxResumableFeatures, "0 or more");
         Check(MaxNoteBytes > 0, nameof(MaxNoteBytes), MaxNoteBytes, "1 or more");
@@ -103,18 +114,39 @@ public sealed record RouteServiceClientOptions
         Check(Retry is not null, nameof(Retry), null, "set; MaxAttempts of 1 is no retry");
         Check(Retry!.MaxAttempts is >= 1 and <= 100, "Retry.MaxAttempts", Retry.MaxAttempts, "from 1 to 100");
         Check(Retry.Delay > TimeSpan.Zero && Retry.Delay <= Retry.MaxDelay, "Retry.Delay", Retry.Delay, "more than zero and at most Retry.MaxDelay");
-        Check(Retry.Budget >= 0, "Retry.Budget", Retry.Budget, "0 or more");
+        Check(Retry.MaxDelay <= TimeSpan.FromDays(1), "Retry.MaxDelay", Retry.MaxDelay, "at most a day");
+        Check(Retry.Budget is >= 0 and <= 1_000_000, "Retry.Budget", Retry.Budget, "from 0 to 1000000");
         Check(Hedging is null or { MaxHedges: >= 1 and <= 10 }, "Hedging.MaxHedges", Hedging?.MaxHedges, "from 1 to 10");
-        Check(Hedging is null || Hedging.Delay >= TimeSpan.Zero, "Hedging.Delay", Hedging?.Delay, "zero or more");
+        Check(Hedging is null || (Hedging.Delay >= TimeSpan.Zero && Hedging.Delay <= MaxTime), "Hedging.Delay", Hedging?.Delay, $"from zero to {MaxTime.Days} days");
         Check(CircuitBreaker is null or { FailureRatio: > 0 and <= 1 }, "CircuitBreaker.FailureRatio", CircuitBreaker?.FailureRatio, "more than 0 and at most 1");
         Check(CircuitBreaker is null or { MinimumCalls: >= 2 }, "CircuitBreaker.MinimumCalls", CircuitBreaker?.MinimumCalls, "2 or more");
         Check(CircuitBreaker is null || CircuitBreaker.Period >= TimeSpan.FromMilliseconds(500), "CircuitBreaker.Period", CircuitBreaker?.Period, "at least half a second");
         Check(CircuitBreaker is null || CircuitBreaker.OpenFor >= TimeSpan.FromMilliseconds(500), "CircuitBreaker.OpenFor", CircuitBreaker?.OpenFor, "at least half a second");
-        Check(KeepAlive >= TimeSpan.FromSeconds(1) || KeepAlive == System.Threading.Timeout.InfiniteTimeSpan, nameof(KeepAlive), KeepAlive, "at least a second, or infinite");
+        Check(
+            (KeepAlive >= TimeSpan.FromSeconds(1) && KeepAlive <= MaxTime) || KeepAlive == System.Threading.Timeout.InfiniteTimeSpan,
+            nameof(KeepAlive), KeepAlive, $"from a second to {MaxTime.Days} days, or infinite (-00:00:00.001)");
         Check(Tls is null || IsSecure, nameof(Tls), Address, "null, or the address one of https:// or dns:///");
         Check(Tls is null || Tls.ClientKeyFile is null || Tls.ClientCertificateFile is not null, "Tls.ClientKeyFile", Tls?.ClientKeyFile, "with ClientCertificateFile, whose key it is");
         Check(BearerToken is null || IsSecure || SendTokenWithoutTls, nameof(BearerToken), Address, "for an address with TLS, or together with SendTokenWithoutTls");
         Check(Clock is not null, nameof(Clock), null, "set; TimeProvider.System is the default");
+    }
+
+    private bool IsAddress()
+    {
+        if (!Uri.TryCreate(Address, UriKind.Absolute, out var uri))
+        {
+            return false;
+        }
+
+        try
+        {
+            _ = ChannelTarget.Parse(uri, new GrpcChannelOptions { Credentials = Credentials });
+            return true;
+        }
+        catch (ArgumentException)
+        {
+            return false;
+        }
     }
 
     private static void Check(bool isRight, string option, object? value, string wanted)
@@ -132,7 +164,7 @@ public sealed record RouteServiceClientOptions
 /// </summary>
 public sealed record RetryOptions
 {
-    /// <summary>The most attempts, the first one included; 5 by default, 1 for no retries.</summary>
+    /// <summary>The most attempts, the first one included, up to 100; 5 by default, 1 for no retries.</summary>
     public int MaxAttempts { get; set; } = 5;
 
     /// <summary>
@@ -141,39 +173,42 @@ public sealed record RetryOptions
     /// </summary>
     public TimeSpan Delay { get; set; } = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>The most that <see cref="Delay"/> grows to; 5 seconds by default.</summary>
+    /// <summary>The most that <see cref="Delay"/> grows to, up to a day; 5 seconds by default.</summary>
     public TimeSpan MaxDelay { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// How many retries of unary calls a client has in store, over all its calls, so that an outage is not made worse; 200 by default. A retry takes one; ten calls that succeed
-    /// give one back.
+    /// How many retries of unary calls a client has in store, over all its calls, so that an outage is not made worse; 200 by default, at most a million. A retry takes one; ten
+    /// calls that succeed give one back.
     /// </summary>
     public int Budget { get; set; } = 200;
 }
 
-/// <summary>When GetFeature is sent again before the first answer is there. Each one more counts as a retry in <see cref="RetryOptions.Budget"/>, and there are no other retries.</summary>
+/// <summary>
+/// When GetFeature is sent again before there is an answer. The first answer counts, and the other attempts are cancelled. Each attempt beside the first takes a retry of
+/// <see cref="RetryOptions.Budget"/>; where all of them fail, they are one attempt to <see cref="RetryOptions"/>.
+/// </summary>
 public sealed record HedgingOptions
 {
-    /// <summary>After how long; 100 milliseconds by default. The service's 95th percentile is a good choice.</summary>
+    /// <summary>After how long, zero for at once; 100 milliseconds by default. The service's 95th percentile is a good choice.</summary>
     public TimeSpan Delay { get; set; } = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>How often; once by default.</summary>
+    /// <summary>How often, from 1 to 10; once by default.</summary>
     public int MaxHedges { get; set; } = 1;
 }
 
 /// <summary>When unary calls are no longer sent.</summary>
 public sealed record CircuitBreakerOptions
 {
-    /// <summary>The part of the attempts that has to fail, as UNAVAILABLE or DEADLINE_EXCEEDED; 0.5 by default.</summary>
+    /// <summary>The part of the attempts that has to fail, as UNAVAILABLE or DEADLINE_EXCEEDED: more than 0 and at most 1; 0.5 by default.</summary>
     public double FailureRatio { get; set; } = 0.5;
 
-    /// <summary>The attempts that there have to be in a <see cref="Period"/>; 20 by default.</summary>
+    /// <summary>The attempts that there have to be in a <see cref="Period"/>, 2 or more; 20 by default.</summary>
     public int MinimumCalls { get; set; } = 20;
 
-    /// <summary>The time that is looked at; 10 seconds by default.</summary>
+    /// <summary>The time that is looked at, half a second or more; 10 seconds by default.</summary>
     public TimeSpan Period { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>How long no call is sent; 5 seconds by default. Then one is, and decides.</summary>
+    /// <summary>How long no call is sent, half a second or more; 5 seconds by default. Then one is, and decides.</summary>
     public TimeSpan OpenFor { get; set; } = TimeSpan.FromSeconds(5);
 }
 

@@ -55,16 +55,22 @@ public static class RouteServiceClientServiceCollectionExtensions
         }
 
         options.ValidateOnStart();
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<RouteServiceClientOptions>, Validation>());
+        services.AddSingleton<IValidateOptions<RouteServiceClientOptions>>(new Validation(name, (configuration as IConfigurationSection)?.Path));
     }
 
     private static RouteServiceClient Create(IServiceProvider provider, string name) =>
         new(provider.GetRequiredService<IOptionsMonitor<RouteServiceClientOptions>>().Get(name));
 
-    private sealed class Validation : IValidateOptions<RouteServiceClientOptions>
+    /// <summary>Says of a wrong option where it is set: by its key, where the options are from a section.</summary>
+    private sealed class Validation(string client, string? section) : IValidateOptions<RouteServiceClientOptions>
     {
         public ValidateOptionsResult Validate(string? name, RouteServiceClientOptions options)
         {
+            if (!string.Equals(name, client, StringComparison.Ordinal))
+            {
+                return ValidateOptionsResult.Skip;
+            }
+
             try
             {
                 options.Validate();
@@ -72,7 +78,8 @@ public static class RouteServiceClientServiceCollectionExtensions
             }
             catch (ArgumentException e)
             {
-                return ValidateOptionsResult.Fail(e.Message);
+                var key = e.ParamName!.Replace(".", ConfigurationPath.KeyDelimiter, StringComparison.Ordinal);
+                return ValidateOptionsResult.Fail(section is null ? e.Message : $"{ConfigurationPath.Combine(section, key)}: {e.Message}");
             }
         }
     }

@@ -38,8 +38,8 @@ public abstract class ContractTests
 
         Assert.Equal((5, 3), (summary.Points, summary.Features));
 
-        // A degree on the equator is 2πR / 360; the rest was calculated apart, by the formula of the great circle's cosine.
-        Assert.Equal(2_578_631.354, summary.DistanceMeters, 0.01);
+        // A degree on the equator is 2πR / 360; the rest was calculated apart, by the angle between the places' vectors.
+        Assert.Equal(2_578_631.354_215, summary.DistanceMeters, 0.001);
         Assert.Equal(Math.PI * 6_371_000 / 180, (await Client.RecordRouteAsync([Coordinate.FromDegrees(0, 0), Coordinate.FromDegrees(0, 1)])).DistanceMeters, 0.001);
         Assert.Equal(new RouteSummary(0, 0, 0, TimeSpan.Zero), await Client.RecordRouteAsync([]));
     }
@@ -72,6 +72,24 @@ public abstract class ContractTests
         await using var later = await Client.JoinChatAsync([place], after: first.Sequence);
         await later.CompleteAsync();
         Assert.Equal(["two"], (await ToListAsync(later)).Select(static note => note.Message));
+    }
+
+    [Fact]
+    public async Task A_chat_session_refuses_and_ends_alike()
+    {
+        var place = Coordinate.FromDegrees(2, Random.Shared.NextDouble());
+        var session = await Client.JoinChatAsync([place]);
+        Assert.Throws<ArgumentException>("message", () => { _ = session.PostAsync(place, new string('é', 2049)); });
+        Assert.Throws<ArgumentException>("noteId", () => { _ = session.PostAsync(place, "x", new string('x', 129)); });
+        Assert.Throws<ArgumentException>("noteId", () => { _ = session.PostAsync(place, "x", ""); });
+        Assert.Throws<ArgumentException>("places", () => { _ = Client.JoinChatAsync(Enumerable.Range(0, 10_001).Select(At)); });
+
+        var reading = ToListAsync(session);
+        await Assert.ThrowsAsync<InvalidOperationException>(() => ToListAsync(session));
+        await session.DisposeAsync();
+
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => reading);
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => session.PostAsync(place, "late"));
     }
 
     [Fact]

@@ -1,122 +1,167 @@
+using System.Net;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
+using static RouteService.Client.Tests.Places;
 
 namespace RouteService.Client.Tests;
 
 public sealed class DependencyInjectionTests
 {
     [Fact]
-    public async Task One_client_is_shared_and_ends_with_the_container()
+    public async Task A_client_is_one_for_all_with_options_of_configuration_and_then_of_code()
     {
         await using var service = await ScriptedService.StartAsync(new Script());
-        IRouteServiceClient client;
-        await using (var provider = new ServiceCollection().AddRouteServiceClient(Configuration(("Address", service.Address))).BuildServiceProvider())
+        var services = new ServiceCollection();
+        services.AddSingleton(new Tokens("of the container"));
+        services.AddRouteServiceClient(
+            Section("RouteService", ("Address", service.Address), ("Timeout", "00:00:03"), ("Retry:MaxAttempts", "2"), ("Hedging:Delay", "00:00:01"), ("Compress", "true")),
+            static (options, provider) =>
+            {
+                options.Timeout *= 2;
+                options.SendTokenWithoutTls = true;
+                options.BearerToken = _ => new(provider.GetRequiredService<Tokens>().Value);
+            });
+        await using var provider = services.BuildServiceProvider();
+
+        var client = provider.GetRequiredService<IRouteServiceClient>();
+        Assert.NotNull(await client.GetFeatureAsync(Here));
+
+        Assert.Same(client, provider.GetRequiredService<RouteServiceClient>());
+        using (var scope = provider.CreateScope())
         {
-            client = provider.GetRequiredService<IRouteServiceClient>();
-            Assert.Same(client, provider.GetRequiredService<RouteServiceClient>());
-            Assert.Equal("here", (await client.GetFeatureAsync(Places.Here))!.Name);
+            Assert.Same(client, scope.ServiceProvider.GetRequiredService<IRouteServiceClient>());
         }
 
-        await Assert.ThrowsAsync<ObjectDisposedException>(() => client.GetFeatureAsync(Places.Here));
+        var options = provider.GetRequiredService<IOptions<RouteServiceClientOptions>>().Value;
+        Assert.Equal((TimeSpan.FromSeconds(6), 2, TimeSpan.FromSeconds(1), true), (options.Timeout, options.Retry.MaxAttempts, options.Hedging!.Delay, options.Compress));
+        Assert.Equal(TimeSpan.FromMilliseconds(100), options.Retry.Delay);
+        var request = service.Script.Requests.Single();
+        Assert.Equal(("Bearer of the container", "gzip"), (request["authorization"], request["grpc-encoding"]));
     }
 
     [Fact]
-    public async Task Named_clients_are_each_their_own()
+    public async Task Clients_by_name_have_options_of_their_own()
     {
-        await using var first = await ScriptedService.StartAsync(new Script());
-        await using var second = await ScriptedService.StartAsync(new Script());
-        await using var provider = new ServiceCollection()
-            .AddRouteServiceClient("first", Configuration(("Address", first.Address)))
-            .AddRouteServiceClient("second", configure: (options, _) => options.Address = second.Address)
-            .AddTransient<Traveller>()
-            .BuildServiceProvider();
+        await using var east = await ScriptedService.StartAsync(new Script());
+        await using var west = await ScriptedService.StartAsync(new Script());
+        var services = new ServiceCollection();
+        services.AddRouteServiceClient("east", Section("East", ("Address", east.Address)));
+        services.AddRouteServiceClient("west", configure: (options, _) => options.Address = west.Address);
+        services.AddSingleton<Traveller>();
+        await using var provider = services.BuildServiceProvider();
 
-        await provider.GetRequiredService<Traveller>().AskAsync();
+        var traveller = provider.GetRequiredService<Traveller>();
+        await traveller.East.GetFeatureAsync(Here);
+        await traveller.East.GetFeatureAsync(Here);
+        await traveller.West.GetFeatureAsync(Here);
 
-        Assert.Equal((0, 1), (first.Script.Calls, second.Script.Calls));
-        Assert.NotSame(provider.GetRequiredKeyedService<RouteServiceClient>("first"), provider.GetRequiredKeyedService<RouteServiceClient>("second"));
+        Assert.Equal((2, 1), (east.Script.Calls, west.Script.Calls));
+        Assert.Same(traveller.East, provider.GetRequiredKeyedService<RouteServiceClient>("east"));
         Assert.Null(provider.GetService<IRouteServiceClient>());
     }
 
     [Fact]
-    public async Task All_options_that_have_a_text_come_from_configuration_and_code_has_the_last_word()
+    public async Task The_HTTP_handler_can_be_changed()
     {
-        await using var provider = new ServiceCollection().AddRouteServiceClient(
-            Configuration(
-                ("Address", "https://routes.example.com"), ("Timeout", "00:00:03"), ("StreamSilence", "00:00:07"), ("Retry:MaxAttempts", "2"), ("Retry:Delay", "00:00:00.050"),
-                ("Hedging:Delay", "00:00:00.010"), ("CircuitBreaker:MinimumCalls", "9"), ("Tls:AuthorityFile", "ca.pem"), ("Compress", "true"), ("KeepAlive", "00:00:05")),
-            static (options, _) => options.Timeout = TimeSpan.FromSeconds(4)).BuildServiceProvider();
-
-        var options = provider.GetRequiredService<IOptions<RouteServiceClientOptions>>().Value;
-
-        Assert.Equal(
-            new RouteServiceClientOptions
+        await using var service = await ScriptedService.StartAsync(new Script());
+        var services = new ServiceCollection();
+        services.AddTransient<Stamp>();
+        services.AddRouteServiceClient(configure: (options, provider) =>
+        {
+            options.Address = service.Address;
+            options.ConfigureHandler = sockets =>
             {
-                Address = "https://routes.example.com",
-                Timeout = TimeSpan.FromSeconds(4),
-                StreamSilence = TimeSpan.FromSeconds(7),
-                Retry = new() { MaxAttempts = 2, Delay = TimeSpan.FromMilliseconds(50) },
-                Hedging = new() { Delay = TimeSpan.FromMilliseconds(10) },
-                CircuitBreaker = new() { MinimumCalls = 9 },
-                Tls = new() { AuthorityFile = "ca.pem" },
-                Compress = true,
-                KeepAlive = TimeSpan.FromSeconds(5),
-            },
-            options);
-    }
+                var stamp = provider.GetRequiredService<Stamp>();
+                stamp.InnerHandler = sockets;
+                return stamp;
+            };
+        });
+        await using var provider = services.BuildServiceProvider();
 
-    [Theory]
-    [InlineData("Retry:MaxAttempts", "0", "The option Retry.MaxAttempts is to be from 1 to 100; it is '0'.")]
-    [InlineData("Timeout", "-00:00:01", "The option Timeout is to be more than zero, or infinite; it is '-00:00:01'.")]
-    [InlineData("Timeout", "soon", "'soon'")]
-    public async Task What_is_wrong_is_told_when_the_host_starts(string key, string value, string complaint)
-    {
-        var builder = Host.CreateEmptyApplicationBuilder(null);
-        builder.Services.AddRouteServiceClient(Configuration((key, value)));
-        using var host = builder.Build();
+        await provider.GetRequiredService<IRouteServiceClient>().GetFeatureAsync(Here);
 
-        var error = await Assert.ThrowsAnyAsync<Exception>(() => host.StartAsync());
-
-        Assert.Contains(complaint, error.Message);
+        Assert.Equal("yes", service.Script.Requests.Single()["x-stamped"]);
     }
 
     [Fact]
-    public async Task A_handler_of_the_users_sees_every_request()
+    public async Task A_client_ends_with_its_container()
     {
         await using var service = await ScriptedService.StartAsync(new Script());
-        var handler = new Counting();
-        await using var provider = new ServiceCollection()
-            .AddSingleton(handler)
-            .AddRouteServiceClient(Configuration(("Address", service.Address)), static (options, services) => options.ConfigureHandler = sockets =>
+        var services = new ServiceCollection();
+        services.AddRouteServiceClient(configure: (options, _) => options.Address = service.Address);
+        var provider = services.BuildServiceProvider();
+        var client = provider.GetRequiredService<IRouteServiceClient>();
+        await client.GetFeatureAsync(Here);
+
+        await provider.DisposeAsync();
+
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => client.GetFeatureAsync(Here));
+
+        // One that nobody has asked for has made no connection, and one that was is disposed of without await as well.
+        var other = services.BuildServiceProvider();
+        client = other.GetRequiredService<IRouteServiceClient>();
+        other.Dispose();
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => client.GetFeatureAsync(Here));
+    }
+
+    [Theory]
+    [InlineData("Routes:Retry:MaxAttempts: The option Retry.MaxAttempts is to be from 1 to 100; it is '0'.", "Retry:MaxAttempts", "0")]
+    [InlineData("Routes:Timeout: The option Timeout is to be more than zero", "Timeout", "00:00:00")]
+    [InlineData("Routes:Tls: The option Tls is to be null, or the address one of https://", "Tls:AuthorityFile", "ca.pem")]
+    [InlineData("'Routes:Timeout'", "Timeout", "soon")]
+    [InlineData("'Routes:Retry:MaxAttempts'", "Retry:MaxAttempts", "many")]
+    [InlineData("Routes:Address: ", "Address", "localhost:50051")]
+    [InlineData("Routes:Address: ", "Address", "http://localhost:50051/path")]
+    public async Task Wrong_configuration_is_told_at_the_start_by_its_key(string complaint, string key, string value)
+    {
+        foreach (var name in (string?[])[null, "east"])
+        {
+            var builder = Host.CreateEmptyApplicationBuilder(null);
+            builder.Configuration.AddInMemoryCollection([new($"Routes:{key}", value)]);
+            if (name is null)
             {
-                var counting = services.GetRequiredService<Counting>();
-                counting.InnerHandler = sockets;
-                return counting;
-            })
-            .BuildServiceProvider();
+                builder.Services.AddRouteServiceClient(builder.Configuration.GetSection("Routes"));
+            }
+            else
+            {
+                builder.Services.AddRouteServiceClient(name, builder.Configuration.GetSection("Routes"));
+            }
 
-        await provider.GetRequiredService<IRouteServiceClient>().GetFeatureAsync(Places.Here);
+            using var host = builder.Build();
 
-        Assert.Equal(["/routeguide.RouteGuide/GetFeature"], handler.Paths);
+            var error = await Assert.ThrowsAnyAsync<Exception>(() => host.StartAsync());
+            Assert.True(error is OptionsValidationException or InvalidOperationException, error.ToString());
+            Assert.Contains(complaint, error.Message);
+        }
     }
 
-    private static IConfiguration Configuration(params (string Key, string Value)[] values) =>
-        new ConfigurationBuilder().AddInMemoryCollection(values.Select(static value => KeyValuePair.Create(value.Key, (string?)value.Value))).Build();
-
-    private sealed class Traveller([FromKeyedServices("second")] IRouteServiceClient client)
+    [Fact]
+    public void A_name_is_needed_for_a_client_by_name()
     {
-        public Task AskAsync() => client.GetFeatureAsync(Places.Here);
+        Assert.Throws<ArgumentException>("name", () => { new ServiceCollection().AddRouteServiceClient(""); });
+        Assert.Throws<ArgumentNullException>("services", () => { ((IServiceCollection)null!).AddRouteServiceClient(); });
     }
 
-    private sealed class Counting : DelegatingHandler
-    {
-        public List<string> Paths { get; } = [];
+    private static IConfigurationSection Section(string name, params (string Key, string Value)[] values) => new ConfigurationBuilder()
+        .AddInMemoryCollection(values.Select(value => KeyValuePair.Create($"{name}:{value.Key}", (string?)value.Value))).Build().GetSection(name);
 
+    private sealed record Tokens(string Value);
+
+    private sealed class Traveller([FromKeyedServices("east")] IRouteServiceClient east, [FromKeyedServices("west")] IRouteServiceClient west)
+    {
+        public IRouteServiceClient East { get; } = east;
+
+        public IRouteServiceClient West { get; } = west;
+    }
+
+    private sealed class Stamp : DelegatingHandler
+    {
         protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
         {
-            Paths.Add(request.RequestUri!.AbsolutePath);
+            Assert.Equal(HttpVersion.Version20, request.Version);
+            request.Headers.Add("x-stamped", "yes");
             return base.SendAsync(request, cancellationToken);
         }
     }

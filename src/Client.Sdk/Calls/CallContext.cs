@@ -1,6 +1,9 @@
+using System.Diagnostics;
 using System.Globalization;
+using Google.Protobuf;
 using Google.Rpc;
 using Grpc.Core;
+using RouteService.Contracts.Routeguide;
 
 namespace RouteService.Client.Calls;
 
@@ -47,13 +50,19 @@ internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> 
             (headers ??= []).Add(PreviousAttempts, previousAttempts.ToString(CultureInfo.InvariantCulture));
         }
 
+        if (Activity.Current is { } activity)
+        {
+            // By us, and not by HTTP, which would put a span of its own between the caller's and the server's (RouteServiceClient.CreateChannel).
+            DistributedContextPropagator.Current.Inject(activity, headers ??= [], static (headers, key, value) => ((Metadata)headers!).Add(key, value));
+        }
+
         var call = new CallOptions(headers, deadline == DateTimeOffset.MaxValue ? DateTime.MaxValue : deadline.UtcDateTime, cancellationToken);
-        return Options.BearerToken is null ? new(call) : new(WithTokenAsync(call));
+        return Options.BearerToken is null ? new(call) : new(WithTokenAsync(call, deadline));
     }
 
-    private async Task<CallOptions> WithTokenAsync(CallOptions call)
+    private async Task<CallOptions> WithTokenAsync(CallOptions call, DateTimeOffset deadline)
     {
-        var token = await Options.BearerToken!(call.CancellationToken).ConfigureAwait(false);
+        var token = await TokenAsync(deadline, call.CancellationToken).ConfigureAwait(false);
         if (string.IsNullOrEmpty(token))
         {
             return call;
@@ -63,6 +72,45 @@ internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> 
         headers.Add("authorization", $"Bearer {token}");
         return call.WithHeaders(headers);
     }
+
+    private async ValueTask<string?> TokenAsync(DateTimeOffset deadline, CancellationToken cancellationToken)
+    {
+        var token = Options.BearerToken!(cancellationToken);
+        if (token.IsCompleted)
+        {
+            return await token.ConfigureAwait(false);
+        }
+
+        // It need not obey the cancellation for the call to end.
+        var coming = token.AsTask();
+        try
+        {
+            return await coming.WaitAsync(TimerUntil(deadline), Options.Clock, cancellationToken).ConfigureAwait(false);
+        }
+        catch (TimeoutException e) when (!coming.IsCompleted)
+        {
+            throw new RpcException(new Grpc.Core.Status(StatusCode.DeadlineExceeded, "BearerToken has given no token in the time of the call.", e));
+        }
+    }
+
+    private TimeSpan TimerUntil(DateTimeOffset deadline)
+    {
+        var left = TimeLeft(deadline);
+        return left > RouteServiceClientOptions.MaxTime ? Timeout.InfiniteTimeSpan : left < TimeSpan.Zero ? TimeSpan.Zero : left;
+    }
+
+    /// <summary>Where the service says that something is.</summary>
+    /// <exception cref="RpcException">That is nowhere on the earth.</exception>
+    public static Coordinate ToCoordinate(Point? location)
+    {
+        var (latitude, longitude) = (location?.Latitude ?? 0, location?.Longitude ?? 0);
+        return Coordinate.AreInRange(latitude, longitude)
+            ? Coordinate.FromE7(latitude, longitude)
+            : throw new RpcException(new Grpc.Core.Status(
+                StatusCode.Internal, FormattableString.Invariant($"The server has sent something at {latitude},{longitude} in E7, which is nowhere.")));
+    }
+
+    public static Point ToPoint(Coordinate location) => new() { Latitude = location.LatitudeE7, Longitude = location.LongitudeE7 };
 
     /// <summary>Whether the same call may be sent again, and when the server asks for it: null for by our own choice.</summary>
     public static bool IsRetryable(RpcException failure, out TimeSpan? pushback)
@@ -91,12 +139,12 @@ internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> 
         return TimeSpan.FromSeconds(bound * Chance.Next());
     }
 
-    /// <summary>What ends a call for its caller: cancellation, disposal, or a failure of the service.</summary>
-    public Exception End(string method, Exception failure, int attempts, long delivered, CancellationToken cancellationToken)
+    /// <summary>What ends a call for its caller: cancellation, disposal, or a failure of the service, for a reason other than its status says where one is given.</summary>
+    public Exception End(string method, Exception failure, int attempts, long delivered, in Cancellation cancellation, FailureReason? reason = null)
     {
-        if (cancellationToken.IsCancellationRequested)
+        if (cancellation.IsRequested)
         {
-            return new OperationCanceledException("The call was cancelled by its caller.", failure, cancellationToken);
+            return cancellation.ToException(failure);
         }
 
         if (isDisposed())
@@ -104,12 +152,7 @@ internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> 
             return new ObjectDisposedException("The RouteServiceClient was disposed of while the call ran.", failure);
         }
 
-        if (AmbientDeadline.Current is { CancellationToken: { IsCancellationRequested: true } ambient })
-        {
-            return new OperationCanceledException("The call that this one was made for is over.", failure, ambient);
-        }
-
-        return failure is RpcException rpc ? Failed(method, rpc, attempts, delivered) : failure;
+        return failure is RpcException rpc ? Failed(method, rpc, attempts, delivered, reason) : failure;
     }
 
     public static RouteServiceException Failed(string method, RpcException failure, int attempts, long delivered = 0, FailureReason? reason = null)
@@ -157,7 +200,7 @@ internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> 
                     .Select(static violation => new FieldViolation(violation.Field, violation.Description)),
             ];
         }
-        catch (Google.Protobuf.InvalidProtocolBufferException)
+        catch (InvalidProtocolBufferException)
         {
             // The call has failed anyhow; details that cannot be read must not hide by what.
             return [];

@@ -54,6 +54,13 @@ internal readonly struct CallTrace : IDisposable
         }));
     }
 
+    /// <summary>An attempt beside one that takes long.</summary>
+    public static void Hedge(Activity? activity, int attempt)
+    {
+        Retries.Add(1);
+        activity?.AddEvent(new ActivityEvent("hedge", tags: new ActivityTagsCollection { ["rpc.retry.attempt"] = attempt }));
+    }
+
     public void Fail(Exception failure)
     {
         if (_ended is not null)
@@ -103,7 +110,13 @@ internal readonly struct CallTrace : IDisposable
                 Activity.SetTag("error.type", StatusNames.Of(_ended.Status));
             }
 
+            // The end of a span makes its parent current, and this may run where the caller is in yet another.
+            var current = Activity.Current;
             Activity.Dispose();
+            if (current != Activity)
+            {
+                Activity.Current = current;
+            }
         }
     }
 

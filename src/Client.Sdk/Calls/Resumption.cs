@@ -19,7 +19,10 @@ internal sealed class Resumption(CallContext context, DateTimeOffset deadline, A
     /// Whether the transport ended the stream in the place of the server, by whatever code: a reset, or the end of the connection. A status would have come without an
     /// exception. What streams do can be done again.
     /// </summary>
-    public static bool IsCutOff(RpcException failure) => failure.Status.DebugException is HttpRequestException or IOException;
+    private static bool IsCutOff(RpcException failure) => failure.Status.DebugException is HttpRequestException or IOException;
+
+    /// <summary>Whether what streams do can be done again: the service says so, or it has not ended the stream itself.</summary>
+    public static bool IsBreak(RpcException failure) => CallContext.IsRetryable(failure, out _) || IsCutOff(failure);
 
     /// <summary>Something has come.</summary>
     public void Progress() => _failures = 0;

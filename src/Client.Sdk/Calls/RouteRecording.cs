@@ -15,6 +15,7 @@ internal sealed class RouteRecording(CallContext context, RouteGuide.RouteGuideC
     private const string DistanceTrailer = "route-distance-meters";
 
     private readonly DateTimeOffset _deadline = context.Deadline(timeout ?? Timeout.InfiniteTimeSpan);
+    private readonly Cancellation _cancellation = new(cancellationToken);
     private long _sent;
 
     /// <summary>Points that can be sent again, from the first.</summary>
@@ -31,7 +32,7 @@ internal sealed class RouteRecording(CallContext context, RouteGuide.RouteGuideC
     /// <summary>Points that come once. The first of them are kept, and while they are all there are, another attempt begins with them.</summary>
     public async Task<RouteSummary> RecordOnceAsync(IAsyncEnumerable<Coordinate> points)
     {
-        var coming = points.GetAsyncEnumerator(cancellationToken);
+        var coming = points.GetAsyncEnumerator(_cancellation.Token);
         await using (coming.ConfigureAwait(false))
         {
             List<Coordinate>? kept = [];
@@ -58,41 +59,44 @@ internal sealed class RouteRecording(CallContext context, RouteGuide.RouteGuideC
     private async Task<RouteSummary> RunAsync(Func<bool> canRepeat, Func<AsyncClientStreamingCall<Point, Proto.RouteSummary>, SilenceTimer, Task> send)
     {
         using var trace = CallTrace.Start(FullName, context);
+        using var cancellation = _cancellation;
         var resumption = new Resumption(context, _deadline, trace.Activity);
-        while (true)
+        try
         {
-            _sent = 0;
-            var options = await context.OptionsAsync(_deadline, resumption.Attempts++, extra: null, cancellationToken).ConfigureAwait(false);
-            using var call = guide.RecordRoute(options);
-            using var silence = new SilenceTimer(context.Options.Clock, context.Options.StreamSilence, call.Dispose);
-            try
+            while (true)
             {
-                return await RunOnceAsync(call, silence, send).ConfigureAwait(false);
-            }
-            catch (RpcException e)
-            {
-                var failure = silence.HasFired
-                    ? new RpcException(new Status(
-                        StatusCode.Unavailable, FormattableString.Invariant($"The server took nothing for {context.Options.StreamSilence.TotalSeconds} s.")))
-                    : e;
-                if (!canRepeat() || !await resumption.WaitAsync(failure, silence.HasFired, wasUnderWay: false, cancellationToken).ConfigureAwait(false))
+                _sent = 0;
+                AsyncClientStreamingCall<Point, Proto.RouteSummary>? call = null;
+                using var silence = new SilenceTimer(context.Options.Clock, context.Options.StreamSilence, () => call?.Dispose());
+                RpcException failure;
+                try
                 {
-                    var end = context.End(FullName, failure, resumption.Attempts, _sent, cancellationToken);
-                    if (silence.HasFired && end is RouteServiceException)
-                    {
-                        end = CallContext.Failed(FullName, failure, resumption.Attempts, _sent, FailureReason.Stalled);
-                    }
+                    var options = await context.OptionsAsync(_deadline, resumption.Attempts++, extra: null, cancellation.Token).ConfigureAwait(false);
+                    call = guide.RecordRoute(options);
+                    return await RunOnceAsync(call, silence, send).ConfigureAwait(false);
+                }
+                catch (RpcException e)
+                {
+                    failure = silence.HasFired
+                        ? new RpcException(new Status(
+                            StatusCode.Unavailable, FormattableString.Invariant($"The server took nothing for {context.Options.StreamSilence.TotalSeconds} s.")))
+                        : e;
+                }
+                finally
+                {
+                    call?.Dispose();
+                }
 
-                    trace.Fail(end);
-                    throw end;
+                if (!canRepeat() || !await resumption.WaitAsync(failure, silence.HasFired, wasUnderWay: false, cancellation.Token).ConfigureAwait(false))
+                {
+                    throw context.End(FullName, failure, resumption.Attempts, _sent, cancellation, silence.HasFired ? FailureReason.Stalled : null);
                 }
             }
-            catch (Exception e)
-            {
-                // What the points have thrown.
-                trace.Fail(e);
-                throw;
-            }
+        }
+        catch (Exception e)
+        {
+            trace.Fail(e);
+            throw;
         }
     }
 
@@ -122,7 +126,7 @@ internal sealed class RouteRecording(CallContext context, RouteGuide.RouteGuideC
 
     private async Task SendAsync(AsyncClientStreamingCall<Point, Proto.RouteSummary> call, SilenceTimer silence, Coordinate point)
     {
-        var write = call.RequestStream.WriteAsync(RouteServiceClient.ToPoint(point), cancellationToken);
+        var write = call.RequestStream.WriteAsync(CallContext.ToPoint(point), _cancellation.Token);
         if (!write.IsCompleted)
         {
             silence.Start();

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using Grpc.Core;
 using Polly;
@@ -17,17 +18,24 @@ internal sealed class UnaryCalls
 {
     private const string GetFeature = "routeguide.RouteGuide/GetFeature";
 
+    private static readonly ResiliencePropertyKey<Activity?> ActivityKey = new("RouteService.Client.Activity");
+
     private readonly CallContext _context;
     private readonly RetryBudget _budget;
     private readonly ResiliencePipeline _pipeline;
+
+    // Of GetFeature, where it is hedged.
     private readonly ResiliencePipeline<Proto.Feature>? _hedged;
 
     public UnaryCalls(CallContext context)
     {
         _context = context;
         _budget = new RetryBudget(context.Options.Retry.Budget);
-        _pipeline = CreatePipeline();
-        _hedged = context.Options.Hedging is { } hedging ? CreateHedging(hedging) : null;
+        var (retry, breaker) = (CreateRetry(context.Options.Retry), CreateBreaker(context.Options.CircuitBreaker));
+        _pipeline = new ResiliencePipelineBuilder().AddPipeline(retry).AddPipeline(breaker).Build();
+        _hedged = context.Options.Hedging is { } hedging
+            ? new ResiliencePipelineBuilder<Proto.Feature> { TimeProvider = context.Options.Clock }.AddPipeline(retry).AddHedging(ToStrategy(hedging)).AddPipeline(breaker).Build()
+            : null;
     }
 
     public Task<Proto.Feature> GetFeatureAsync(RouteGuide.RouteGuideClient guide, Point location, TimeSpan? timeout, CancellationToken cancellationToken) =>
@@ -54,9 +62,14 @@ internal sealed class UnaryCalls
         where TResponse : class
     {
         using var trace = CallTrace.Start(method, _context);
-        using var linked = LinkToAmbient(cancellationToken);
+        using var cancellation = new Cancellation(cancellationToken);
         var call = new Call<TClient, TRequest, TResponse>(this, client, start, request, _context.Deadline(timeout ?? _context.Options.Timeout), trace.Activity);
-        var resilience = ResilienceContextPool.Shared.Get(continueOnCapturedContext: false, linked?.Token ?? cancellationToken);
+        var resilience = ResilienceContextPool.Shared.Get(continueOnCapturedContext: false, cancellation.Token);
+        if (hedged is not null)
+        {
+            resilience.Properties.Set(ActivityKey, trace.Activity);
+        }
+
         Outcome<TResponse> outcome;
         try
         {
@@ -71,7 +84,7 @@ internal sealed class UnaryCalls
 
         if (outcome.Exception is { } failure)
         {
-            var end = EndOf(method, failure, call.Attempts, cancellationToken);
+            var end = EndOf(method, failure, call.Attempts, cancellation);
             trace.Fail(end);
             throw end;
         }
@@ -80,59 +93,61 @@ internal sealed class UnaryCalls
         return outcome.Result!;
     }
 
-    private static CancellationTokenSource? LinkToAmbient(CancellationToken cancellationToken) =>
-        AmbientDeadline.Current is { CancellationToken: { CanBeCanceled: true } ambient } ? CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, ambient) : null;
-
-    private Exception EndOf(string method, Exception failure, int attempts, CancellationToken cancellationToken) => failure switch
+    private Exception EndOf(string method, Exception failure, int attempts, in Cancellation cancellation) => failure switch
     {
-        AttemptFailedException failed => _context.End(method, failed.Rpc, attempts, delivered: 0, cancellationToken),
-        BrokenCircuitException when !cancellationToken.IsCancellationRequested => new RouteServiceException(
+        AttemptFailedException failed => _context.End(method, failed.Rpc, attempts, delivered: 0, cancellation),
+        BrokenCircuitException when !cancellation.IsRequested => new RouteServiceException(
             FailureReason.CircuitOpen,
             RouteServiceException.Describe(method, FailureReason.CircuitOpen, "", "the circuit breaker is open, as most of the last calls have failed.", attempts),
             failure) { Attempts = attempts, RetryAfter = (failure as BrokenCircuitException)?.RetryAfter },
-        _ => _context.End(method, failure, attempts, delivered: 0, cancellationToken),
+        _ => _context.End(method, failure, attempts, delivered: 0, cancellation),
     };
 
-    private ResiliencePipeline CreatePipeline()
-    {
-        var retry = _context.Options.Retry;
-        var builder = new ResiliencePipelineBuilder { TimeProvider = _context.Options.Clock };
-        if (retry.MaxAttempts > 1)
-        {
-            builder.AddRetry(new RetryStrategyOptions
+    private ResiliencePipeline CreateRetry(RetryOptions retry) => retry.MaxAttempts == 1
+        ? ResiliencePipeline.Empty
+        : new ResiliencePipelineBuilder { TimeProvider = _context.Options.Clock }
+            .AddRetry(new RetryStrategyOptions
             {
                 MaxRetryAttempts = retry.MaxAttempts - 1,
                 ShouldHandle = args => new(args.AttemptNumber < retry.MaxAttempts - 1 && ShouldRetry(args.Outcome.Exception, args.AttemptNumber + 1)),
                 DelayGenerator = static args => new((args.Outcome.Exception as AttemptFailedException)?.Pause),
-            });
-        }
+            })
+            .Build();
 
-        if (_context.Options.CircuitBreaker is { } breaker)
-        {
-            builder.AddCircuitBreaker(new CircuitBreakerStrategyOptions
+    private ResiliencePipeline CreateBreaker(CircuitBreakerOptions? breaker) => breaker is null
+        ? ResiliencePipeline.Empty
+        : new ResiliencePipelineBuilder { TimeProvider = _context.Options.Clock }
+            .AddCircuitBreaker(new CircuitBreakerStrategyOptions
             {
                 FailureRatio = breaker.FailureRatio,
                 MinimumThroughput = breaker.MinimumCalls,
                 SamplingDuration = breaker.Period,
                 BreakDuration = breaker.OpenFor,
                 ShouldHandle = static args => new(args.Outcome.Exception is AttemptFailedException { Rpc.StatusCode: StatusCode.Unavailable or StatusCode.DeadlineExceeded }),
-            });
-        }
+            })
+            .Build();
 
-        return builder.Build();
-    }
+    private HedgingStrategyOptions<Proto.Feature> ToStrategy(HedgingOptions hedging) => new()
+    {
+        MaxHedgedAttempts = hedging.MaxHedges,
+        Delay = hedging.Delay,
 
-    private ResiliencePipeline<Proto.Feature> CreateHedging(HedgingOptions hedging) => new ResiliencePipelineBuilder<Proto.Feature> { TimeProvider = _context.Options.Clock }
-        .AddHedging(new HedgingStrategyOptions<Proto.Feature>
+        // What fails while another attempt is under way waits for that. A pause that the server asks for is the retry's affair.
+        ShouldHandle = static args => new(
+            args.Outcome.Exception is AttemptFailedException failed && CallContext.IsRetryable(failed.Rpc, out var pushback) && pushback is null),
+
+        // Out of budget there is no further attempt; Polly then waits for those that there are.
+        ActionGenerator = args =>
         {
-            MaxHedgedAttempts = hedging.MaxHedges,
-            Delay = hedging.Delay,
-            ShouldHandle = static args => new(args.Outcome.Exception is AttemptFailedException failed && CallContext.IsRetryable(failed.Rpc, out _)),
+            if (!_budget.TryTake())
+            {
+                return null;
+            }
 
-            // Out of budget there is no second attempt; Polly then waits for the first.
-            ActionGenerator = args => _budget.TryTake() ? () => args.Callback(args.ActionContext) : null,
-        })
-        .Build();
+            CallTrace.Hedge(args.PrimaryContext.Properties.GetValue(ActivityKey, null), args.AttemptNumber + 1);
+            return () => args.Callback(args.ActionContext);
+        },
+    };
 
     /// <summary>Whether there is another attempt; its pause is then in the failure.</summary>
     private bool ShouldRetry(Exception? exception, int retry)
@@ -161,7 +176,7 @@ internal sealed class UnaryCalls
         Func<TClient, TRequest, CallOptions, AsyncUnaryCall<TResponse>> start,
         TRequest request,
         DateTimeOffset deadline,
-        System.Diagnostics.Activity? activity)
+        Activity? activity)
     {
         private int _attempts;
 
@@ -189,13 +204,13 @@ internal sealed class UnaryCalls
     }
 
     /// <summary>An attempt that did not end OK, with what decides on the next one.</summary>
-    private sealed class AttemptFailedException(RpcException rpc, DateTimeOffset deadline, System.Diagnostics.Activity? activity) : Exception(rpc.Message, rpc)
+    private sealed class AttemptFailedException(RpcException rpc, DateTimeOffset deadline, Activity? activity) : Exception(rpc.Message, rpc)
     {
         public RpcException Rpc { get; } = rpc;
 
         public DateTimeOffset Deadline { get; } = deadline;
 
-        public System.Diagnostics.Activity? Activity { get; } = activity;
+        public Activity? Activity { get; } = activity;
 
         public TimeSpan? Pause { get; set; }
     }

@@ -201,7 +201,7 @@ internal sealed partial class ChatSession
                 }
 
                 await call.RequestStream.WriteAsync(
-                    new Proto.RouteNote { Location = RouteServiceClient.ToPoint(post.Location), Message = post.Message, NoteId = post.Id }, CancellationToken.None).ConfigureAwait(false);
+                    new Proto.RouteNote { Location = CallContext.ToPoint(post.Location), Message = post.Message, NoteId = post.Id }, CancellationToken.None).ConfigureAwait(false);
             }
 
             await call.RequestStream.CompleteAsync().ConfigureAwait(false);
@@ -214,7 +214,7 @@ internal sealed partial class ChatSession
 
     private void Receive(Proto.RouteNote message)
     {
-        var place = Coordinate.FromE7(message.Location.Latitude, message.Location.Longitude);
+        var place = CallContext.ToCoordinate(message.Location);
         Post? post;
         RouteNote note;
         lock (_lock)

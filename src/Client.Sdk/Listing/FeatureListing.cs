@@ -45,7 +45,7 @@ internal sealed class FeatureListing(CallContext context, CallInvoker invoker, B
         private readonly FeatureListing _listing;
         private readonly CallContext _context;
         private readonly CancellationTokenSource? _linked;
-        private readonly CancellationToken _cancellationToken;
+        private readonly Cancellation _cancellation;
         private readonly DateTimeOffset _deadline;
         private readonly DeliveredFeatures _delivered;
         private readonly SilenceTimer _silence;
@@ -53,6 +53,9 @@ internal sealed class FeatureListing(CallContext context, CallInvoker invoker, B
         // One message for all of a listing; what is in it is copied before the next is read.
         private readonly Proto.Feature _message = new() { Location = new Point() };
         private readonly Method<Rectangle, Proto.Feature> _method;
+
+        // Where the message says that it is.
+        private Coordinate _place;
 
         private CallTrace _trace;
         private Resumption? _resumption;
@@ -71,7 +74,7 @@ internal sealed class FeatureListing(CallContext context, CallInvoker invoker, B
                 _linked = CancellationTokenSource.CreateLinkedTokenSource(enumeration, listing.CancellationToken);
             }
 
-            _cancellationToken = _linked?.Token ?? (enumeration.CanBeCanceled ? enumeration : listing.CancellationToken);
+            _cancellation = new Cancellation(_linked?.Token ?? (enumeration.CanBeCanceled ? enumeration : listing.CancellationToken));
             _deadline = _context.Deadline(listing.TimeLimit);
             _delivered = new DeliveredFeatures(_context.Options.MaxResumableFeatures);
             _silence = new SilenceTimer(_context.Options.Clock, _context.Options.StreamSilence, () => _call?.Dispose());
@@ -82,7 +85,12 @@ internal sealed class FeatureListing(CallContext context, CallInvoker invoker, B
                 MethodType.ServerStreaming, Service, Method, RequestMarshaller,
                 Marshallers.Create<Proto.Feature>(
                     static (_, _) => throw new NotSupportedException("A response is never written here."),
-                    context => parser.ParseFrom(context.PayloadAsReadOnlySequence())));
+                    context =>
+                    {
+                        var message = parser.ParseFrom(context.PayloadAsReadOnlySequence());
+                        _place = CallContext.ToCoordinate(message.Location);
+                        return message;
+                    }));
         }
 
         public Feature Current { get; private set; } = null!;
@@ -146,7 +154,7 @@ internal sealed class FeatureListing(CallContext context, CallInvoker invoker, B
                 }
                 catch (Exception e)
                 {
-                    throw Fail(_context.End(FullName, e, _resumption!.Attempts, _count, _cancellationToken));
+                    throw Fail(_context.End(FullName, e, _resumption!.Attempts, _count, _cancellation));
                 }
 
                 await RecoverAsync(failure).ConfigureAwait(false);
@@ -165,11 +173,11 @@ internal sealed class FeatureListing(CallContext context, CallInvoker invoker, B
             }
 
             Activity.Current = _trace.Activity ?? Activity.Current;
-            var options = await _context.OptionsAsync(_deadline, _resumption.Attempts++, extra: null, _cancellationToken).ConfigureAwait(false);
+            var options = await _context.OptionsAsync(_deadline, _resumption.Attempts++, extra: null, _cancellation.Token).ConfigureAwait(false);
             var area = new Rectangle
             {
-                Lo = RouteServiceClient.ToPoint(_listing.Area.SouthWest),
-                Hi = RouteServiceClient.ToPoint(_listing.Area.NorthEast),
+                Lo = CallContext.ToPoint(_listing.Area.SouthWest),
+                Hi = CallContext.ToPoint(_listing.Area.NorthEast),
             };
             _silence.Reset();
             _call = _listing.Invoker.AsyncServerStreamingCall(_method, null, options, area);
@@ -190,17 +198,17 @@ internal sealed class FeatureListing(CallContext context, CallInvoker invoker, B
                 _progressed = false;
             }
 
-            FailureReason? reason = isSilent ? FailureReason.Stalled : null;
             if (isSilent)
             {
                 failure = new RpcException(new Status(
                     StatusCode.Unavailable, FormattableString.Invariant($"The server said nothing for {_context.Options.StreamSilence.TotalSeconds} s.")));
             }
 
+            // One of which nothing has come has nothing to remember.
             var canResume = _count == 0 || !_delivered.HasOverflowed;
             try
             {
-                if (canResume && await _resumption!.WaitAsync(failure, isSilent, _count > 0, _cancellationToken).ConfigureAwait(false))
+                if (canResume && await _resumption!.WaitAsync(failure, isSilent, _count > 0, _cancellation.Token).ConfigureAwait(false))
                 {
                     _delivered.Break();
                     return;
@@ -211,21 +219,14 @@ internal sealed class FeatureListing(CallContext context, CallInvoker invoker, B
                 // The caller's: told below.
             }
 
-            var end = _context.End(FullName, failure, _resumption!.Attempts, _count, _cancellationToken);
-            if (end is RouteServiceException && (reason is not null || !canResume))
-            {
-                var retryable = isSilent || CallContext.IsRetryable(failure, out _) || Resumption.IsCutOff(failure);
-                end = CallContext.Failed(FullName, failure, _resumption.Attempts, _count, !canResume && retryable ? FailureReason.CannotResume : reason);
-            }
-
-            throw Fail(end);
+            FailureReason? reason = !canResume && Resumption.IsBreak(failure) ? FailureReason.CannotResume : isSilent ? FailureReason.Stalled : null;
+            throw Fail(_context.End(FullName, failure, _resumption!.Attempts, _count, _cancellation, reason));
         }
 
         /// <returns>False where it was delivered before the stream broke.</returns>
         private bool TryDeliver()
         {
-            var location = _message.Location;
-            var place = ((ulong)(uint)location.Latitude << 32) | (uint)location.Longitude;
+            var place = ((ulong)(uint)_place.LatitudeE7 << 32) | (uint)_place.LongitudeE7;
             if (_delivered.WasDelivered(place))
             {
                 return false;
@@ -234,7 +235,7 @@ internal sealed class FeatureListing(CallContext context, CallInvoker invoker, B
             _delivered.Add(place);
             _count++;
             _progressed = true;
-            Current = new Feature(Coordinate.FromE7(location.Latitude, location.Longitude), _message.Name);
+            Current = new Feature(_place, _message.Name);
             return true;
         }
 
@@ -266,6 +267,7 @@ internal sealed class FeatureListing(CallContext context, CallInvoker invoker, B
             _call?.Dispose();
             _silence.Dispose();
             _delivered.Dispose();
+            _cancellation.Dispose();
             _linked?.Dispose();
             _trace.Dispose();
         }

@@ -65,6 +65,9 @@ internal sealed class GrpcChannel : ChannelBase, IDisposable
     /// </exception>
     public ConnectivityState State => Connections.State;
 
+    /// <summary>Why connections could not be made the last time that none could; OK where there was no such time.</summary>
+    internal Status ConnectFailure => Connections.LastFailure;
+
     /// <summary>Scheme and authority of the calls.</summary>
     internal Uri Address { get; }
 

@@ -48,6 +48,18 @@ internal sealed partial class Balancer : IDisposable
 
     public ConnectivityState State { get; private set; }
 
+    /// <summary>How all that could be tried has failed the last time; OK where it never has.</summary>
+    public Status LastFailure
+    {
+        get
+        {
+            lock (Lock)
+            {
+                return _failure;
+            }
+        }
+    }
+
     /// <summary>Puts itself under the calls of a handler; null where it cannot see, or not steer, the handler's connections.</summary>
     /// <exception cref="InvalidOperationException">None of the load-balancing policies that the options name is known.</exception>
     public static Balancer? TryCreate(ChannelTarget target, GrpcChannelOptions options, HttpMessageHandler handler)

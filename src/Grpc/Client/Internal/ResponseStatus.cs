@@ -75,7 +75,7 @@ internal static class ResponseStatus
                         or HttpRequestError.ProxyTunnelError or HttpRequestError.VersionNegotiationError or HttpRequestError.ResponseEnded
                 })
             {
-                return new Status(StatusCode.Unavailable, $"The server cannot be reached: {failure.Message}", failure);
+                return new Status(StatusCode.Unavailable, $"The server cannot be reached: {Reason(failure)}", failure);
             }
         }
 
@@ -83,6 +83,11 @@ internal static class ResponseStatus
             ? new Status(StatusCode.Cancelled, failure.Message, failure)
             : new Status(StatusCode.Internal, $"The call failed on this side: {failure.Message}", failure);
     }
+
+    /// <summary>Of TLS .NET says only that something is wrong, and what it is one further in.</summary>
+    private static string Reason(Exception failure) => failure is HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError, InnerException: { } cause }
+        ? cause.Message
+        : failure.Message;
 
     private static StatusCode Of(HttpStatusCode status) => status switch
     {

@@ -3,7 +3,7 @@ using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 
-namespace RouteService.Operations.Tests;
+namespace RouteService.Testing;
 
 /// <summary>An authority of the test's own, and certificates by it.</summary>
 internal sealed class Authority : IDisposable
