@@ -243,6 +243,23 @@ public sealed class ChatTests(RunningService service) : IClassFixture<RunningSer
         Assert.Equal(FailureReason.PermissionDenied, (await Assert.ThrowsAsync<RouteServiceException>(() => session.PostAsync(Here, "y"))).Reason);
     }
 
+    [Theory]
+    [InlineData(-900_000_001, 0)]
+    [InlineData(0, 1_800_000_001)]
+    public async Task A_note_that_is_nowhere_is_the_servers_fault(int latitude, int longitude)
+    {
+        await using var scripted = await ScriptedService.StartAsync(new Script
+        {
+            RouteChat = (_, stream, _, _) => stream.WriteAsync(new Proto.RouteNote { Location = new Proto.Point { Latitude = latitude, Longitude = longitude }, Sequence = 1 }),
+        });
+        await using var client = Connect(scripted.Address);
+        await using var session = await client.JoinChatAsync([Here]);
+
+        var error = await Assert.ThrowsAsync<RouteServiceException>(() => ToListAsync(session));
+
+        Assert.Equal((FailureReason.Unexpected, "INTERNAL"), (error.Reason, error.Status));
+    }
+
     [Fact]
     public async Task A_service_that_stays_away_ends_the_session_after_the_time_to_resume()
     {

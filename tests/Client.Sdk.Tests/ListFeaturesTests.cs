@@ -265,6 +265,66 @@ public sealed class ListFeaturesTests
     }
 
     [Fact]
+    public async Task A_place_that_is_nowhere_is_the_servers_fault()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            ListFeatures = static async (stream, _, _) =>
+            {
+                await stream.WriteAsync(Feature(1));
+                await stream.WriteAsync(new Proto.Feature { Name = "nowhere", Location = new Proto.Point { Latitude = 900_000_001 } });
+            },
+        });
+        await using var client = Connect(service.Address);
+
+        var error = await Assert.ThrowsAsync<RouteServiceException>(() => ToListAsync(client.ListFeaturesAsync(BoundingBox.World)));
+
+        Assert.Equal((FailureReason.Unexpected, "INTERNAL", 1L), (error.Reason, error.Status, error.Delivered));
+        Assert.Contains("900000001,0", error.Message);
+    }
+
+    [Fact]
+    public async Task Streams_end_with_the_call_that_they_are_made_for()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            ListFeatures = static (_, context, _) => Task.Delay(Timeout.Infinite, context.CancellationToken),
+            RecordRoute = static async (_, context, _) =>
+            {
+                await Task.Delay(Timeout.Infinite, context.CancellationToken);
+                return new Proto.RouteSummary();
+            },
+        });
+        await using var client = Connect(service.Address);
+        using var own = new CancellationTokenSource();
+        foreach (var call in (Func<Task>[])
+            [
+                () => ToListAsync(client.ListFeaturesAsync(BoundingBox.World, cancellationToken: own.Token)),
+                () => client.RecordRouteAsync([Here], cancellationToken: own.Token),
+                () => client.RecordRouteAsync([Here]),
+            ])
+        {
+            using var outer = new CancellationTokenSource();
+            using var inner = new CancellationTokenSource();
+            using var ofOuter = AmbientDeadline.Begin(DateTimeOffset.MaxValue, outer.Token);
+            using var ofInner = AmbientDeadline.Begin(DateTimeOffset.MaxValue, inner.Token);
+            var calls = service.Script.Calls;
+            var running = call();
+            while (service.Script.Calls == calls)
+            {
+                await Task.Delay(10);
+            }
+
+            await outer.CancelAsync();
+            await Assert.ThrowsAsync<OperationCanceledException>(() => running);
+        }
+
+        using var soon = AmbientDeadline.Begin(DateTimeOffset.UtcNow.AddMilliseconds(300));
+        Assert.Equal(FailureReason.DeadlineExceeded, (await Assert.ThrowsAsync<RouteServiceException>(() => ToListAsync(client.ListFeaturesAsync(BoundingBox.World)))).Reason);
+        Assert.Equal(FailureReason.DeadlineExceeded, (await Assert.ThrowsAsync<RouteServiceException>(() => client.RecordRouteAsync([Here]))).Reason);
+    }
+
+    [Fact]
     public async Task Its_timeout_is_the_whole_enumerations()
     {
         await using var service = await ScriptedService.StartAsync(new Script

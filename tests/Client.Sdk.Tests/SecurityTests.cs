@@ -35,7 +35,7 @@ public sealed class SecurityTests : IAsyncDisposable
         Assert.Equal("Hello, you!", await byName.SayHelloAsync("you"));
 
         // The server's certificate is not from who is trusted.
-        await using var distrustful = With(own, apart: true, Write("another.pem", new Authority("Yet another").Pem));
+        await using var distrustful = With(own, apart: true, Write("another.pem", new Authority("Yet another").Pem), seconds: 3);
         foreach (var call in (Func<Task>[])[() => distrustful.SayHelloAsync("you"), () => distrustful.ConnectAsync()])
         {
             var error = await Assert.ThrowsAsync<RouteServiceException>(call);
@@ -53,9 +53,9 @@ public sealed class SecurityTests : IAsyncDisposable
         Assert.ThrowsAny<IOException>(() => With(own, apart: true, "/none.pem"));
         Assert.ThrowsAny<CryptographicException>(() => With(own, apart: true, authority, key: Write("bad.key", "no key")));
 
-        RouteServiceClient With(X509Certificate2? shown, bool apart, string trusted, string? at = null, string? key = null) => Connect(at ?? address, options => options with
+        RouteServiceClient With(X509Certificate2? shown, bool apart, string trusted, string? at = null, string? key = null, int seconds = 30) => Connect(at ?? address, options => options with
         {
-            Timeout = TimeSpan.FromSeconds(5),
+            Timeout = TimeSpan.FromSeconds(seconds),
             Tls = new TlsOptions
             {
                 AuthorityFile = trusted,

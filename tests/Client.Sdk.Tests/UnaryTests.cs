@@ -272,6 +272,82 @@ public sealed class UnaryTests
     }
 
     [Fact]
+    public async Task Hedged_calls_that_fail_are_retried_as_others_are_and_counted_by_the_breaker()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            GetFeature = static (point, _, call) => call is <= 4 or > 5 ? throw Script.Error(StatusCode.Unavailable) : Task.FromResult(new Proto.Feature { Name = "fifth", Location = point }),
+        });
+        await using var client = Connect(service.Address, static options => options with
+        {
+            Hedging = new() { Delay = TimeSpan.FromMinutes(1) },
+            CircuitBreaker = new() { MinimumCalls = 8, FailureRatio = 0.75, OpenFor = TimeSpan.FromMinutes(1) },
+        });
+
+        // A hedge follows a failure at once: two attempts, a pause, two more, a pause, and the answer.
+        Assert.Equal("fifth", (await client.GetFeatureAsync(Here))!.Name);
+        Assert.Equal(5, service.Script.Calls);
+
+        // Seven of eight have failed.
+        var error = await Assert.ThrowsAsync<RouteServiceException>(() => client.GetFeatureAsync(Here));
+        Assert.Equal((FailureReason.CircuitOpen, 8), (error.Reason, service.Script.Calls));
+    }
+
+    [Fact]
+    public async Task A_hedge_obeys_the_servers_pushback_and_the_budget()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            GetFeature = static (_, _, _) => throw Script.Error(StatusCode.Unavailable, "no", ("grpc-retry-pushback-ms", "-1")),
+        });
+        await using var refused = Connect(service.Address, static options => options with { Hedging = new() { Delay = TimeSpan.FromMinutes(1) } });
+        await Assert.ThrowsAsync<RouteServiceException>(() => refused.GetFeatureAsync(Here));
+        Assert.Equal(1, service.Script.Calls);
+
+        await using var slow = await ScriptedService.StartAsync(new Script
+        {
+            GetFeature = static async (point, _, _) =>
+            {
+                await Task.Delay(200);
+                return new Proto.Feature { Name = "slow", Location = point };
+            },
+        });
+        await using var frugal = Connect(slow.Address, static options => options with { Hedging = new() { Delay = TimeSpan.Zero }, Retry = new() { Budget = 2 } });
+        await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => frugal.GetFeatureAsync(Here)));
+        Assert.Equal(12, slow.Script.Calls);
+    }
+
+    [Fact]
+    public async Task Blocking_calls_block_no_context_that_a_callback_goes_on_in()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script());
+        await using var client = Connect(service.Address, static options => options with
+        {
+            SendTokenWithoutTls = true,
+            BearerToken = static async cancellationToken =>
+            {
+                await Task.Delay(1, cancellationToken);
+                return "token";
+            },
+        });
+
+        // A thread with a context that runs nothing while the thread is blocked, as a window's.
+        string? name = null;
+        SynchronizationContext? after = null;
+        var thread = new Thread(() =>
+        {
+            SynchronizationContext.SetSynchronizationContext(new BlockedContext());
+            name = client.GetFeature(Here)?.Name;
+            after = SynchronizationContext.Current;
+        });
+        thread.Start();
+
+        Assert.True(thread.Join(TimeSpan.FromSeconds(30)), "The call waits for itself.");
+        Assert.Equal("here", name);
+        Assert.IsType<BlockedContext>(after);
+    }
+
+    [Fact]
     public async Task An_open_circuit_sends_nothing()
     {
         await using var service = await ScriptedService.StartAsync(new Script { GetFeature = static (_, _, _) => throw Script.Error(StatusCode.Unavailable) });
@@ -386,6 +462,13 @@ public sealed class UnaryTests
         await Assert.ThrowsAsync<RouteServiceException>(() => client.GetFeatureAsync(Here));
 
         Assert.Equal(2, service.Script.Calls);
+    }
+
+    private sealed class BlockedContext : SynchronizationContext
+    {
+        public override void Post(SendOrPostCallback d, object? state)
+        {
+        }
     }
 
     private static async Task<Proto.Feature> Never(ServerCallContext context)

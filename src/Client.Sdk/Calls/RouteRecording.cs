@@ -95,8 +95,15 @@ internal sealed class RouteRecording(CallContext context, RouteGuide.RouteGuideC
         }
         catch (Exception e)
         {
-            trace.Fail(e);
-            throw;
+            // Of the points, of BearerToken, or what was just thrown.
+            var end = context.End(FullName, e, resumption.Attempts, _sent, cancellation);
+            trace.Fail(end);
+            if (end == e)
+            {
+                throw;
+            }
+
+            throw end;
         }
     }
 
