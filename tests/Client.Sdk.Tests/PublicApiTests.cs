@@ -1,159 +1,162 @@
 using System.Globalization;
 using System.Reflection;
-using System.Runtime.CompilerServices;
 using System.Xml.Linq;
 using RouteService.Client.Testing;
 
 namespace RouteService.Client.Tests;
 
-/// <summary>What the packages promise, against PublicApi.txt: a change of it is seen in review.</summary>
+/// <summary>What users of the packages compile against.</summary>
 public sealed class PublicApiTests
 {
-    private const string Update = "UPDATE_GOLDEN";
-    private const BindingFlags Declared = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly;
+    private const string UpdateVariable = "UPDATE_PUBLIC_API";
 
-    private static readonly Assembly[] Packages = [typeof(RouteServiceClient).Assembly, typeof(InMemoryRouteService).Assembly];
-    private static readonly string Snapshot = Repository.File("tests", "Client.Sdk.Tests", "PublicApi.txt");
     private static readonly NullabilityInfoContext Nullability = new();
 
-    private static IEnumerable<Type> PublicTypes => Packages.SelectMany(static package => package.GetExportedTypes());
+    private static readonly Assembly[] Packages = [typeof(RouteServiceClient).Assembly, typeof(InMemoryRouteService).Assembly];
+
+    private static string Snapshot => Repository.File("tests", "Client.Sdk.Tests", "PublicApi.txt");
 
     [Fact]
-    public async Task The_public_surface_is_the_one_that_was_agreed()
+    public async Task It_is_as_it_was()
     {
-        var lines = PublicTypes.SelectMany(static type => Members(type).Prepend(Declaration(type))).Order(StringComparer.Ordinal).ToList();
-        if (Environment.GetEnvironmentVariable(Update) == "1")
+        var now = string.Join('\n', Packages.SelectMany(Describe)) + "\n";
+        if (Environment.GetEnvironmentVariable(UpdateVariable) is not null)
         {
-            await File.WriteAllLinesAsync(Snapshot, lines);
+            await File.WriteAllTextAsync(Snapshot, now, TestContext.Current.CancellationToken);
         }
 
-        var agreed = await File.ReadAllLinesAsync(Snapshot);
         Assert.True(
-            agreed.SequenceEqual(lines),
-            $"The public surface has changed. Where that is meant, {Update}=1 dotnet test tests/Client.Sdk.Tests writes {Path.GetFileName(Snapshot)} anew.\n"
-            + string.Join('\n', agreed.Except(lines).Select(static line => $"- {line}").Concat(lines.Except(agreed).Select(static line => $"+ {line}"))));
+            string.Equals(await File.ReadAllTextAsync(Snapshot, TestContext.Current.CancellationToken), now, StringComparison.Ordinal),
+            $"The public API is not that of PublicApi.txt. If that is meant: {UpdateVariable}=1 dotnet test tests/Client.Sdk.Tests, and look at the difference.\n{now}");
     }
 
     [Fact]
-    public void No_public_type_or_member_is_gRPCs_or_protobufs()
+    public void It_names_no_type_of_gRPC_or_of_the_contract()
     {
-        Assert.NotEmpty(PublicTypes);
-        Assert.All(
-            PublicTypes.SelectMany(static type => Members(type).Prepend(Declaration(type))),
-            static line => Assert.DoesNotMatch(@"\b(Grpc|Google|Polly|RouteService\.Contracts)\.", line));
+        var foreign = Packages.SelectMany(Describe).Where(static line =>
+            line.Contains("Grpc.", StringComparison.Ordinal) || line.Contains("Google.", StringComparison.Ordinal) || line.Contains("Contracts.", StringComparison.Ordinal));
+
+        Assert.Empty(foreign);
     }
 
     [Fact]
-    public void Every_public_type_and_member_has_documentation()
+    public void Every_member_is_documented()
     {
         foreach (var package in Packages)
         {
-            var documented = XDocument.Load(Path.ChangeExtension(package.Location, ".xml")).Descendants("member")
-                .Where(static member => member.Elements().Any(static element => element.Name == "inheritdoc" || element.Value.Trim().Length > 0))
-                .ToDictionary(static member => member.Attribute("name")!.Value, static member => member);
-            var missing = package.GetExportedTypes()
-                .SelectMany(static type => PublicMembers(type).Append(type))
-                .Where(member => !IsDocumented(member, documented))
-                .Select(static member => $"{member.DeclaringType}.{member.Name}");
-
-            Assert.Empty(missing);
+            var documented = XDocument.Load(Path.ChangeExtension(package.Location, ".xml")).Descendants("member").Select(static member => member.Attribute("name")!.Value)
+                .ToHashSet(StringComparer.Ordinal);
+            foreach (var type in package.GetExportedTypes())
+            {
+                Assert.Contains($"T:{NameOf(type)}", documented);
+                foreach (var member in Members(type).Where(member => !IsCompilers(member)))
+                {
+                    var id = $"{(member is PropertyInfo ? 'P' : member is FieldInfo ? 'F' : 'M')}:{NameOf(type)}.{(member is ConstructorInfo ? "#ctor" : member.Name)}";
+                    Assert.True(
+                        documented.Any(name => name == id || name.StartsWith($"{id}(", StringComparison.Ordinal) || name.StartsWith($"{id}``", StringComparison.Ordinal)), $"{id} has no doc.");
+                }
+            }
         }
     }
 
-    private static bool IsDocumented(MemberInfo member, Dictionary<string, XElement> documented)
+    private static string NameOf(Type type) => type.FullName!.Replace('+', '.');
+
+    /// <summary>A line for each type and each member that it declares.</summary>
+    private static IEnumerable<string> Describe(Assembly package) => package.GetExportedTypes().OrderBy(static type => type.FullName, StringComparer.Ordinal).SelectMany(
+        static type => Members(type).Select(member => $"  {Describe(member)}").Order(StringComparer.Ordinal).Prepend(
+            $"{KindOf(type)} {NameOf(type)}{(Bases(type) is { Length: > 0 } bases ? $" : {bases}" : "")}"));
+
+    private static string KindOf(Type type) => type switch
     {
-        var type = (member.DeclaringType ?? (Type)member).FullName!.Replace('+', '.');
-        var name = member is ConstructorInfo ? "#ctor" : member.Name;
-
-        // A parameter of a record is its property, and is documented with the record. Its only constructor is the record.
-        var ofRecord = documented.GetValueOrDefault($"T:{type}")?.Elements("param").Select(static parameter => parameter.Attribute("name")!.Value).ToHashSet() ?? [];
-        return member switch
-        {
-            Type => documented.ContainsKey($"T:{type}"),
-            PropertyInfo => ofRecord.Contains(name) || documented.ContainsKey($"P:{type}.{name}"),
-            // One without parameters has nothing to say, and is the compiler's.
-            MethodBase method => (method.IsConstructor && (ofRecord.Count > 0 || method.GetParameters().Length == 0))
-                || documented.Keys.Any(key => key == $"M:{type}.{name}" || key.StartsWith($"M:{type}.{name}(", StringComparison.Ordinal)),
-            _ => documented.ContainsKey($"F:{type}.{name}"),
-        };
-    }
-
-    /// <summary>Those that a user sees, other than what the language adds to every record and enum.</summary>
-    private static IEnumerable<MemberInfo> PublicMembers(Type type) => type.GetMembers(Declared).Where(member => member switch
-    {
-        FieldInfo field => field.IsPublic && !field.IsSpecialName,
-        PropertyInfo property => property.GetAccessors().Length > 0,
-        EventInfo => true,
-        ConstructorInfo constructor => constructor.IsPublic,
-        MethodInfo method => (method.IsPublic || method.IsFamily) && !method.IsSpecialName && !method.IsDefined(typeof(CompilerGeneratedAttribute)),
-        _ => false,
-    });
-
-    private static string Declaration(Type type)
-    {
-        var kind = type switch
-        {
-            { IsEnum: true } => "enum",
-            { IsInterface: true } => "interface",
-            { IsValueType: true } => IsRecord(type) ? "readonly record struct" : "struct",
-            { IsAbstract: true, IsSealed: true } => "static class",
-            _ => $"{(type.IsSealed ? "sealed " : type.IsAbstract ? "abstract " : "")}{(IsRecord(type) ? "record" : "class")}",
-        };
-        var bases = (type.IsClass && type.BaseType != typeof(object) ? [type.BaseType!] : Type.EmptyTypes)
-            .Concat(type.IsEnum || IsRecord(type) ? [] : type.GetInterfaces()).Select(static one => Name(one)).Order(StringComparer.Ordinal).ToList();
-        return $"{type.FullName} : {kind}{(bases.Count > 0 ? $", {string.Join(", ", bases)}" : "")}";
-    }
-
-    private static bool IsRecord(Type type) => type.GetMethod("PrintMembers", Declared) is not null;
-
-    private static IEnumerable<string> Members(Type type) => PublicMembers(type).Select(member => $"{type.FullName}.{member switch
-    {
-        FieldInfo field => $"{field.Name}{(type.IsEnum ? "" : $" : const {Name(field.FieldType)}")}{(field.IsLiteral ? $" = {Constant(field.GetRawConstantValue())}" : "")}",
-        PropertyInfo property => $"{property.Name} : {(property.GetAccessors()[0].IsStatic ? "static " : "")}"
-            + $"{Name(property.PropertyType, Nullability.Create(property))} {{ {Accessors(property)} }}{Default(type, property)}",
-        ConstructorInfo constructor => $".ctor({Parameters(constructor)})",
-        MethodInfo method => $"{method.Name}({Parameters(method)}) : {(method.IsStatic ? "static " : "")}{Name(method.ReturnType, Nullability.Create(method.ReturnParameter))}",
-        _ => throw new NotSupportedException($"A public {member.MemberType}."),
-    }}");
-
-    private static string Accessors(PropertyInfo property)
-    {
-        var isInit = property.SetMethod?.ReturnParameter.GetRequiredCustomModifiers().Contains(typeof(IsExternalInit)) == true;
-        return $"get;{(property.SetMethod is not { IsPublic: true } ? "" : isInit ? " init;" : " set;")}";
-    }
-
-    /// <summary>What an option is unless it is set.</summary>
-    private static string Default(Type type, PropertyInfo property) =>
-        property.SetMethod is { IsPublic: true } && type.GetConstructor([]) is not null && property.GetValue(Activator.CreateInstance(type)) is var value
-            && (value is null || value.GetType().IsPrimitive || value is string or TimeSpan or Enum)
-            ? $" = {Constant(value)}"
-            : "";
-
-    private static string Parameters(MethodBase method) => string.Join(", ", method.GetParameters().Select(parameter =>
-        $"{(method.IsDefined(typeof(ExtensionAttribute)) && parameter.Position == 0 ? "this " : "")}{Name(parameter.ParameterType, Nullability.Create(parameter))} {parameter.Name}"
-        + (parameter.HasDefaultValue ? $" = {(parameter.DefaultValue is null && parameter.ParameterType.IsValueType && Nullable.GetUnderlyingType(parameter.ParameterType) is null ? "default" : Constant(parameter.DefaultValue))}" : "")));
-
-    private static string Constant(object? value) => value switch
-    {
-        null => "null",
-        string text => $"\"{text}\"",
-        bool truth => truth ? "true" : "false",
-        IFormattable other => other.ToString(null, CultureInfo.InvariantCulture),
-        _ => value.ToString()!,
+        { IsEnum: true } => "enum",
+        { IsInterface: true } => "interface",
+        { IsValueType: true } => "struct",
+        { IsAbstract: true, IsSealed: true } => "static class",
+        { IsSealed: true } => "sealed class",
+        { IsAbstract: true } => "abstract class",
+        _ => "class",
     };
 
-    private static string Name(Type type, NullabilityInfo? nullability = null)
+    private static string Bases(Type type)
     {
-        if (Nullable.GetUnderlyingType(type) is { } underlying)
-        {
-            return $"{Name(underlying)}?";
-        }
-
-        var arguments = type.GetGenericArguments().Select((argument, i) => Name(argument, nullability?.GenericTypeArguments.ElementAtOrDefault(i))).ToList();
-        var name = type.IsArray ? $"{Name(type.GetElementType()!, nullability?.ElementType)}[]"
-            : arguments.Count > 0 ? $"{type.Namespace}.{type.Name[..type.Name.IndexOf('`')]}<{string.Join(", ", arguments)}>"
-            : type.IsGenericParameter ? type.Name
-            : type.FullName!;
-        return nullability is { ReadState: NullabilityState.Nullable } && !type.IsValueType ? $"{name}?" : name;
+        var bases = type.GetInterfaces().Where(static each => each.IsPublic || each.IsNestedPublic).Select(TypeName).Order(StringComparer.Ordinal);
+        return string.Join(", ", type.BaseType is { } parent && parent != typeof(object) && parent != typeof(ValueType) && parent != typeof(Enum) ? bases.Prepend(TypeName(parent)) : bases);
     }
+
+    private static IEnumerable<MemberInfo> Members(Type type) => type
+        .GetMembers(BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly)
+        .Where(member => member switch
+        {
+            MethodInfo method => IsVisible(method) && !method.IsSpecialName || method is { IsPublic: true } && method.Name.StartsWith("op_", StringComparison.Ordinal),
+            ConstructorInfo constructor => IsVisible(constructor),
+            PropertyInfo property => property.GetAccessors(nonPublic: true).Any(IsVisible),
+            FieldInfo field => (field.IsPublic || field.IsFamily) && !field.IsSpecialName,
+            EventInfo => true,
+            _ => false,
+        });
+
+    private static bool IsVisible(MethodBase method) => method.IsPublic || method.IsFamily || method.IsFamilyOrAssembly;
+
+    // A record's own: Equals, PrintMembers and the like, and the properties of its parameters, which the type's doc has.
+    private static bool IsCompilers(MemberInfo member) =>
+        member.GetCustomAttribute<System.Runtime.CompilerServices.CompilerGeneratedAttribute>() is not null
+        || member is MethodBase { Name: "ToString" or "GetHashCode" or "Equals" or "PrintMembers" or "Deconstruct" or "Dispose" or "DisposeAsync" or "op_Equality" or "op_Inequality" }
+        || member is PropertyInfo { Name: "EqualityContract" }
+        || (member is PropertyInfo property && property.GetMethod!.GetCustomAttribute<System.Runtime.CompilerServices.CompilerGeneratedAttribute>() is not null
+            && property.DeclaringType!.GetConstructors().Any(constructor => constructor.GetParameters().Any(parameter => parameter.Name == property.Name)))
+        || (member is ConstructorInfo constructorOf && (constructorOf.GetParameters().Length == 0 || constructorOf.DeclaringType!.GetMethod("<Clone>$") is not null || constructorOf.DeclaringType!.IsValueType));
+
+    private static string Describe(MemberInfo member) => member switch
+    {
+        ConstructorInfo constructor => $"new({Parameters(constructor)})",
+        MethodInfo method => $"{(method.IsStatic ? "static " : "")}{TypeName(Nullability.Create(method.ReturnParameter))} {method.Name}"
+            + $"{(method.IsGenericMethod ? $"<{string.Join(", ", method.GetGenericArguments().Select(TypeName))}>" : "")}({Parameters(method)})",
+        PropertyInfo property => $"{(property.GetAccessors(nonPublic: true)[0].IsStatic ? "static " : "")}{TypeName(Nullability.Create(property))} {property.Name}"
+            + $" {{ {(property.GetMethod is { } get && IsVisible(get) ? "get; " : "")}{SetterOf(property)}}}{DefaultOf(property)}",
+        FieldInfo { IsLiteral: true } constant => $"const {TypeName(constant.FieldType)} {constant.Name} = {Value(constant.GetRawConstantValue())}",
+        FieldInfo field => $"{TypeName(field.FieldType)} {field.Name}",
+        _ => member.ToString()!,
+    };
+
+    private static string SetterOf(PropertyInfo property) => property.SetMethod is not { } set || !IsVisible(set) ? ""
+        : set.ReturnParameter.GetRequiredCustomModifiers().Length > 0 ? "init; " : "set; ";
+
+    /// <summary>What it is unless it is set, where its type can be made without arguments: for users a part of the contract.</summary>
+    private static string DefaultOf(PropertyInfo property) =>
+        property.SetMethod is { IsPublic: true } && property.DeclaringType!.GetConstructor([]) is { } make && property.GetValue(make.Invoke(null)) is var value
+        && value is null or bool or int or double or string or TimeSpan or Enum
+            ? $" = {(value is null ? "null" : Value(value))}"
+            : "";
+
+    private static string Parameters(MethodBase method) => string.Join(", ", method.GetParameters().Select(static parameter =>
+        $"{TypeName(Nullability.Create(parameter))} {parameter.Name}{(parameter.HasDefaultValue ? $" = {Value(parameter.DefaultValue)}" : "")}"));
+
+    private static string Value(object? value) => value switch
+    {
+        null => "default",
+        string text => $"\"{text}\"",
+        _ => Convert.ToString(value, CultureInfo.InvariantCulture)!,
+    };
+
+    private static string TypeName(NullabilityInfo info)
+    {
+        var type = info.Type;
+        var name = type.IsGenericType && Nullable.GetUnderlyingType(type) is null
+            ? Generic(type, info.GenericTypeArguments.Select(TypeName))
+            : TypeName(type);
+        return info.ReadState == NullabilityState.Nullable && !type.IsValueType ? $"{name}?" : name;
+    }
+
+    private static string TypeName(Type type) => type switch
+    {
+        _ when Nullable.GetUnderlyingType(type) is { } underlying => $"{TypeName(underlying)}?",
+        { IsArray: true } => $"{TypeName(type.GetElementType()!)}[]",
+        { IsByRef: true } => $"{TypeName(type.GetElementType()!)}&",
+        { IsGenericParameter: true } => type.Name,
+        { IsGenericType: true } => Generic(type, type.GetGenericArguments().Select(TypeName)),
+        _ => NameOf(type),
+    };
+
+    private static string Generic(Type type, IEnumerable<string> arguments) =>
+        $"{type.GetGenericTypeDefinition().FullName!.Split('`')[0]}<{string.Join(", ", arguments)}>";
 }

@@ -35,9 +35,10 @@ public sealed class TelemetryTests
             Assert.Equal((ActivityKind.Client, ActivityStatusCode.Unset), (span.Kind, span.Status));
             Assert.Equal(
                 [
-                    ("rpc.method", $"routeguide.RouteGuide/{method}"),
-                    ("rpc.response.status_code", "OK"),
-                    ("rpc.system.name", "grpc"),
+                    ("rpc.grpc.status_code", 0),
+                    ("rpc.method", method),
+                    ("rpc.service", "routeguide.RouteGuide"),
+                    ("rpc.system", "grpc"),
                     ("server.address", "127.0.0.1"),
                     ("server.port", service.Port),
                 ],
@@ -75,19 +76,50 @@ public sealed class TelemetryTests
         await Assert.ThrowsAsync<OperationCanceledException>(() => client.GetFeatureAsync(Here, cancellationToken: cancelled.Token));
 
         var (unary, listing, cancellation) = (spans.Ended[0], spans.Ended[1], spans.Ended[2]);
-        Assert.Equal([("retry", "1 UNAVAILABLE"), ("retry", "2 UNAVAILABLE")], unary.Events.Select(Describe));
-        Assert.Equal((ActivityStatusCode.Error, "UNAVAILABLE", "UNAVAILABLE"), (unary.Status, unary.GetTagItem("rpc.response.status_code"), unary.GetTagItem("error.type")));
+        Assert.Equal([("retry", "1 14"), ("retry", "2 14")], unary.Events.Select(Describe));
+        Assert.Equal((ActivityStatusCode.Error, 14, "UNAVAILABLE"), (unary.Status, unary.GetTagItem("rpc.grpc.status_code"), unary.GetTagItem("error.type")));
         Assert.Contains("out", unary.StatusDescription);
-        Assert.Equal([("retry", "1 UNAVAILABLE")], listing.Events.Select(Describe));
+        Assert.Equal([("retry", "1 14")], listing.Events.Select(Describe));
         Assert.Equal("PERMISSION_DENIED", listing.GetTagItem("error.type"));
-        Assert.Equal("CANCELLED", cancellation.GetTagItem("rpc.response.status_code"));
+        Assert.Equal(1, cancellation.GetTagItem("rpc.grpc.status_code"));
 
         static (string, string) Describe(ActivityEvent retry)
         {
             var tags = retry.Tags.ToDictionary(static tag => tag.Key, static tag => tag.Value);
             Assert.InRange((double)tags["rpc.retry.delay"]!, 0, 1);
-            return (retry.Name, $"{tags["rpc.retry.attempt"]} {tags["rpc.response.status_code"]}");
+            return (retry.Name, $"{tags["rpc.retry.attempt"]} {tags["rpc.grpc.status_code"]}");
         }
+    }
+
+    [Fact]
+    public async Task The_span_of_a_listing_lasts_until_its_end()
+    {
+        using var spans = new Spans();
+        var received = new TaskCompletionSource();
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            ListFeatures = async (stream, context, call) =>
+            {
+                await stream.WriteAsync(Feature(call));
+                if (call == 1)
+                {
+                    await received.Task;
+                    Script.Reset(context);
+                }
+            },
+        });
+        await using var client = Connect(service.Address);
+
+        await using (var listing = client.ListFeaturesAsync(BoundingBox.World).GetAsyncEnumerator())
+        {
+            Assert.True(await listing.MoveNextAsync());
+            Assert.Empty(spans.Ended);
+            received.SetResult();
+            Assert.True(await listing.MoveNextAsync());
+            Assert.False(await listing.MoveNextAsync());
+        }
+
+        Assert.Single(Assert.Single(spans.Ended).Events);
     }
 
     [Fact]
@@ -157,12 +189,12 @@ public sealed class TelemetryTests
         await Assert.ThrowsAsync<RouteServiceException>(() => client.GetFeatureAsync(At(0)));
         await ToListAsync(client.ListFeaturesAsync(BoundingBox.World));
 
-        var where = $"rpc.system.name=grpc server.address=127.0.0.1 server.port={service.Port}";
+        var where = $"rpc.service=routeguide.RouteGuide rpc.system=grpc server.address=127.0.0.1 server.port={service.Port}";
         Assert.Equal(
             [
-                ($"error.type=INVALID_ARGUMENT rpc.method=routeguide.RouteGuide/GetFeature rpc.response.status_code=INVALID_ARGUMENT {where}", 1),
-                ($"rpc.method=routeguide.RouteGuide/GetFeature rpc.response.status_code=OK {where}", 50),
-                ($"rpc.method=routeguide.RouteGuide/ListFeatures rpc.response.status_code=OK {where}", 1),
+                ($"error.type=INVALID_ARGUMENT rpc.grpc.status_code=3 rpc.method=GetFeature {where}", 1),
+                ($"rpc.grpc.status_code=0 rpc.method=GetFeature {where}", 50),
+                ($"rpc.grpc.status_code=0 rpc.method=ListFeatures {where}", 1),
             ],
             durations.GroupBy(static one => one.Labels).Select(static one => (one.Key, one.Count())).OrderBy(static one => one.Key, StringComparer.Ordinal));
         Assert.All(durations.Where(static one => one.Labels.Contains("GetFeature", StringComparison.Ordinal)), static one => Assert.InRange(one.Seconds, 0.015, 60));

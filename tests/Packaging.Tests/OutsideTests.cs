@@ -34,7 +34,7 @@ public sealed class OutsideTests(Packages packages, RunningService service) : IC
         Assert.Equal(Expected, Lines(trimmed.AssertSuccess()));
         Assert.False(File.Exists(Path.Combine(published, "System.Private.Xml.dll")), "It is not trimmed.");
 
-        // Google.Protobuf 3.25.1 has one of its own, about names of enums in JSON, which later ones do not have: https://github.com/protocolbuffers/protobuf/pull/14789.
+        // Google.Protobuf 3.25.1 has one of its own: docs/dependencies.md.
         Assert.DoesNotContain(
             publish.Output.Split('\n'), static line => line.Contains("warning") && !line.Contains("Google.Protobuf.JsonFormatter.OriginalEnumValueHelper"));
     }

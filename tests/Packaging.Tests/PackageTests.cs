@@ -35,6 +35,7 @@ public sealed class PackageTests(Packages packages)
         Assert.NotEqual("Package Description", Value("description"));
         Assert.NotEmpty(Value("tags"));
         Assert.NotEmpty(Value("authors"));
+        Assert.Equal(Packages.RepositoryUrl, metadata.Element(metadata.Name.Namespace + "repository")!.Attribute("url")!.Value);
 
         string Value(string name) => metadata.Element(metadata.Name.Namespace + name)?.Value ?? "";
     }

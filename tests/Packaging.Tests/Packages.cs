@@ -12,6 +12,9 @@ public sealed class Packages : IAsyncLifetime
     public const string Client = "RouteService.Client";
     public const string Testing = "RouteService.Client.Testing";
 
+    /// <summary>Where their sources are, as somebody who publishes them says.</summary>
+    public const string RepositoryUrl = "https://git.example/route-service";
+
     // Of MSBuild: no process of a build is left for the next one.
     private static readonly Dictionary<string, string> Environment = new()
     {
@@ -42,7 +45,8 @@ public sealed class Packages : IAsyncLifetime
         foreach (var project in new[] { "Client.Sdk", "Client.Sdk.Testing" })
         {
             (await DotnetAsync(
-                Repository.File("src", project), "pack", "--no-build", "-c", Repository.Configuration, "-o", Feed, $"-p:PackageVersion={Version}")).AssertSuccess();
+                Repository.File("src", project), "pack", "--no-build", "-c", Repository.Configuration, "-o", Feed, $"-p:PackageVersion={Version}", $"-p:RepositoryUrl={RepositoryUrl}"))
+                .AssertSuccess();
         }
     }
 

@@ -44,6 +44,15 @@ internal sealed partial class Shutdown(ShutdownOptions options, IHostApplication
         services.AddSingleton<Shutdown>();
         services.AddHostedService(static provider => provider.GetRequiredService<Shutdown>());
         services.AddHealthChecks().AddCheck<Shutdown>("running", tags: [HealthEndpoints.Ready]);
+
+        // To be not ready is what is wanted then, and no error. The lifetime has a logger of its own, so it is asked for when there is something to log.
+        services.AddOptions<LoggerFilterOptions>().Configure<IServiceProvider>(static (logging, provider) =>
+        {
+            var lifetime = new Lazy<IHostApplicationLifetime>(provider.GetRequiredService<IHostApplicationLifetime>);
+            logging.AddFilter(
+                "Microsoft.Extensions.Diagnostics.HealthChecks",
+                level => level >= LogLevel.Warning && !lifetime.Value.ApplicationStopping.IsCancellationRequested);
+        });
         services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(options.DelaySeconds + options.GraceSeconds));
     }
 

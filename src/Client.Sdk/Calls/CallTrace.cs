@@ -10,8 +10,10 @@ namespace RouteService.Client.Calls;
 /// </summary>
 internal readonly struct CallTrace : IDisposable
 {
-    private const string MethodKey = "rpc.method";
-    private const string StatusKey = "rpc.response.status_code";
+    // The attributes of the service's own spans and metrics, so that both sides of a call are found by the same names.
+    private const string StatusKey = "rpc.grpc.status_code";
+
+    private static readonly KeyValuePair<string, object?> System = new("rpc.system", "grpc");
 
     private static readonly ActivitySource Source = new(RouteServiceTelemetry.ActivitySourceName, RouteServiceClient.Version);
     private static readonly Meter Meter = new(RouteServiceTelemetry.MeterName, RouteServiceClient.Version);
@@ -48,7 +50,7 @@ internal readonly struct CallTrace : IDisposable
         {
             ["rpc.retry.attempt"] = retry,
             ["rpc.retry.delay"] = pause.TotalSeconds,
-            [StatusKey] = StatusNames.Of(code),
+            [StatusKey] = (int)code,
         }));
     }
 
@@ -65,10 +67,10 @@ internal readonly struct CallTrace : IDisposable
         {
             _ended.Status = failure switch
             {
-                RouteServiceException { Status.Length: > 0 } error => error.Status,
-                RouteServiceException => StatusNames.Of(StatusCode.Unavailable),
-                OperationCanceledException or ObjectDisposedException => StatusNames.Of(StatusCode.Cancelled),
-                _ => StatusNames.Of(StatusCode.Unknown),
+                RouteServiceException { Status.Length: > 0 } error => StatusNames.Parse(error.Status),
+                RouteServiceException => StatusCode.Unavailable,
+                OperationCanceledException or ObjectDisposedException => StatusCode.Cancelled,
+                _ => StatusCode.Unknown,
             };
             Activity?.SetStatus(ActivityStatusCode.Error, failure.Message);
         }
@@ -81,18 +83,20 @@ internal readonly struct CallTrace : IDisposable
             return;
         }
 
-        var isOk = string.Equals(_ended.Status, StatusNames.Of(StatusCode.OK), StringComparison.Ordinal);
+        var isOk = _ended.Status == StatusCode.OK;
         if (Duration.Enabled)
         {
             var tags = default(TagList);
-            tags.Add("rpc.system.name", "grpc");
-            tags.Add(MethodKey, _ended.Method);
-            tags.Add(StatusKey, _ended.Status);
+            var (service, method) = NamesOf(_ended.Method);
+            tags.Add(System);
+            tags.Add(service);
+            tags.Add(method);
+            tags.Add(StatusKey, (int)_ended.Status);
             tags.Add("server.address", _ended.Context.Server.Host);
             tags.Add("server.port", _ended.Context.Server.Port);
             if (!isOk)
             {
-                tags.Add("error.type", _ended.Status);
+                tags.Add("error.type", StatusNames.Of(_ended.Status));
             }
 
             Duration.Record(_ended.Context.Options.Clock.GetElapsedTime(_ended.Start).TotalSeconds, tags);
@@ -100,10 +104,10 @@ internal readonly struct CallTrace : IDisposable
 
         if (Activity is not null)
         {
-            Activity.SetTag(StatusKey, _ended.Status);
+            Activity.SetTag(StatusKey, (int)_ended.Status);
             if (!isOk)
             {
-                Activity.SetTag("error.type", _ended.Status);
+                Activity.SetTag("error.type", StatusNames.Of(_ended.Status));
             }
 
             // The end of a span makes its parent current, and this may run where the caller is in yet another.
@@ -116,11 +120,18 @@ internal readonly struct CallTrace : IDisposable
         }
     }
 
-    private static Activity? StartActivity(string method, Uri server) => Source.StartActivity(
-        method,
-        ActivityKind.Client,
-        parentContext: default,
-        [new("rpc.system.name", "grpc"), new(MethodKey, method), new("server.address", server.Host), new("server.port", server.Port)]);
+    private static Activity? StartActivity(string method, Uri server)
+    {
+        var (service, name) = NamesOf(method);
+        return Source.StartActivity(
+            method, ActivityKind.Client, parentContext: default, [System, service, name, new("server.address", server.Host), new("server.port", server.Port)]);
+    }
+
+    private static (KeyValuePair<string, object?> Service, KeyValuePair<string, object?> Method) NamesOf(string method)
+    {
+        var slash = method.IndexOf('/', StringComparison.Ordinal);
+        return (new("rpc.service", method[..slash]), new("rpc.method", method[(slash + 1)..]));
+    }
 
     private sealed class Ended(string method, CallContext context)
     {
@@ -130,6 +141,6 @@ internal readonly struct CallTrace : IDisposable
 
         public long Start { get; } = context.Options.Clock.GetTimestamp();
 
-        public string Status { get; set; } = StatusNames.Of(StatusCode.OK);
+        public StatusCode Status { get; set; } = StatusCode.OK;
     }
 }

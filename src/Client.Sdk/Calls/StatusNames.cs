@@ -12,4 +12,7 @@ internal static class StatusNames
     ];
 
     public static string Of(StatusCode code) => Names[(int)code];
+
+    /// <summary>The code of a name that <see cref="Of"/> has given.</summary>
+    public static StatusCode Parse(string name) => (StatusCode)Array.IndexOf(Names, name);
 }

@@ -99,7 +99,8 @@ internal sealed class UnaryCalls
         BrokenCircuitException when !cancellation.IsRequested => new RouteServiceException(
             FailureReason.CircuitOpen,
             RouteServiceException.Describe(method, FailureReason.CircuitOpen, "", "the circuit breaker is open, as most of the last calls have failed.", attempts),
-            failure) { Attempts = attempts, RetryAfter = (failure as BrokenCircuitException)?.RetryAfter },
+            failure)
+        { Attempts = attempts, RetryAfter = (failure as BrokenCircuitException)?.RetryAfter },
         _ => _context.End(method, failure, attempts, delivered: 0, cancellation),
     };
 

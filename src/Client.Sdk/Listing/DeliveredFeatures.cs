@@ -8,22 +8,27 @@ namespace RouteService.Client.Listing;
 /// </summary>
 internal sealed class DeliveredFeatures(int capacity) : IDisposable
 {
-    // Below the length at which arrays go to the large object heap.
-    private const int ChunkLength = 8_192;
+    // A short listing takes 8 KB. They double to 512 KB, so that a long one needs so few that the pool keeps them for the next: it keeps some dozens of each length.
+    private const int FirstChunk = 1_024;
+    private const int LongestChunk = 65_536;
 
     private readonly List<ulong[]> _full = [];
     private ulong[] _chunk = [];
     private int _count;
 
+    // How many may go into the chunk, and how many are in those before.
+    private int _room;
+    private int _inFull;
+
     // What was delivered before the last break, in order.
     private ulong[] _before = [];
 
-    /// <summary>Whether there were more than it holds; then it holds none.</summary>
+    /// <summary>Whether there were more than it holds; then there can be no other break.</summary>
     public bool HasOverflowed { get; private set; }
 
     public void Add(ulong place)
     {
-        if (_count < _chunk.Length)
+        if (_count < _room)
         {
             _chunk[_count++] = place;
         }
@@ -44,13 +49,13 @@ internal sealed class DeliveredFeatures(int capacity) : IDisposable
             return;
         }
 
-        var all = new ulong[_before.Length + (_full.Count * ChunkLength) + _count];
+        var all = new ulong[_before.Length + _inFull + _count];
         _before.CopyTo(all, 0);
         var length = _before.Length;
         foreach (var chunk in _full)
         {
-            chunk.AsSpan(0, ChunkLength).CopyTo(all.AsSpan(length));
-            length += ChunkLength;
+            chunk.CopyTo(all, length);
+            length += chunk.Length;
         }
 
         _chunk.AsSpan(0, _count).CopyTo(all.AsSpan(length));
@@ -71,25 +76,24 @@ internal sealed class DeliveredFeatures(int capacity) : IDisposable
         if (_chunk.Length > 0)
         {
             _full.Add(_chunk);
-            _chunk = [];
+            _inFull += _chunk.Length;
         }
 
+        var wanted = Math.Clamp(_chunk.Length * 2, FirstChunk, LongestChunk);
+        _chunk = [];
         _count = 0;
-        if (_before.Length + ((_full.Count + 1L) * ChunkLength) > Math.Max(capacity, capacity == 0 ? 0 : ChunkLength))
+        _room = 0;
+        var left = capacity - _before.Length - _inFull;
+        if (left <= 0)
         {
+            // What came before the last break stays: the stream of now has still to leave it out.
             HasOverflowed = true;
-            _before = [];
             ReturnChunks();
             return;
         }
 
-        // The pool may give more; chunks are all of one length.
-        _chunk = ArrayPool<ulong>.Shared.Rent(ChunkLength);
-        if (_chunk.Length != ChunkLength)
-        {
-            _chunk = new ulong[ChunkLength];
-        }
-
+        _chunk = ArrayPool<ulong>.Shared.Rent(wanted);
+        _room = Math.Min(_chunk.Length, left);
         _chunk[_count++] = place;
     }
 
@@ -108,5 +112,7 @@ internal sealed class DeliveredFeatures(int capacity) : IDisposable
 
         _chunk = [];
         _count = 0;
+        _room = 0;
+        _inFull = 0;
     }
 }

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Measures what RouteService.Client costs beside the bare stub, in one run, and prints the tables.
+#   bench/sdk.sh [--save [NAME]] [--quick]
+#     --save    also writes them to bench/results/NAME.md; NAME is today's date and "-sdk" unless given
+#     --quick   short rounds: whether everything works, not how fast it is
+set -euo pipefail
+cd "$(dirname "$0")/.."
+if [[ ${1-} == -h || ${1-} == --help ]]; then
+  sed -n '2,/^set /{s/^# \{0,1\}//p}' bench/sdk.sh
+  exit 0
+fi
+
+save='' calls=20000 features=1000000 rounds=9
+while (($#)); do
+  case $1 in
+    --save)
+      save=$(date +%F)-sdk
+      if [[ -n ${2-} && $2 != --* ]]; then save=$2 && shift; fi ;;
+    --quick) calls=2000 features=100000 rounds=1 ;;
+    *) echo "Unknown: $1" >&2 && exit 1 ;;
+  esac
+  shift
+done
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+dotnet build bench/Sdk -c Release --nologo -v quiet >&2
+
+{
+  echo "# RouteService.Client beside the bare stub, $(date +%F)"
+  echo
+  echo "$(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores; Linux $(uname -r); .NET SDK $(dotnet --version)." \
+    "Commit $(git rev-parse --short HEAD). \`bench/sdk.sh\`: the median of $rounds rounds after a warm-up; how to read it: bench/README.md."
+  echo
+  dotnet bench/Sdk/bin/Release/net10.0/RouteService.Sdk.Bench.dll "$calls" "$features" "$rounds"
+} | tee "$work/report.md"
+if [[ -n $save ]]; then
+  mkdir -p bench/results
+  cp "$work/report.md" "bench/results/$save.md"
+fi
