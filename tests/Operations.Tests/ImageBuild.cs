@@ -57,7 +57,7 @@ public sealed class ImageBuild : IAsyncLifetime
         var packages = Path.Combine(System.Environment.GetFolderPath(System.Environment.SpecialFolder.UserProfile), ".nuget");
         string[] mounts = ["--volume", $"{DotnetFolder()}:/usr/share/dotnet:ro", "--volume", $"{packages}:/root/.nuget"];
         _script = await Command.RunAsync(
-            Repository.File("eng", "image.sh"), ["--engine", "buildah", "--tag", Tag, "--sdk", "base/sdk", "--runtime", "base/runtime", "--", .. mounts], _engine);
+            Repository.File("eng", "image.sh"), ["--engine", "buildah", "--tag", Tag, "--sdk", "base/sdk", "--runtime", "base/runtime", "--", .. mounts], _engine, minutes: 10);
         if (_script.ExitCode == 0)
         {
             var inspected = JsonDocument.Parse((await BuildahAsync("inspect", "--type", "image", Tag)).Output);

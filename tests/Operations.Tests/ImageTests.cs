@@ -1,6 +1,8 @@
 namespace RouteService.Operations.Tests;
 
-/// <summary>The image, built from the Dockerfile on bases that stand in for the real ones (base-images.sh), and run without an engine.</summary>
+/// <summary>The image, built from the Dockerfile on bases that stand in for the real ones (base-images.sh), and run without an engine. It takes the whole machine.</summary>
+[CollectionDefinition(DisableParallelization = true)]
+[Collection<ImageTests>]
 public sealed class ImageTests(ImageBuild build) : ServiceTest, IClassFixture<ImageBuild>
 {
     private const string User = "1654:1654";

@@ -6,8 +6,14 @@ namespace RouteService.Testing;
 /// <summary>A program that was run to its end.</summary>
 internal sealed record Command(int ExitCode, string Output, string Error)
 {
+    /// <param name="program">What to run.</param>
+    /// <param name="arguments">With what.</param>
+    /// <param name="environment">What is set for it beside what is set here.</param>
+    /// <param name="folder">Where; the repository's root unless given.</param>
+    /// <param name="minutes">After which it is ended.</param>
+    /// <exception cref="TimeoutException">It was.</exception>
     public static async Task<Command> RunAsync(
-        string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null, string? folder = null)
+        string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null, string? folder = null, int minutes = 3)
     {
         var start = new ProcessStartInfo(program, arguments)
         {
@@ -25,7 +31,7 @@ internal sealed record Command(int ExitCode, string Output, string Error)
 
         using var process = Process.Start(start)!;
         process.StandardInput.Close();
-        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(3));
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(minutes));
         try
         {
             var output = process.StandardOutput.ReadToEndAsync(patience.Token);
@@ -36,7 +42,7 @@ internal sealed record Command(int ExitCode, string Output, string Error)
         catch (OperationCanceledException)
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"{program} {string.Join(' ', arguments)} has not ended after 3 minutes.");
+            throw new TimeoutException($"{program} {string.Join(' ', arguments)} has not ended after {minutes} minutes.");
         }
     }
 
