@@ -1,4 +1,3 @@
-using Grpc.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using RouteService.Api.Security;

@@ -1,7 +1,6 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Reflection;
-using Grpc.AspNetCore.Connections;
 using RouteService.Api.Greetings;
 using RouteService.Api.Security;
 using RouteService.Domain.Chat;

@@ -1,6 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 
-namespace Grpc.AspNetCore.Connections;
+namespace RouteService.Api.Hosting;
 
 /// <summary>What a gRPC connection may take and how long it lives. Applied by <see cref="GrpcConnectionExtensions.UseGrpcConnections"/>.</summary>
 internal sealed class GrpcConnectionOptions

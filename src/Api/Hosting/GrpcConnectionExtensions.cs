@@ -3,9 +3,8 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.Extensions.DependencyInjection;
 
-namespace Grpc.AspNetCore.Connections;
+namespace RouteService.Api.Hosting;
 
 internal static class GrpcConnectionExtensions
 {
