@@ -19,7 +19,7 @@ static async Task ServeAsync()
     var settings = Settings.Read(builder.Configuration);
     using var export = OpenTelemetryExport.Start(builder.Configuration);
     builder.AddConsoleLog(export);
-    builder.AddListeners(settings);
+    builder.AddPorts(settings);
     if (export is not null)
     {
         builder.Services.AddSingleton(_ => export);
@@ -64,12 +64,14 @@ static async Task ServeAsync()
 
         options.Interceptors.Add<CallBoundary>();
     });
+    builder.Services.AddSingleton<MatcherPolicy, ExactMethodPath>();
     builder.Services.AddGrpcReflection();
     builder.Services.AddHealth();
     builder.Services.AddHostedService<StartupReport>();
     Shutdown.Add(builder.Services, settings.Shutdown);
 
     await using var app = builder.Build();
+    app.UseMessageTimeout();
     app.MapGrpcService<GreeterService>();
     app.MapGrpcService<HelloService>();
     app.MapGrpcService<RouteGuideService>();

@@ -12,6 +12,7 @@ internal static class ConsoleLog
     public static void AddConsoleLog(this WebApplicationBuilder builder, OpenTelemetryExport? export)
     {
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
+        builder.Logging.AddFilter("Grpc", LogLevel.Warning);
 
         // What keeps the host from starting is told in one line on standard error (CommandLine).
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
