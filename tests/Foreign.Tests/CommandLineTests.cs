@@ -106,14 +106,14 @@ public sealed class CommandLineTests : IAsyncDisposable
     }
 
     [Theory]
-    [InlineData("RouteService__Grpc__Port", "abc", "RouteService__Grpc__Port is 'abc'; a whole number from 0 to 65535 is wanted.")]
+    [InlineData("RouteService__Grpc__Port", "abc", "RouteService__Grpc__Port is 'abc'; expected an integer from 0 to 65535.")]
     [InlineData("RouteService__Grpc__Prot", "1", "RouteService__Grpc__Prot is not a setting.")]
     [InlineData("RouteService__Chat__HistoryPerPost", "-1", "RouteService__Chat__HistoryPerPost is '-1'")]
     [InlineData("RouteService__Grpc__CertificatePath", "/none.pem", "RouteService__Grpc__CertificatePath is '/none.pem', which cannot be used")]
     [InlineData("RouteService__Sqlite__Path", "/dev/null/x/y.db", "The folder of the database '/dev/null/x/y.db' cannot be made")]
     [InlineData("ConnectionStrings__RouteService", "Database=places", "ConnectionStrings__RouteService cannot be understood: It names no Host.")]
     [InlineData("ConnectionStrings__RouteService", "Host=db;Colour=red", "ConnectionStrings__RouteService cannot be understood: Couldn't set colour")]
-    [InlineData("RouteService__Postgres__MaxLookUpBatch", "0", "RouteService__Postgres__MaxLookUpBatch is '0'; a whole number from 1 to 10000 is wanted")]
+    [InlineData("RouteService__Postgres__MaxLookUpBatch", "0", "RouteService__Postgres__MaxLookUpBatch is '0'; expected an integer from 1 to 10000")]
     public async Task A_wrong_setting_is_told_by_its_key(string key, string value, string complaint) =>
         AssertRefused(await Command.RunServiceAsync([], new Dictionary<string, string>(RunningService.Environment) { [key] = value }, _service.Folder), complaint);
 

@@ -27,7 +27,8 @@ public sealed partial class PostgisFeatureStore
     private const int TilePage = 8_192;
     private const int MaxTilePage = 4 * TilePage;
 
-    public async IAsyncEnumerable<Feature> InAreaAsync(BoundingBox area, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<ReadOnlyMemory<Feature>> PagesInAreaAsync(
+        BoundingBox area, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var tiles = new Tiles(_database, area);
@@ -38,17 +39,13 @@ public sealed partial class PostgisFeatureStore
             {
                 // One page ahead, and no further: the database works while the caller writes.
                 reading = tiles.ReadNextAsync(ending.Token);
-                foreach (var feature in page)
-                {
-                    yield return feature;
-                }
-
+                yield return page;
                 cancellationToken.ThrowIfCancellationRequested();
             }
         }
         finally
         {
-            // Nothing of this call is left running behind it; how the page that nobody wants has ended is nobody's concern.
+            // Cancel and await the prefetch, so that nothing of this call runs on; its outcome does not matter.
             await ending.CancelAsync();
             await ((Task)reading).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
@@ -62,7 +59,7 @@ public sealed partial class PostgisFeatureStore
         private bool _isLarge;
 
         /// <summary>The features of one more tile; null at the end.</summary>
-        public async Task<List<Feature>?> ReadNextAsync(CancellationToken cancellationToken)
+        public async Task<Feature[]?> ReadNextAsync(CancellationToken cancellationToken)
         {
             while (_rest.TryPop(out var next))
             {
@@ -72,7 +69,7 @@ public sealed partial class PostgisFeatureStore
                     _isLarge = true;
                     Halve(next.Tile, estimate);
                 }
-                else if (page.Count > 0)
+                else if (page.Length > 0)
                 {
                     return page;
                 }
@@ -82,7 +79,7 @@ public sealed partial class PostgisFeatureStore
         }
 
         /// <returns>The features of the tile, or null where they are too many for a page; and how many were expected.</returns>
-        private async Task<(List<Feature>? Page, double Estimate)> TryReadAsync(
+        private async Task<(Feature[]? Page, double Estimate)> TryReadAsync(
             NpgsqlConnection connection, BoundingBox tile, double whole, CancellationToken cancellationToken)
         {
             // The estimate costs a fraction of a millisecond. It is the planner's own, from the statistics that chose the index, and it is asked for only
@@ -116,7 +113,7 @@ public sealed partial class PostgisFeatureStore
                 }
             }
 
-            return (page, estimate);
+            return ([.. page], estimate);
         }
 
         /// <summary>Puts both halves of a tile in its place, divided across its longer side.</summary>

@@ -67,17 +67,18 @@ public sealed partial class SqliteFeatureStore : IFeatureStore, IDisposable
         }
     }
 
-    public async IAsyncEnumerable<Feature> InAreaAsync(BoundingBox area, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<ReadOnlyMemory<Feature>> PagesInAreaAsync(
+        BoundingBox area, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        // For the compiler, which asks for one: nothing is waited for here. The waiting is the caller's, between the features.
+        // Required by the compiler (CS1998): the reads are synchronous.
         await Task.CompletedTask;
         long? from = ZOrder.Encode(area.SouthWest);
         for (var page = new Feature[FirstPage]; from is { } start; page = page.Length < Page ? new Feature[Page] : page)
         {
             from = ReadPage(area, start, page, out var count, cancellationToken);
-            for (var i = 0; i < count; i++)
+            if (count > 0)
             {
-                yield return page[i];
+                yield return page.AsMemory(0, count);
             }
         }
     }
