@@ -13,9 +13,9 @@ public interface IFeatureStore
     ValueTask<int> CountAtAsync(ReadOnlyMemory<Coordinate> locations, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Pages of every feature in the box, edges included, each feature once, in no promised order. No page is empty, and a page is valid until the
-    /// next one is asked for. Memory does not grow with the result, and a slow reader holds no connection; what is written meanwhile may or may not
-    /// be seen. The cancellation token is checked for each page.
+    /// Pages of every feature in the box, edges included, each feature once, in no promised order. No page is empty, and a page is valid
+    /// until the next one is requested. Memory does not grow with the result, and a slow reader holds no connection. Features written
+    /// meanwhile may or may not be seen. The cancellation token is checked for each page.
     /// </summary>
     IAsyncEnumerable<ReadOnlyMemory<Feature>> PagesInAreaAsync(BoundingBox area, CancellationToken cancellationToken);
 
