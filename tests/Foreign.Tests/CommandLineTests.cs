@@ -96,6 +96,8 @@ public sealed class CommandLineTests : IAsyncDisposable
     [Theory]
     [InlineData("'db:8081' is not an address such as http://localhost:8081.", "health", "db:8081")]
     [InlineData("Unrecognized command or argument '--bogus'", "--bogus")]
+    [InlineData("Unrecognized command or argument '--RoutService:Grpc:Port=1'", "serve", "--RoutService:Grpc:Port=1")]
+    [InlineData("RouteService__Grpc__Prot is not a setting.", "--RouteService:Grpc:Prot=1")]
     [InlineData("Required argument missing", "import")]
     public async Task A_wrong_option_is_told(string complaint, params string[] arguments)
     {
@@ -116,6 +118,14 @@ public sealed class CommandLineTests : IAsyncDisposable
     [InlineData("RouteService__Postgres__MaxLookUpBatch", "0", "RouteService__Postgres__MaxLookUpBatch is '0'; expected an integer from 1 to 10000")]
     public async Task A_wrong_setting_is_told_by_its_key(string key, string value, string complaint) =>
         AssertRefused(await Command.RunServiceAsync([], new Dictionary<string, string>(RunningService.Environment) { [key] = value }, _service.Folder), complaint);
+
+    [Fact]
+    public async Task A_setting_can_be_an_argument()
+    {
+        await _service.StartAsync("dotnet", Repository.Program, "serve", "--RouteService:Sqlite:Path=elsewhere.db");
+
+        Assert.Contains($"{_service.Folder}/elsewhere.db; 3966 features", _service.Output);
+    }
 
     [Fact]
     public async Task A_port_in_use_is_told()

@@ -13,6 +13,10 @@ namespace RouteService.Api.Commands;
 /// <summary>The words of the command line, and the one place where what went wrong before or outside a call becomes a line and an exit code.</summary>
 internal static class CommandLine
 {
+    // The last three are the host's own, which test hosts pass.
+    private static readonly string[] SettingPrefixes =
+        ["--RouteService:", "--ConnectionStrings:", "--Logging:", "--environment=", "--contentRoot=", "--applicationName="];
+
     /// <param name="args">Of the program.</param>
     /// <param name="serve">Serves until a signal ends it, with the settings of the command line: <c>--RouteService:Grpc:Port=50052</c>.</param>
     /// <param name="import">Imports a file, replacing what is there or adding to it.</param>
@@ -85,12 +89,15 @@ internal static class CommandLine
         return root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
     }
 
-    /// <summary>The arguments that .NET's configuration reads; whether their keys are settings is checked with all others.</summary>
+    /// <summary>The settings among the arguments of <c>serve</c>; whether their keys and values are right is checked with all other settings.</summary>
     private static string[] ToSettings(IReadOnlyList<string> arguments) =>
-        arguments.FirstOrDefault(static argument => !argument.StartsWith("--", StringComparison.Ordinal) || !argument.Contains('=', StringComparison.Ordinal))
-            is { } unknown
-            ? throw new SettingException($"'{unknown}' is not a command or a setting; expected --SECTION:KEY=VALUE, or --help.")
+        arguments.FirstOrDefault(static argument => !IsSetting(argument)) is { } unknown
+            ? throw new SettingException($"Unrecognized command or argument '{unknown}'; expected a command of --help, or --RouteService:SECTION:KEY=VALUE.")
             : [.. arguments];
+
+    private static bool IsSetting(string argument) =>
+        argument.Contains('=', StringComparison.Ordinal)
+        && SettingPrefixes.Any(prefix => argument.StartsWith(prefix, StringComparison.OrdinalIgnoreCase));
 
     private static async Task<int> GuardAsync(Func<Task> command)
     {
