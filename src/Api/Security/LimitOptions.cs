@@ -2,7 +2,7 @@ using System.ComponentModel.DataAnnotations;
 
 namespace RouteService.Api.Security;
 
-/// <summary>What one client may take. The limits of a connection are GrpcConnectionOptions, those of the chat ChatOptions.</summary>
+/// <summary>What one client may take. The limits of a connection are ConnectionOptions, those of the chat ChatOptions.</summary>
 internal sealed class LimitOptions
 {
     /// <summary>The calls that one client may begin in a second, in the long run; 0 for any number. A client is a caller, or an address where there are none.</summary>
