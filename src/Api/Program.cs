@@ -29,7 +29,7 @@ static async Task ServeAsync()
     builder.Services.AddSingleton(settings.Greetings);
     builder.Services.AddSingleton(settings.Limits);
     builder.Services.AddSingleton(TimeProvider.System);
-    builder.AddAccessControl(settings);
+    builder.Services.AddSecurity(settings.Auth, settings.Limits);
     if (settings.ConnectionString is null)
     {
         var store = await SqliteFeatureStore.OpenAsync(settings.Sqlite, SamplePlaces.ReadAllAsync(), TimeProvider.System, CancellationToken.None);
@@ -57,11 +57,6 @@ static async Task ServeAsync()
     builder.Services.AddGrpc(options =>
     {
         options.MaxReceiveMessageSize = settings.Grpc.MaxReceiveMessageSize;
-        if (settings.Auth.Enabled || settings.Limits.CallsPerSecond > 0)
-        {
-            options.Interceptors.Add<AccessControl>();
-        }
-
         options.Interceptors.Add<CallBoundary>();
     });
     builder.Services.AddGrpcReflection();
@@ -70,11 +65,17 @@ static async Task ServeAsync()
     Shutdown.Add(builder.Services, settings.Shutdown);
 
     await using var app = builder.Build();
+    app.UseSecurity(settings.Auth, settings.Limits);
     app.MapGrpcService<GreeterService>();
     app.MapGrpcService<HelloService>();
     app.MapGrpcService<RouteGuideService>();
-    app.MapGrpcReflectionService();
-    app.MapHealth();
+    var reflection = app.MapGrpcReflectionService();
+    if (settings.Auth.AnonymousReflection)
+    {
+        reflection.AllowAnonymous();
+    }
+
+    app.MapHealth(settings.Auth.AnonymousHealth);
     await app.RunAsync();
 }
 

@@ -49,6 +49,7 @@ internal sealed class Service : IAsyncDisposable
         builder.Services.AddSingleton<ChatMetrics>();
         builder.Services.AddSingleton<RouteChat>();
         builder.Services.AddSingleton(new LimitOptions());
+        builder.Services.AddSecurity(new AuthOptions(), new LimitOptions());
         builder.Services.AddSingleton<CallBoundary>();
         builder.Services.AddGrpc(options => options.Interceptors.Add<CallBoundary>());
         builder.Services.AddGrpcReflection();

@@ -14,7 +14,7 @@ internal static class Listeners
         var tls = ServerTls.Open(settings.Grpc);
         if (tls is not null)
         {
-            builder.Services.AddSingleton<IReloadedFile>(tls);
+            builder.Services.AddSingleton<IWatchedFile>(tls);
         }
 
         builder.WebHost.ConfigureKestrel(kestrel =>

@@ -1,6 +1,6 @@
 using System.Globalization;
 using Grpc.Core;
-using RouteService.Api.Calls;
+using Microsoft.AspNetCore.Authorization;
 using RouteService.Api.Security;
 using RouteService.Contracts.Routeguide;
 using RouteService.Domain.Chat;
@@ -21,12 +21,14 @@ internal sealed class RouteGuideService(IFeatureStore features, RouteChat chat, 
     /// <summary>The trailer of a RouteChat that was ended for being behind, with the last sequence it was sent.</summary>
     private const string LastSequenceTrailer = "route-chat-last-sequence";
 
+    [Authorize(Scope.Read)]
     public override async Task<Feature> GetFeature(Point request, ServerCallContext context)
     {
         var found = await features.FindAsync(request.ToCoordinate(""), context.CancellationToken);
         return new Feature { Name = found?.Name ?? "", Location = request };
     }
 
+    [Authorize(Scope.Read)]
     public override async Task ListFeatures(Rectangle request, IServerStreamWriter<Feature> responseStream, ServerCallContext context)
     {
         // A write has made bytes of its message when it is done, so one message serves them all.
@@ -40,6 +42,7 @@ internal sealed class RouteGuideService(IFeatureStore features, RouteChat chat, 
         }
     }
 
+    [Authorize(Scope.Write)]
     public override async Task<RouteSummary> RecordRoute(IAsyncStreamReader<Point> requestStream, ServerCallContext context)
     {
         var route = new RouteRecorder(features, clock);
@@ -58,12 +61,13 @@ internal sealed class RouteGuideService(IFeatureStore features, RouteChat chat, 
         return summary.ToProto();
     }
 
+    [Authorize(Scope.Chat)]
     public override async Task RouteChat(
         IAsyncStreamReader<RouteNote> requestStream, IServerStreamWriter<RouteNote> responseStream, ServerCallContext context)
     {
         // Ends the posting when the reading fails, so that nothing of this call is left running behind it.
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
-        var join = context.RequestHeaders.ToJoin(ClientAddress.Of(context.Peer));
+        var join = context.RequestHeaders.ToJoin(context.GetHttpContext().ClientIdentity());
         await using var session = chat.Join(join);
         var posting = PostAsync(requestStream, session, join.IsSequenced, ending.Token);
         try

@@ -12,7 +12,7 @@ internal static class ServerTls
     /// <summary>Reads what the options name.</summary>
     /// <returns>What a handshake takes, the newest; null where there is no certificate.</returns>
     /// <exception cref="SettingException">A file cannot be used, or clients' certificates are wanted without one of our own.</exception>
-    public static ReloadedFile<SslServerAuthenticationOptions>? Open(GrpcOptions options)
+    public static WatchedFile<SslServerAuthenticationOptions>? Open(GrpcOptions options)
     {
         if (options.CertificatePath is null)
         {
@@ -21,7 +21,7 @@ internal static class ServerTls
                 : throw new SettingException($"RouteService__Grpc__ClientCaPath is set, and {Variable} is not: clients show certificates to a port that has one itself.");
         }
 
-        return new ReloadedFile<SslServerAuthenticationOptions>(
+        return new WatchedFile<SslServerAuthenticationOptions>(
             Variable, [options.CertificatePath, options.CertificateKeyPath, options.ClientCaPath], () => Read(options));
     }
 
