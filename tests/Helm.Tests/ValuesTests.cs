@@ -68,7 +68,7 @@ public sealed class ValuesTests
     [Fact]
     public void The_settings_of_the_schema_are_the_programs_with_their_ranges()
     {
-        var programs = Leaves(typeof(Settings), "").Where(static leaf => !Decided.Any(path => leaf.Path == path || leaf.Path.StartsWith($"{path}.", StringComparison.Ordinal))).ToList();
+        var programs = Settings.Sections.SelectMany(static section => Leaves(section.Value, $"{Camel(section.Key)}.")).Where(static leaf => !Decided.Any(path => leaf.Path == path || leaf.Path.StartsWith($"{path}.", StringComparison.Ordinal))).ToList();
 
         Assert.True(programs.Count > 20);
         Assert.Equal(
@@ -76,7 +76,7 @@ public sealed class ValuesTests
             SchemaLeaves(Schema.At("properties.settings")!.AsObject(), "").Order(StringComparer.Ordinal));
 
         static IEnumerable<(string Path, string Range)> Leaves(Type section, string prefix) => section
-            .GetProperties().Where(static p => p.Name != nameof(Settings.ConnectionString))
+            .GetProperties()
             .SelectMany(p => p.PropertyType.IsClass && p.PropertyType != typeof(string)
                 ? Leaves(p.PropertyType, $"{prefix}{Camel(p.Name)}.")
                 : [($"{prefix}{Camel(p.Name)}", p.PropertyType == typeof(TimeSpan) || p.GetCustomAttribute<RangeAttribute>() is not { } range ? "time" : $"{range.Minimum} to {range.Maximum}")]);

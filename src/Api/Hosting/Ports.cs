@@ -13,12 +13,14 @@ internal static class Ports
     // What a header counts beside its name and its value (RFC 9113, 6.5.2).
     private const int HeaderOverhead = 32;
 
-    public static void AddPorts(this WebApplicationBuilder builder, Settings settings)
+    public static void AddPorts(this WebApplicationBuilder builder)
     {
-        var tls = ServerTls.Open(settings.Grpc);
+        var grpc = Settings.Read<GrpcOptions>(builder.Configuration);
+        var management = Settings.Read<ManagementOptions>(builder.Configuration);
+        var tls = ServerTls.Open(grpc);
         if (tls is not null)
         {
-            builder.Services.AddSingleton<IReloadedFile>(tls);
+            builder.Services.AddSingleton<IWatchedFile>(tls);
             builder.Logging.AddHandshakeFailures();
         }
 
@@ -31,11 +33,11 @@ internal static class Ports
 
             // Kestrel's default ends the connection, and everybody's calls on it, for a byte that is not UTF-8. The replacement character serves the call.
             kestrel.RequestHeaderEncodingSelector = static _ => Encoding.UTF8;
-            SetLimits(kestrel.Limits, settings.Grpc.Connection);
-            kestrel.ListenAnyIP(settings.Grpc.Port, listen =>
+            SetLimits(kestrel.Limits, grpc.Connection);
+            kestrel.ListenAnyIP(grpc.Port, listen =>
             {
                 listen.Protocols = HttpProtocols.Http2;
-                listen.UseConnectionAge(settings.Grpc.Connection);
+                listen.UseConnectionAge(grpc.Connection);
                 if (tls is not null)
                 {
                     listen.UseHttps(new TlsHandshakeCallbackOptions
@@ -45,7 +47,7 @@ internal static class Ports
                     });
                 }
             });
-            kestrel.ListenAnyIP(settings.Management.Port, listen => listen.Protocols = HttpProtocols.Http1);
+            kestrel.ListenAnyIP(management.Port, listen => listen.Protocols = HttpProtocols.Http1);
         });
     }
 

@@ -1,5 +1,6 @@
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
+using RouteService.Api.Errors;
 using RouteService.Api.Security;
 
 namespace RouteService.Api.Hosting;
@@ -11,7 +12,7 @@ internal static class ServerTls
 
     /// <returns>What a handshake takes, the newest; null where there is no certificate.</returns>
     /// <exception cref="SettingException">A file cannot be used, or something of TLS is set without a certificate.</exception>
-    public static ReloadedFile<SslServerAuthenticationOptions>? Open(GrpcOptions options)
+    public static WatchedFile<SslServerAuthenticationOptions>? Open(GrpcOptions options)
     {
         if (options.CertificatePath is null)
         {
@@ -25,7 +26,7 @@ internal static class ServerTls
             return name is null ? null : throw new SettingException($"RouteService__Grpc__{name} is set, and {Variable} is not: {belongsTo}.");
         }
 
-        return new ReloadedFile<SslServerAuthenticationOptions>(
+        return new WatchedFile<SslServerAuthenticationOptions>(
             Variable, [options.CertificatePath, options.CertificateKeyPath, options.ClientCaPath], () => Read(options));
     }
 
