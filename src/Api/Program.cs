@@ -17,14 +17,9 @@ static async Task ServeAsync()
 {
     var builder = WebApplication.CreateSlimBuilder();
     var settings = Settings.Read(builder.Configuration);
-    using var export = OpenTelemetryExport.Start(builder.Configuration);
-    builder.AddConsoleLog(export);
+    builder.AddConsoleLog();
+    builder.AddTelemetry(settings.Management.Prometheus);
     builder.AddListeners(settings);
-    if (export is not null)
-    {
-        builder.Services.AddSingleton(_ => export);
-    }
-
     builder.Services.AddSingleton(settings);
     builder.Services.AddSingleton(settings.Greetings);
     builder.Services.AddSingleton(settings.Limits);
@@ -70,6 +65,7 @@ static async Task ServeAsync()
     Shutdown.Add(builder.Services, settings.Shutdown);
 
     await using var app = builder.Build();
+    app.UseTelemetry();
     app.MapGrpcService<GreeterService>();
     app.MapGrpcService<HelloService>();
     app.MapGrpcService<RouteGuideService>();
@@ -82,7 +78,7 @@ static async Task ImportAsync(FileInfo file, bool replace, CancellationToken can
 {
     var configuration = WebApplication.CreateSlimBuilder().Configuration;
     var settings = Settings.Read(configuration);
-    using var export = OpenTelemetryExport.Start(configuration);
+    await using var telemetry = configuration.StartTelemetry(TimeProvider.System);
     if (settings.ConnectionString is null)
     {
         using var store = await SqliteFeatureStore.OpenAsync(settings.Sqlite, seed: null, TimeProvider.System, cancellationToken);

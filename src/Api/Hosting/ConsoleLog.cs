@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging.Console;
-using RouteService.Api.Telemetry;
 
 namespace RouteService.Api.Hosting;
 
@@ -9,7 +8,7 @@ internal static class ConsoleLog
     /// Our own lines from Information on, the framework's from Warning on; the standard "Logging" configuration changes that. In a container a line is an
     /// object of JSON with the ids of its trace, elsewhere it is for people; Logging__Console__FormatterName (json, simple, systemd) says otherwise.
     /// </summary>
-    public static void AddConsoleLog(this WebApplicationBuilder builder, OpenTelemetryExport? export)
+    public static void AddConsoleLog(this WebApplicationBuilder builder)
     {
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
 
@@ -31,6 +30,5 @@ internal static class ConsoleLog
         builder.Services.Configure<ConsoleLoggerOptions>(console => console.FormatterName =
             builder.Configuration["Logging:Console:FormatterName"]
             ?? (builder.Configuration.GetValue<bool>("DOTNET_RUNNING_IN_CONTAINER") ? ConsoleFormatterNames.Json : ConsoleFormatterNames.Simple));
-        export?.AddTo(builder.Logging);
     }
 }

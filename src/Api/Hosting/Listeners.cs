@@ -33,7 +33,18 @@ internal static class Listeners
                     });
                 }
             });
-            kestrel.ListenAnyIP(settings.Management.Port, listen => listen.Protocols = HttpProtocols.Http1);
+            kestrel.ListenAnyIP(settings.Management.Port, static listen =>
+            {
+                listen.Protocols = HttpProtocols.Http1;
+                listen.Use(static next => connection =>
+                {
+                    connection.Features.Set(new ManagementConnection());
+                    return next(connection);
+                });
+            });
         });
     }
 }
+
+/// <summary>A feature of the connections of the management port, by which a request tells where it came in: the port itself may be any.</summary>
+internal sealed class ManagementConnection;

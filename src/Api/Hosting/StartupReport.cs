@@ -11,7 +11,7 @@ namespace RouteService.Api.Hosting;
 
 /// <summary>Says once, when the service is up, what it is, where its data is, and how to call it.</summary>
 internal sealed partial class StartupReport(
-    IServer server, IFeatureStore features, StoreDescription store, Settings settings, IHostApplicationLifetime lifetime, ILogger<StartupReport> logger, OpenTelemetryExport? export = null)
+    IServer server, IFeatureStore features, StoreDescription store, Settings settings, IHostApplicationLifetime lifetime, TelemetrySettings telemetry, ILogger<StartupReport> logger)
     : IHostedLifecycleService
 {
     private static readonly TimeSpan CountPatience = TimeSpan.FromSeconds(2);
@@ -36,9 +36,14 @@ internal sealed partial class StartupReport(
             Log.AccessOpen(logger);
         }
 
-        if (export is not null)
+        if (telemetry.ExportsAny)
         {
-            Log.Exporting(logger, export.Target);
+            Log.Exporting(logger, telemetry.ToString());
+        }
+
+        if (telemetry.Prometheus)
+        {
+            Log.Scraped(logger, ports[1]);
         }
 
         Log.HowToCall(logger, tls ? "" : "-plaintext ", ports[0]);
@@ -102,6 +107,9 @@ internal sealed partial class StartupReport(
 
         [LoggerMessage(10, LogLevel.Information, "OpenTelemetry: {Target}.")]
         public static partial void Exporting(ILogger logger, string target);
+
+        [LoggerMessage(11, LogLevel.Information, "Prometheus: metrics on http://localhost:{ManagementPort}/metrics.")]
+        public static partial void Scraped(ILogger logger, int managementPort);
 
         [LoggerMessage(5, LogLevel.Information, "Stopping.")]
         public static partial void Stopping(ILogger logger);

@@ -89,7 +89,10 @@ internal sealed class CoalescedLookUps : IAsyncDisposable
         }
     }
 
-    /// <summary>The query's place in a trace: under the first who asked for it, and linked to the others. Tells how long they have waited.</summary>
+    /// <summary>
+    /// The query's place in a trace: under the first of the recorded callers that asked for it, and linked to the others. Without one it is in
+    /// none, or Npgsql would begin a trace for each query of callers that were not sampled. Tells how long they have waited.
+    /// </summary>
     private static Activity? Follow(List<Waiter> batch)
     {
         if (StoreTelemetry.TimesWaits)
@@ -105,11 +108,15 @@ internal sealed class CoalescedLookUps : IAsyncDisposable
             return null;
         }
 
-        var callers = batch.Where(static waiter => waiter.Caller != default).Select(static waiter => waiter.Caller).ToList();
+        var callers = batch.ConvertAll(static waiter => waiter.Caller).FindAll(static caller => caller.TraceFlags.HasFlag(ActivityTraceFlags.Recorded));
         return callers.Count == 0
-            ? null
+            ? new Activity("look up").Start()
             : StoreTelemetry.Source.StartActivity(
-                "look up", ActivityKind.Internal, callers[0], [new("routeservice.lookups.batch.size", batch.Count)], callers.Skip(1).Select(static caller => new ActivityLink(caller)));
+                "look up",
+                ActivityKind.Internal,
+                callers[0],
+                [new("routeservice.lookups.batch.size", batch.Count)],
+                callers.Skip(1).Select(static caller => new ActivityLink(caller)));
     }
 
     /// <summary>
