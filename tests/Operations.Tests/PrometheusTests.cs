@@ -34,7 +34,8 @@ public sealed partial class PrometheusTests : ServiceTest
         {
             await chat.RequestStream.WriteAsync(new RouteNote { Location = new Point(), Message = $"{i}" });
             await FeatureAsync(Connect());
-            await RefusalAsync(StatusCode.InvalidArgument, guide.GetFeatureAsync(new Point { Latitude = int.MaxValue }, deadline: Soon).ResponseAsync);
+            var nowhere = new Point { Latitude = int.MaxValue };
+            await RefusalAsync(StatusCode.InvalidArgument, guide.GetFeatureAsync(nowhere, deadline: Soon).ResponseAsync);
             using var route = guide.RecordRoute(deadline: Soon);
             await route.RequestStream.WriteAsync(new Point());
             await route.RequestStream.CompleteAsync();
@@ -47,13 +48,17 @@ public sealed partial class PrometheusTests : ServiceTest
         await database.ExecuteAsync("ALTER TABLE gone RENAME TO feature");
 
         await prometheus.ShouldAnswerAsync("db_client_operation_failed_total > 0");
-        var dashboard = JsonDocument.Parse(await File.ReadAllTextAsync(Repository.File("deploy", "observability", "dashboard.json")));
-        foreach (var target in dashboard.RootElement.GetProperty("panels").EnumerateArray().SelectMany(static panel => panel.GetProperty("targets").EnumerateArray()))
+        using var dashboard = JsonDocument.Parse(await File.ReadAllTextAsync(Repository.File("deploy", "observability", "dashboard.json")));
+        foreach (var target in dashboard.RootElement.GetProperty("panels").EnumerateArray()
+            .SelectMany(static panel => panel.GetProperty("targets").EnumerateArray()))
         {
-            var found = await prometheus.ShouldAnswerAsync(target.GetProperty("expr").GetString()!.Replace("$__rate_interval", "1m", StringComparison.Ordinal));
-            Assert.All(
-                Label().Matches(target.GetProperty("legendFormat").GetString()!),
-                label => Assert.All(found, series => Assert.NotEqual("", series.GetProperty("metric").GetProperty(label.Groups[1].Value).GetString())));
+            var expression = target.GetProperty("expr").GetString()!.Replace("$__rate_interval", "1m", StringComparison.Ordinal);
+            var found = await prometheus.ShouldAnswerAsync(expression);
+            foreach (Match label in Label().Matches(target.GetProperty("legendFormat").GetString()!))
+            {
+                var name = label.Groups[1].Value;
+                Assert.All(found, series => Assert.True(series.GetProperty("metric").TryGetProperty(name, out _), $"{expression} has no {name}."));
+            }
         }
 
         var names = await prometheus.NamesAsync("label/__name__/values");
@@ -61,7 +66,9 @@ public sealed partial class PrometheusTests : ServiceTest
         foreach (var file in (string[])["alerts.yaml", "dashboard.json"])
         {
             var asked = TelemetryTests.MetricNames(await File.ReadAllTextAsync(Repository.File("deploy", "observability", file)));
-            Assert.True(asked.IsSubsetOf(known), $"{file} asks for {string.Join(", ", asked.Except(known))}; there are {string.Join(", ", known.Order(StringComparer.Ordinal))}");
+            Assert.True(
+                asked.IsSubsetOf(known),
+                $"{file} asks for {string.Join(", ", asked.Except(known))}; there are {string.Join(", ", known)}");
         }
 
         var byOtlp = TelemetryTests.PrometheusNames(collector.Metrics).ToHashSet(StringComparer.Ordinal);
@@ -74,7 +81,8 @@ public sealed partial class PrometheusTests : ServiceTest
     {
         try
         {
-            (await Command.RunAsync("promtool", ["check", "rules", Repository.File("deploy", "observability", "alerts.yaml")])).AssertSuccess();
+            var rules = Repository.File("deploy", "observability", "alerts.yaml");
+            (await Command.RunAsync("promtool", ["check", "rules", rules])).AssertSuccess();
         }
         catch (Win32Exception)
         {
@@ -166,9 +174,10 @@ public sealed partial class PrometheusTests : ServiceTest
             var started = TimeProvider.System.GetTimestamp();
             while (true)
             {
-                if (await GetAsync($"query?query={Uri.EscapeDataString(expression)}") is { } data && data.GetProperty("result").GetArrayLength() > 0)
+                var data = await GetAsync($"query?query={Uri.EscapeDataString(expression)}");
+                if (data?.GetProperty("result").EnumerateArray().ToList() is { Count: > 0 } found)
                 {
-                    return [.. data.GetProperty("result").EnumerateArray()];
+                    return found;
                 }
 
                 Assert.True(TimeProvider.System.GetElapsedTime(started) < Patience, $"Prometheus has nothing for {expression}");
@@ -177,7 +186,9 @@ public sealed partial class PrometheusTests : ServiceTest
             }
         }
 
-        public async Task<IReadOnlyList<string>> NamesAsync(string path) => [.. (await GetAsync(path))!.Value.EnumerateArray().Select(static name => name.GetString()!)];
+        /// <summary>The names at this path of its API.</summary>
+        public async Task<IReadOnlyList<string>> NamesAsync(string path) =>
+            [.. (await GetAsync(path))!.Value.EnumerateArray().Select(static name => name.GetString()!)];
 
         public async ValueTask DisposeAsync()
         {

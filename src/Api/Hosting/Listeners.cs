@@ -46,5 +46,5 @@ internal static class Listeners
     }
 }
 
-/// <summary>A feature of the connections of the management port, by which a request tells where it came in: the port itself may be any.</summary>
+/// <summary>A feature of the management port's connections, by which a request tells where it came in.</summary>
 internal sealed class ManagementConnection;

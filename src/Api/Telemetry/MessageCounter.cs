@@ -4,7 +4,7 @@ using Grpc.Core.Interceptors;
 namespace RouteService.Api.Telemetry;
 
 /// <summary>
-/// Counts the messages of calls for <see cref="ServerCallMetrics"/>, which sees no messages; a single response follows from the status OK.
+/// Counts the messages of calls for <see cref="ServerCallMetrics"/>, which sees none; a single response follows from the status OK.
 /// It is added only where metrics are exported, as every interceptor costs each call.
 /// </summary>
 internal sealed class MessageCounter(ServerCallMetrics metrics) : Interceptor
@@ -17,7 +17,9 @@ internal sealed class MessageCounter(ServerCallMetrics metrics) : Interceptor
     }
 
     public override Task<TResponse> ClientStreamingServerHandler<TRequest, TResponse>(
-        IAsyncStreamReader<TRequest> requestStream, ServerCallContext context, ClientStreamingServerMethod<TRequest, TResponse> continuation) =>
+        IAsyncStreamReader<TRequest> requestStream,
+        ServerCallContext context,
+        ClientStreamingServerMethod<TRequest, TResponse> continuation) =>
         continuation(new CountingReader<TRequest>(requestStream, MethodOf(context)), context);
 
     public override Task ServerStreamingServerHandler<TRequest, TResponse>(
@@ -38,7 +40,8 @@ internal sealed class MessageCounter(ServerCallMetrics metrics) : Interceptor
         DuplexStreamingServerMethod<TRequest, TResponse> continuation)
     {
         var method = MethodOf(context);
-        return continuation(new CountingReader<TRequest>(requestStream, method), new CountingWriter<TResponse>(responseStream, method), context);
+        return continuation(
+            new CountingReader<TRequest>(requestStream, method), new CountingWriter<TResponse>(responseStream, method), context);
     }
 
     private MethodMetrics MethodOf(ServerCallContext context) => metrics.MethodOf(context.GetHttpContext());

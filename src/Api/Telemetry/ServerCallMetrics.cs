@@ -10,8 +10,8 @@ namespace RouteService.Api.Telemetry;
 
 /// <summary>
 /// Metrics of the calls that this server answers, and the same attributes on their spans, by OpenTelemetry's conventions for RPC
-/// (https://opentelemetry.io/docs/specs/semconv/rpc/): Grpc.AspNetCore has no Meter. As the outermost middleware it sees every end of a call:
-/// statuses of services, refusals of the middleware behind it, unknown methods, cancellations and lost connections.
+/// (https://opentelemetry.io/docs/specs/semconv/rpc/): Grpc.AspNetCore has no Meter. As the outermost middleware it sees every end of a
+/// call: statuses of services, refusals of the middleware behind it, unknown methods, cancellations and lost connections.
 /// </summary>
 internal sealed class ServerCallMetrics
 {
@@ -43,9 +43,12 @@ internal sealed class ServerCallMetrics
             });
 
         // Observed, not told: an instrument that is told of each call would cost a call several times more than a number.
-        _active = meter.CreateObservableUpDownCounter("rpc.server.active_calls", () => Observe(static method => method.Active), "{call}", "Open calls.");
-        meter.CreateObservableCounter("rpc.server.request.messages", () => Observe(static method => method.Received), "{message}", "Messages received.");
-        meter.CreateObservableCounter("rpc.server.response.messages", () => Observe(static method => method.Sent), "{message}", "Messages sent.");
+        _active = meter.CreateObservableUpDownCounter(
+            "rpc.server.active_calls", () => Observe(static method => method.Active), "{call}", "Open calls.");
+        meter.CreateObservableCounter(
+            "rpc.server.request.messages", () => Observe(static method => method.Received), "{message}", "Messages received.");
+        meter.CreateObservableCounter(
+            "rpc.server.response.messages", () => Observe(static method => method.Sent), "{message}", "Messages sent.");
     }
 
     /// <summary>The middleware.</summary>
@@ -58,7 +61,10 @@ internal sealed class ServerCallMetrics
     /// <summary>The numbers of a call's method.</summary>
     public MethodMetrics MethodOf(HttpContext http) => http.GetEndpoint()?.Metadata.GetMetadata<GrpcMethodMetadata>()?.Method is { } method
         ? _methods.GetOrAdd(method, static method => new MethodMetrics(
-            method.ServiceName, method.Name, $"{method.ServiceName}/{method.Name}", method.Type is MethodType.Unary or MethodType.ClientStreaming))
+            method.ServiceName,
+            method.Name,
+            $"{method.ServiceName}/{method.Name}",
+            hasOneResponse: method.Type is MethodType.Unary or MethodType.ClientStreaming))
         : _unknown;
 
     /// <summary>The name of the span of a call; null where the request is none.</summary>
@@ -99,7 +105,8 @@ internal sealed class ServerCallMetrics
         if (IsServerFault(status))
         {
             span.SetTag("error.type", status.ToString());
-            span.SetStatus(ActivityStatusCode.Error, Trailer(response, MessageHeader) is { } message ? Uri.UnescapeDataString(message) : null);
+            var message = Trailer(response, MessageHeader);
+            span.SetStatus(ActivityStatusCode.Error, message is null ? null : Uri.UnescapeDataString(message));
         }
     }
 
@@ -112,7 +119,9 @@ internal sealed class ServerCallMetrics
     /// </summary>
     private static StatusCode StatusOf(HttpContext http)
     {
-        if (Trailer(http.Response, StatusHeader) is { } text && int.TryParse(text, CultureInfo.InvariantCulture, out var code) && (StatusCode)code is not StatusCode.Unknown)
+        if (Trailer(http.Response, StatusHeader) is { } text
+            && int.TryParse(text, CultureInfo.InvariantCulture, out var code)
+            && (StatusCode)code is not StatusCode.Unknown)
         {
             return (StatusCode)code;
         }
@@ -126,15 +135,15 @@ internal sealed class ServerCallMetrics
     }
 
     // A response without messages has its trailers among the headers ("Trailers-Only").
-    private static string? Trailer(HttpResponse response, string name) =>
-        response.HttpContext.Features.Get<IHttpResponseTrailersFeature>() is { } feature && feature.Trailers.TryGetValue(name, out var value)
-        || response.Headers.TryGetValue(name, out value)
-            ? (string?)value
-            : null;
+    private static string? Trailer(HttpResponse response, string name)
+    {
+        var trailers = response.HttpContext.Features.Get<IHttpResponseTrailersFeature>()?.Trailers;
+        return trailers is not null && trailers.TryGetValue(name, out var value) ? value : response.Headers[name];
+    }
 
     // The codes that the conventions call errors of a server's span.
-    private static bool IsServerFault(StatusCode status) => status
-        is StatusCode.Unknown or StatusCode.DeadlineExceeded or StatusCode.Unimplemented or StatusCode.Internal or StatusCode.Unavailable or StatusCode.DataLoss;
+    private static bool IsServerFault(StatusCode status) => status is StatusCode.Unknown or StatusCode.DeadlineExceeded
+        or StatusCode.Unimplemented or StatusCode.Internal or StatusCode.Unavailable or StatusCode.DataLoss;
 
     private IEnumerable<Measurement<long>> Observe(Func<MethodMetrics, long> number)
     {

@@ -37,14 +37,16 @@ internal static class TelemetryExtensions
             builder.Services.AddOptions<AspNetCoreTraceInstrumentationOptions>().Configure<ServerCallMetrics>(static (traces, calls) =>
             {
                 traces.Filter = static http => !IsProbe(http.Request.Path);
-                traces.EnrichWithHttpResponse = (span, response) => span.DisplayName = calls.SpanNameOf(response.HttpContext) ?? span.DisplayName;
+                traces.EnrichWithHttpResponse = (span, response) =>
+                    span.DisplayName = calls.SpanNameOf(response.HttpContext) ?? span.DisplayName;
             });
         }
 
         if (settings.Exports(Signal.Logs))
         {
             telemetry.WithLogging(
-                logs => logs.AddOtlpExporter(options => settings.Configure(Signal.Logs, options)), static logs => logs.IncludeFormattedMessage = true);
+                logs => logs.AddOtlpExporter(options => settings.Configure(Signal.Logs, options)),
+                static logs => logs.IncludeFormattedMessage = true);
         }
 
         if (settings.Prometheus)
@@ -63,7 +65,7 @@ internal static class TelemetryExtensions
         }
     }
 
-    /// <summary>Exports what a command does that serves nothing, until it is disposed of; null where nothing is exported.</summary>
+    /// <summary>Exports, until it is disposed of, what a command does that serves nothing. Null where nothing is exported.</summary>
     /// <exception cref="SettingException">A variable of OpenTelemetry's has a value that cannot be used.</exception>
     public static IAsyncDisposable? StartTelemetry(this IConfiguration configuration, TimeProvider clock)
     {
@@ -81,8 +83,8 @@ internal static class TelemetryExtensions
     }
 
     /// <summary>
-    /// Observes calls, and answers Prometheus on the management port. It comes before all other middleware, so that it sees what they refuse, and
-    /// asks for no credentials.
+    /// Observes calls, and answers Prometheus on the management port. It comes before all other middleware: it sees what they refuse, and
+    /// it asks for no credentials.
     /// </summary>
     public static void UseTelemetry(this WebApplication app)
     {
@@ -94,7 +96,8 @@ internal static class TelemetryExtensions
         }
     }
 
-    private static IOpenTelemetryBuilder AddOtlp(this IOpenTelemetryBuilder telemetry, TelemetrySettings settings, IConfiguration configuration)
+    private static IOpenTelemetryBuilder AddOtlp(
+        this IOpenTelemetryBuilder telemetry, TelemetrySettings settings, IConfiguration configuration)
     {
         telemetry.ConfigureResource(resource => Describe(resource, configuration));
         if (settings.Exports(Signal.Traces))
@@ -107,7 +110,9 @@ internal static class TelemetryExtensions
 
         if (settings.Exports(Signal.Metrics))
         {
-            telemetry.WithMetrics(metrics => metrics.AddInstruments().AddOtlpExporter(options => settings.Configure(Signal.Metrics, options)));
+            telemetry.WithMetrics(metrics => metrics
+                .AddInstruments()
+                .AddOtlpExporter(options => settings.Configure(Signal.Metrics, options)));
         }
 
         return telemetry;

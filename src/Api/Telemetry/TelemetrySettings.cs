@@ -12,9 +12,9 @@ internal enum Signal
 }
 
 /// <summary>
-/// Where telemetry goes: by OTLP, as OpenTelemetry's own variables say, and to Prometheus. By OTLP nothing goes anywhere until there is an endpoint,
-/// OTEL_EXPORTER_OTLP_ENDPOINT for all signals or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT and so on for one; the SDK's exporter of a signal reads the
-/// variables for all by itself, and not those for one.
+/// Where telemetry goes: by OTLP, as OpenTelemetry's own variables say, and to Prometheus. By OTLP nothing goes anywhere until there is an
+/// endpoint, OTEL_EXPORTER_OTLP_ENDPOINT for all signals or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT and so on for one. The SDK's exporter of a
+/// signal reads the variables for all signals by itself, and those for one not at all.
 /// </summary>
 internal sealed class TelemetrySettings
 {
@@ -25,7 +25,9 @@ internal sealed class TelemetrySettings
 
     /// <param name="configuration">Has the variables.</param>
     /// <param name="prometheus">Whether Prometheus scrapes, unless OTEL_SDK_DISABLED.</param>
-    /// <exception cref="SettingException">A variable has a value that the exporter would ignore in silence, or fail on with a stack trace.</exception>
+    /// <exception cref="SettingException">
+    /// A variable has a value that the exporter would ignore in silence, or fail on with a stack trace.
+    /// </exception>
     public TelemetrySettings(IConfiguration configuration, bool prometheus = false)
     {
         _configuration = configuration;
@@ -35,7 +37,7 @@ internal sealed class TelemetrySettings
         {
             Check($"{prefix}ENDPOINT", IsHttp, "expected an http or https URI such as http://localhost:4317");
             Check($"{prefix}PROTOCOL", static value => value.Trim() is "grpc" or "http/protobuf", "expected grpc or http/protobuf");
-            Check($"{prefix}TIMEOUT", static value => int.TryParse(value, CultureInfo.InvariantCulture, out var milliseconds) && milliseconds > 0, "expected milliseconds");
+            Check($"{prefix}TIMEOUT", IsPositive, "expected milliseconds");
             Check($"{prefix}COMPRESSION", static value => value.Trim() is "none" or "gzip", "expected none or gzip");
 
             // Its value is a secret.
@@ -86,6 +88,8 @@ internal sealed class TelemetrySettings
 
     private static bool IsHttp(string value) =>
         Uri.TryCreate(value, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https";
+
+    private static bool IsPositive(string value) => int.TryParse(value, CultureInfo.InvariantCulture, out var number) && number > 0;
 
     private static bool AreHeaders(string value) =>
         Array.TrueForAll(Uri.UnescapeDataString(value).Split(','), static pair => pair.Contains('=', StringComparison.Ordinal));

@@ -108,7 +108,8 @@ internal sealed class CoalescedLookUps : IAsyncDisposable
             return null;
         }
 
-        var callers = batch.ConvertAll(static waiter => waiter.Caller).FindAll(static caller => caller.TraceFlags.HasFlag(ActivityTraceFlags.Recorded));
+        var callers = batch.ConvertAll(static waiter => waiter.Caller)
+            .FindAll(static caller => caller.TraceFlags.HasFlag(ActivityTraceFlags.Recorded));
         return callers.Count == 0
             ? new Activity("look up").Start()
             : StoreTelemetry.Source.StartActivity(
