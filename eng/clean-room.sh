@@ -7,7 +7,7 @@
 #   TMPDIR=FOLDER eng/clean-room.sh    where the room is made; /var/tmp unless given
 set -euo pipefail
 if [[ ${1-} == -h || ${1-} == --help ]]; then
-  sed -n 's/^# \{0,1\}//p' "$0" | head -n 6
+  sed -n '2,/^set /{s/^# \{0,1\}//p}' "$0"
   exit 0
 fi
 

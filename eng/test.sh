@@ -4,7 +4,7 @@
 #   CONFIGURATION=Debug eng/test.sh    another configuration than Release
 set -euo pipefail
 if [[ ${1-} == -h || ${1-} == --help ]]; then
-  sed -n 's/^# \{0,1\}//p' "$0" | head -n 3
+  sed -n '2,/^set /{s/^# \{0,1\}//p}' "$0"
   exit 0
 fi
 
