@@ -1,4 +1,4 @@
-"""The measuring half of operations.sh: a well-behaved client beside each attack, the time from SIGTERM to the end, and what telemetry costs.
+"""The measuring half of operations.sh: a well-behaved client beside each attack, the time from SIGTERM to the end, the cost of telemetry.
 
 Usage: measure_operations.py WORKFOLDER [--save [NAME]] [--quick]"""
 import contextlib
@@ -217,8 +217,8 @@ def main():
         f"# RouteService attacked and stopped, {datetime.date.today()}\n",
         f"`bench/operations.sh {' '.join(sys.argv[2:])}".rstrip() + "`\n",
         machine(),
-        f"\nOne client makes one GetFeature after the other for {seconds} s, in the embedded store, while a program of its own attacks from "
-        "the same machine, whose cores they share. Each line is a fresh server.\n",
+        f"\nOne client makes one GetFeature after the other for {seconds} s, in the embedded store, while a program of its own attacks "
+        "from the same machine, whose cores they share. Each line is a fresh server.\n",
         "| while attacked by | calls/s | p50, µs | p99, µs | MB during | MB after |",
         "|---|---:|---:|---:|---:|---:|",
         *(f"| {label} | {' | '.join(number(value) for value in values)} |" for label, *values in under_attack(options.work, seconds)),
@@ -227,7 +227,8 @@ def main():
         "|---:|---:|",
         *(f"| {streams} | {taken:.2f} |" for streams, taken in shutdown(options.work, rounds)),
         "\n## The cost of telemetry\n",
-        f"GetFeature from 10 connections with 10 calls each, for {seconds} s; {'medians of five runs' if rounds == 3 else 'one run'} in turn. "
+        f"GetFeature from 10 connections with 10 calls each, for {seconds} s; "
+        f"{'medians of five runs' if rounds == 3 else 'one run'} in turn. "
         "What is exported goes by OTLP every second to a program on the same machine.\n",
         "| exported | calls/s | of that with nothing | processor, µs a call | of that | MB |",
         "|---|---:|---:|---:|---:|---:|",

@@ -193,10 +193,10 @@ def main():
             f"# RouteService on PostGIS, {datetime.date.today()}\n",
             f"`bench/postgis.sh {' '.join(sys.argv[2:])}".rstrip() + "`\n",
             machine(f"PostgreSQL {server}", f"PostGIS {postgis}"),
-            f"\nPostgreSQL has {', '.join(f'{key} {value}' for key, value in SETTINGS.items())}, and is at its defaults otherwise, so it is "
-            f"durable: fsync is {cluster.psql('postgres', 'SHOW fsync;')}.",
-            f"\n{'The median of three rounds' if rounds == 3 else 'One short round'}, of {seconds} s each after {warm_up} s of warm-up where "
-            "they are reads; both sides take turns. How to read it: bench/README.md.",
+            f"\nPostgreSQL has {', '.join(f'{key} {value}' for key, value in SETTINGS.items())}, and is at its defaults otherwise, so it "
+            f"is durable: fsync is {cluster.psql('postgres', 'SHOW fsync;')}.",
+            f"\n{'The median of three rounds' if rounds == 3 else 'One short round'}, of {seconds} s each after {warm_up} s of warm-up "
+            "where they are reads; both sides take turns. How to read it: bench/README.md.",
             "\n## Reads\n",
             *table(list(reading(cluster, options.work, total, inside, seconds, rounds, warm_up))),
             "\n## Import\n",

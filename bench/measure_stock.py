@@ -24,7 +24,7 @@ def program(work, build):
 
 
 def greetings(work, seconds, rounds, warm_up):
-    """Yields the lines about SayHello: a server, its calls/s and processor time a call, each followed by its ratio to the bare greeter's."""
+    """Yields lines about SayHello: a server, its calls/s and processor time a call, each followed by its ratio to the bare greeter's."""
     say("SayHello")
     port = free_port()
     hello = Load(work).calls("/helloworld.Greeter/SayHello", write_body(work / "hello.bin", greeting("world")), *BUSY)
