@@ -11,11 +11,9 @@ WORKDIR /source
 # What is restored changes less often than the sources, so it is a layer of its own.
 COPY global.json Directory.Build.props Directory.Packages.props ./
 COPY protos/*.csproj protos/
-COPY src/Directory.Build.props src/
+COPY src/Package.props src/
 COPY src/Api/*.csproj src/Api/
 COPY src/Domain/*.csproj src/Domain/
-COPY src/Grpc/*.csproj src/Grpc/
-COPY src/Grpc.AspNetCore/*.csproj src/Grpc.AspNetCore/
 COPY src/Infrastructure/*.csproj src/Infrastructure/
 RUN dotnet restore src/Api -a "${TARGETARCH:-amd64}" -p:PublishReadyToRun=true
 

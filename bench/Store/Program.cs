@@ -35,9 +35,9 @@ async Task MeasureStoreAsync(string folder, List<Feature> features)
         async area =>
         {
             var rows = 0;
-            await foreach (var _ in store.InAreaAsync(area, CancellationToken.None))
+            await foreach (var page in store.PagesInAreaAsync(area, CancellationToken.None))
             {
-                rows++;
+                rows += page.Length;
             }
 
             return rows;

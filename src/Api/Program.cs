@@ -1,110 +1,57 @@
-using RouteService.Api.Calls;
+using Microsoft.Extensions.Options;
 using RouteService.Api.Commands;
-using RouteService.Api.Greetings;
 using RouteService.Api.Hosting;
-using RouteService.Api.Routes;
-using RouteService.Api.Security;
-using RouteService.Api.Telemetry;
-using RouteService.Domain.Chat;
 using RouteService.Domain.Features;
-using RouteService.Infrastructure.Import;
 using RouteService.Infrastructure.Postgis;
-using RouteService.Infrastructure.Sqlite;
 
 return await CommandLine.RunAsync(args, ServeAsync, ImportAsync, MigrateAsync, HealthAsync);
 
-static async Task ServeAsync()
+static async Task ServeAsync(string[] settings)
 {
-    var builder = WebApplication.CreateSlimBuilder();
-    var settings = Settings.Read(builder.Configuration);
-    using var export = OpenTelemetryExport.Start(builder.Configuration);
-    builder.AddConsoleLog(export);
-    builder.AddListeners(settings);
-    if (export is not null)
-    {
-        builder.Services.AddSingleton(_ => export);
-    }
-
-    builder.Services.AddSingleton(settings);
-    builder.Services.AddSingleton(settings.Greetings);
-    builder.Services.AddSingleton(settings.Limits);
-    builder.Services.AddSingleton(TimeProvider.System);
-    builder.AddAccessControl(settings);
-    if (settings.ConnectionString is null)
-    {
-        var store = await SqliteFeatureStore.OpenAsync(settings.Sqlite, SamplePlaces.ReadAllAsync(), TimeProvider.System, CancellationToken.None);
-        builder.Services.AddSingleton<IFeatureStore>(_ => store);
-        var notes = SqliteNoteLog.Open(settings.Sqlite, TimeProvider.System);
-        builder.Services.AddSingleton<INoteLog>(_ => notes);
-        builder.Services.AddSingleton(StoreDescription.Sqlite(settings.Sqlite));
-    }
-    else
-    {
-        await builder.Services.AddPostgisAsync(settings);
-        builder.Services.AddSingleton<IFeatureStore>(services => new PostgisFeatureStore(services.GetRequiredService<PostgisDatabase>(), settings.Postgres));
-        builder.Services.AddSingleton<INoteLog, PostgisNoteLog>();
-    }
-
-    builder.Services.AddSingleton(settings.Chat);
-    builder.Services.AddSingleton<ChatMetrics>();
-    builder.Services.AddSingleton<RouteChat>();
-    builder.Services.AddHostedService<ChatFollower>();
-
-    builder.Services.AddSingleton<CallBoundary>();
-    builder.Services.AddSingleton<GreeterService>();
-    builder.Services.AddSingleton<HelloService>();
-    builder.Services.AddSingleton<RouteGuideService>();
-    builder.Services.AddGrpc(options =>
-    {
-        options.MaxReceiveMessageSize = settings.Grpc.MaxReceiveMessageSize;
-        if (settings.Auth.Enabled || settings.Limits.CallsPerSecond > 0)
-        {
-            options.Interceptors.Add<AccessControl>();
-        }
-
-        options.Interceptors.Add<CallBoundary>();
-    });
-    builder.Services.AddGrpcReflection();
-    builder.Services.AddHealth();
-    builder.Services.AddHostedService<StartupReport>();
-    Shutdown.Add(builder.Services, settings.Shutdown);
-
+    var builder = WebApplication.CreateSlimBuilder(settings);
+    builder.AddRouteService();
     await using var app = builder.Build();
-    app.MapGrpcService<GreeterService>();
-    app.MapGrpcService<HelloService>();
-    app.MapGrpcService<RouteGuideService>();
-    app.MapGrpcReflectionService();
-    app.MapHealth();
+    app.MapRouteService();
     await app.RunAsync();
 }
 
 static async Task ImportAsync(FileInfo file, bool replace, CancellationToken cancellationToken)
 {
-    var configuration = WebApplication.CreateSlimBuilder().Configuration;
-    var settings = Settings.Read(configuration);
-    using var export = OpenTelemetryExport.Start(configuration);
-    if (settings.ConnectionString is null)
+    await using var app = BuildWithStore();
+    if (app.Services.GetService<PostgisDatabase>() is { } database)
     {
-        using var store = await SqliteFeatureStore.OpenAsync(settings.Sqlite, seed: null, TimeProvider.System, cancellationToken);
-        await ImportCommand.RunAsync(store, file.FullName, replace, TimeProvider.System, cancellationToken);
-    }
-    else
-    {
-        await using var database = PostgisHosting.Connect(settings);
         await PostgisSchema.CheckAsync(database, cancellationToken);
-        await using var store = new PostgisFeatureStore(database, settings.Postgres);
-        await ImportCommand.RunAsync(store, file.FullName, replace, TimeProvider.System, cancellationToken);
     }
+
+    var store = app.Services.GetRequiredService<IFeatureStore>();
+    await ImportCommand.RunAsync(store, file.FullName, replace, TimeProvider.System, cancellationToken);
 }
 
 static async Task MigrateAsync(CancellationToken cancellationToken)
 {
-    await using var database = PostgisHosting.Connect(Settings.Read(WebApplication.CreateSlimBuilder().Configuration));
+    await using var app = BuildWithStore();
+    var database = app.Services.GetDatabase();
     var applied = await PostgisSchema.MigrateAsync(database, cancellationToken);
     Console.WriteLine(applied.Count > 0
         ? $"The {database.Description} has been migrated: {string.Join(", ", applied)}."
         : $"The {database.Description} is up to date.");
 }
 
-static Task HealthAsync(Uri? address, CancellationToken cancellationToken) => HealthCommand.RunAsync(
-    address ?? new UriBuilder(Uri.UriSchemeHttp, "localhost", Settings.Read(WebApplication.CreateSlimBuilder().Configuration).Management.Port).Uri, cancellationToken);
+static async Task HealthAsync(Uri? address, CancellationToken cancellationToken)
+{
+    await using var app = BuildWithStore();
+    var own = new UriBuilder(Uri.UriSchemeHttp, "localhost", app.Services.GetRequiredService<ManagementOptions>().Port);
+    await HealthCommand.RunAsync(address ?? own.Uri, cancellationToken);
+}
+
+// The settings and the store, for commands that serve nothing: the host is not started.
+static WebApplication BuildWithStore()
+{
+    var builder = WebApplication.CreateSlimBuilder();
+    builder.Services.AddSettings();
+    builder.Services.AddSingleton(TimeProvider.System);
+    builder.AddStore(withSamples: false);
+    var app = builder.Build();
+    app.Services.GetRequiredService<IStartupValidator>().Validate();
+    return app;
+}

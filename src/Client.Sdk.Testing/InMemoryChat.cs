@@ -6,10 +6,10 @@ namespace RouteService.Client.Testing;
 /// <summary>The notes of all sessions, in their order.</summary>
 internal sealed class InMemoryChatLog
 {
-    /// <summary>How many notes a place that is joined begins with, as of the service.</summary>
+    /// <summary>The most earlier notes that joining a place sends; the service's default.</summary>
     public const int History = 1_000;
 
-    /// <summary>Held for all that is done with the log: what a session is sent is then in the log's order.</summary>
+    /// <summary>Held for every use of the log, so that sessions are sent notes in the log's order.</summary>
     public Lock Lock { get; } = new();
 
     public List<RouteNote> Notes { get; } = [];
@@ -51,7 +51,8 @@ internal sealed class InMemoryChat : IRouteChat
         }
     }
 
-    public Task<RouteNote> PostAsync(Coordinate location, string message, string? noteId = null, CancellationToken cancellationToken = default)
+    public Task<RouteNote> PostAsync(
+        Coordinate location, string message, string? noteId = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(message);
         Check(message, MaxNoteBytes, nameof(message), "note");
@@ -112,7 +113,8 @@ internal sealed class InMemoryChat : IRouteChat
         var bytes = Encoding.UTF8.GetByteCount(text);
         if (bytes > maxBytes)
         {
-            throw new ArgumentException(FormattableString.Invariant($"A {what} has at most {maxBytes} bytes of UTF-8; this one has {bytes}."), parameter);
+            throw new ArgumentException(
+                FormattableString.Invariant($"A {what} has at most {maxBytes} bytes of UTF-8; this one has {bytes}."), parameter);
         }
     }
 
@@ -124,7 +126,8 @@ internal sealed class InMemoryChat : IRouteChat
         lock (_log.Lock)
         {
             ThrowIfOver();
-            if (_log.ById.TryGetValue(noteId, out var kept) && (kept.Location != location || !string.Equals(kept.Message, message, StringComparison.Ordinal)))
+            if (_log.ById.TryGetValue(noteId, out var kept)
+                && (kept.Location != location || !string.Equals(kept.Message, message, StringComparison.Ordinal)))
             {
                 throw new ArgumentException($"The id '{noteId}' is that of another note, {kept.Sequence}.", nameof(noteId));
             }

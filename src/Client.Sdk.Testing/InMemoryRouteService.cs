@@ -4,8 +4,8 @@ using System.Runtime.CompilerServices;
 namespace RouteService.Client.Testing;
 
 /// <summary>
-/// A RouteService in memory, and the client of it at once. It keeps the contract's behaviour: E7 exactness, edges included, each feature once, haversine on a sphere of
-/// 6 371 km, notes in one order with ids that are kept once. The same tests that hold the real client to the contract hold this one.
+/// An in-memory RouteService and its client in one. Follows the contract: coordinates exact in E7, areas with their edges, each feature
+/// once, haversine on a sphere of 6 371 km, notes in one order, one note an id. It passes the same contract tests as the real client.
 /// </summary>
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 public sealed class InMemoryRouteService : IRouteServiceClient, IEnumerable<Feature>
@@ -17,18 +17,19 @@ public sealed class InMemoryRouteService : IRouteServiceClient, IEnumerable<Feat
     private readonly InMemoryChatLog _log = new();
 
     /// <summary>
-    /// What fails a call: given its name, such as <c>GetFeature</c>, <c>ListFeatures</c>, <c>RecordRoute</c>, <c>JoinChat</c>, <c>Post</c>, <c>SayHello</c>,
-    /// <c>SayHelloAgain</c> or <c>CheckHealth</c>, the exception to throw, or null. Null, the default, for no failures.
+    /// Injects failures: returns the exception that a call throws, or null. The argument is the call's name: <c>GetFeature</c>,
+    /// <c>ListFeatures</c>, <c>RecordRoute</c>, <c>JoinChat</c>, <c>Post</c>, <c>SayHello</c>, <c>SayHelloAgain</c> or <c>CheckHealth</c>.
+    /// Default null: no failures.
     /// </summary>
     public Func<string, Exception?>? Fault { get; set; }
 
-    /// <summary>What <see cref="CheckHealthAsync"/> answers; serving by default.</summary>
+    /// <summary>The answer of <see cref="CheckHealthAsync"/>; serving by default.</summary>
     public ServiceHealth Health { get; set; } = ServiceHealth.Serving;
 
-    /// <summary>What route recordings measure time by; the system's clock by default.</summary>
+    /// <summary>Clock of route recordings; the system's by default.</summary>
     public TimeProvider Clock { get; set; } = TimeProvider.System;
 
-    /// <summary>Keeps a feature, in the place of any that is at the same location.</summary>
+    /// <summary>Adds a feature; replaces one at the same location.</summary>
     public void Add(Feature feature)
     {
         ArgumentNullException.ThrowIfNull(feature);
@@ -38,7 +39,7 @@ public sealed class InMemoryRouteService : IRouteServiceClient, IEnumerable<Feat
         }
     }
 
-    /// <summary>The features there are now.</summary>
+    /// <summary>A snapshot of the features.</summary>
     public IEnumerator<Feature> GetEnumerator() => Snapshot().GetEnumerator();
 
     /// <inheritdoc/>
@@ -46,14 +47,16 @@ public sealed class InMemoryRouteService : IRouteServiceClient, IEnumerable<Feat
         Answer("GetFeature", timeout, () => Find(location) is { Name.Length: > 0 } feature ? feature : null, cancellationToken);
 
     /// <inheritdoc/>
-    public IAsyncEnumerable<Feature> ListFeaturesAsync(BoundingBox area, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    public IAsyncEnumerable<Feature> ListFeaturesAsync(
+        BoundingBox area, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         Check(timeout);
         return List(area, cancellationToken);
     }
 
     /// <inheritdoc/>
-    public Task<RouteSummary> RecordRouteAsync(IAsyncEnumerable<Coordinate> points, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    public Task<RouteSummary> RecordRouteAsync(
+        IAsyncEnumerable<Coordinate> points, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(points);
         Check(timeout);
@@ -61,7 +64,8 @@ public sealed class InMemoryRouteService : IRouteServiceClient, IEnumerable<Feat
     }
 
     /// <inheritdoc/>
-    public Task<RouteSummary> RecordRouteAsync(IReadOnlyCollection<Coordinate> points, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    public Task<RouteSummary> RecordRouteAsync(
+        IReadOnlyCollection<Coordinate> points, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(points);
         Check(timeout);
@@ -69,12 +73,14 @@ public sealed class InMemoryRouteService : IRouteServiceClient, IEnumerable<Feat
     }
 
     /// <inheritdoc/>
-    public Task<IRouteChat> JoinChatAsync(IEnumerable<Coordinate>? places = null, long? after = null, CancellationToken cancellationToken = default)
+    public Task<IRouteChat> JoinChatAsync(
+        IEnumerable<Coordinate>? places = null, long? after = null, CancellationToken cancellationToken = default)
     {
         var listen = places?.ToHashSet() ?? [];
         if (listen.Count > MaxPlaces)
         {
-            throw new ArgumentException(FormattableString.Invariant($"A session listens at {MaxPlaces} places at most; these are {listen.Count}."), nameof(places));
+            throw new ArgumentException(
+                FormattableString.Invariant($"A session listens at {MaxPlaces} places at most; these are {listen.Count}."), nameof(places));
         }
 
         if (after is { } sequence)
@@ -104,10 +110,12 @@ public sealed class InMemoryRouteService : IRouteServiceClient, IEnumerable<Feat
     }
 
     /// <inheritdoc/>
-    public Task<ServiceHealth> CheckHealthAsync(string service = "", TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    public Task<ServiceHealth> CheckHealthAsync(
+        string service = "", TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(service);
-        return Answer("CheckHealth", timeout, () => service is "" or "routeguide.RouteGuide" or "helloworld.Greeter" or "HelloService" ? Health : ServiceHealth.Unknown, cancellationToken);
+        var isKnown = service is "" or "routeguide.RouteGuide" or "helloworld.Greeter" or "HelloService";
+        return Answer("CheckHealth", timeout, () => isKnown ? Health : ServiceHealth.Unknown, cancellationToken);
     }
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();

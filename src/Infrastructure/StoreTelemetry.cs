@@ -22,9 +22,13 @@ public static class StoreTelemetry
         "s",
         "From a look-up's coming to its query.",
         tags: null,
-        new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1] });
+        new InstrumentAdvice<double>
+        {
+            HistogramBucketBoundaries = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
+        });
 
-    private static readonly Counter<long> Imported = Meter.CreateCounter<long>("routeservice.import.records", "{record}", "Records of imports that were carried out.");
+    private static readonly Counter<long> Imported = Meter.CreateCounter<long>(
+        "routeservice.import.records", "{record}", "Records of imports that were carried out.");
 
     private static readonly Histogram<double> ImportDuration = Meter.CreateHistogram(
         "routeservice.import.duration",

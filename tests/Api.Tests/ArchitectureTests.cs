@@ -25,12 +25,27 @@ public sealed class ArchitectureTests
     }
 
     [Fact]
-    public void The_runtime_knows_nobody_of_us()
+    public void The_folders_of_the_service_depend_one_way()
     {
-        foreach (var runtime in References(Api).Where(name => name.StartsWith("Grpc", StringComparison.Ordinal)))
+        const string Root = "RouteService.Api.";
+        var source = Path.Combine(SourceRoot(), "src", "Api");
+        var uses = Directory.GetDirectories(source).Where(static folder => Path.GetFileName(folder) is not ("bin" or "obj")).ToDictionary(
+            static folder => Path.GetFileName(folder),
+            static folder => Directory.GetFiles(folder, "*.cs")
+                .SelectMany(File.ReadLines)
+                .Where(static line => line.StartsWith($"using {Root}", StringComparison.Ordinal))
+                .Select(static line => line[$"using {Root}".Length..].TrimEnd(';'))
+                .ToHashSet());
+
+        // A folder is settled when all that it uses is; what never is stands in a circle.
+        var settled = new HashSet<string>();
+        while (uses.Where(folder => !settled.Contains(folder.Key)).FirstOrDefault(folder => folder.Value.IsSubsetOf(settled)) is { Key: { } next })
         {
-            Assert.DoesNotContain(References(Assembly.Load(runtime)), name => name.StartsWith("RouteService", StringComparison.Ordinal));
+            settled.Add(next);
         }
+
+        Assert.Empty(uses.Keys.Except(settled));
+        Assert.Empty(uses["Errors"]);
     }
 
     [Fact]
@@ -44,6 +59,17 @@ public sealed class ArchitectureTests
                 .Any(used => used.Assembly == Infrastructure));
 
         Assert.Empty(users);
+    }
+
+    private static string SourceRoot()
+    {
+        var root = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(root, "RouteService.sln")))
+        {
+            root = Path.GetDirectoryName(root)!;
+        }
+
+        return root;
     }
 
     private static List<string> References(Assembly assembly) => [.. assembly.GetReferencedAssemblies().Select(reference => reference.Name!)];

@@ -14,7 +14,7 @@ public sealed class GreetingsTests
     [InlineData("Zoë 👋", "Hello, Zoë 👋!", "Hello again, Zoë 👋!")]
     public async Task Greeter_says_hello_and_hello_again(string name, string hello, string again)
     {
-        await using var service = await Service.StartAsync();
+        await using var service = Service.Start();
         var greeter = new Greeter.GreeterClient(service.Channel);
         var request = new Contracts.Helloworld.HelloRequest { Name = name };
 
@@ -26,7 +26,7 @@ public sealed class GreetingsTests
     [Fact]
     public async Task SayHello_names_the_greeting()
     {
-        await using var service = await Service.StartAsync();
+        await using var service = Service.Start();
 
         Assert.Equal("Hello, A!", (await Client(service).SayHelloAsync(new HelloRequest { Greeting = "A" })).Reply);
     }
@@ -34,7 +34,7 @@ public sealed class GreetingsTests
     [Fact]
     public async Task LotsOfReplies_are_five_and_numbered()
     {
-        await using var service = await Service.StartAsync();
+        await using var service = Service.Start();
         using var call = Client(service).LotsOfReplies(new HelloRequest { Greeting = "A" });
 
         Assert.Equal(
@@ -48,7 +48,7 @@ public sealed class GreetingsTests
     [InlineData("Hello, !")]
     public async Task LotsOfGreetings_are_answered_once_in_order(string reply, params string[] greetings)
     {
-        await using var service = await Service.StartAsync();
+        await using var service = Service.Start();
 
         Assert.Equal(reply, await GreetAllAsync(service, greetings));
     }
@@ -56,7 +56,7 @@ public sealed class GreetingsTests
     [Fact]
     public async Task LotsOfGreetings_has_a_bound()
     {
-        await using var service = await Service.StartAsync(greetings: new GreetingOptions { MaxReplyLength = 10 });
+        await using var service = Service.Start(greetings: new GreetingOptions { MaxReplyLength = 10 });
 
         var refusal = await Assert.ThrowsAsync<RpcException>(() => GreetAllAsync(service, ["12345", "12345"]));
 
@@ -67,7 +67,7 @@ public sealed class GreetingsTests
     [Fact]
     public async Task BidiHello_answers_each_as_it_comes()
     {
-        await using var service = await Service.StartAsync();
+        await using var service = Service.Start();
         using var call = Client(service).BidiHello();
 
         foreach (var greeting in (string[])["A", "B", "C"])

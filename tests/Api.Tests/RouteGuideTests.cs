@@ -21,7 +21,7 @@ public sealed class RouteGuideTests
     [Fact]
     public async Task GetFeature_gives_the_feature_at_the_point_and_else_one_without_a_name_there()
     {
-        await using var service = await StartAsync();
+        await using var service = Start();
         var guide = Client(service);
 
         Assert.Equal(
@@ -33,7 +33,7 @@ public sealed class RouteGuideTests
     [Fact]
     public async Task ListFeatures_gives_what_is_inside_edges_and_unnamed_ones_included_with_the_corners_in_any_order()
     {
-        await using var service = await StartAsync();
+        await using var service = Start();
         var (lo, hi) = (Point(Unnamed.Location), Point(Berkshire.Location));
 
         Assert.Equal(["", "Berkshire Valley"], await NamesAsync(lo, hi));
@@ -51,7 +51,7 @@ public sealed class RouteGuideTests
     [Fact]
     public async Task ListFeatures_stops_at_the_store_when_the_client_cancels()
     {
-        await using var service = await StartAsync();
+        await using var service = Start();
         service.Store.StallAfter = 1;
         var call = Client(service).ListFeatures(World());
         Assert.True(await call.ResponseStream.MoveNext(CancellationToken.None));
@@ -64,9 +64,11 @@ public sealed class RouteGuideTests
     [Fact]
     public async Task ListFeatures_stops_at_the_store_when_the_deadline_passes()
     {
-        await using var service = await StartAsync();
+        await using var service = Start();
         service.Store.StallAfter = 1;
-        using var call = Client(service).ListFeatures(World(), deadline: DateTime.UtcNow.AddSeconds(0.5));
+        await Client(service).GetFeatureAsync(new Point());
+        using var call = Client(service).ListFeatures(World(), deadline: DateTime.UtcNow.AddSeconds(3));
+        Assert.True(await call.ResponseStream.MoveNext(CancellationToken.None));
 
         var end = await Assert.ThrowsAsync<RpcException>(async () => await call.ResponseStream.ReadAllAsync().ToListAsync());
 
@@ -77,7 +79,7 @@ public sealed class RouteGuideTests
     [Fact]
     public async Task RecordRoute_measures_and_counts()
     {
-        await using var service = await StartAsync();
+        await using var service = Start();
         Coordinate[] points = [Berkshire.Location, new(0, 0), Unnamed.Location, Berkshire.Location];
 
         var (summary, trailers) = await RecordAsync(service, points);
@@ -90,7 +92,7 @@ public sealed class RouteGuideTests
     [Fact]
     public async Task RecordRoute_without_points_is_all_zeros()
     {
-        await using var service = await StartAsync();
+        await using var service = Start();
 
         var (summary, trailers) = await RecordAsync(service, []);
 
@@ -101,7 +103,7 @@ public sealed class RouteGuideTests
     [Fact]
     public async Task RecordRoute_caps_a_distance_over_int32_and_tells_the_exact_one_in_the_trailer()
     {
-        await using var service = await StartAsync();
+        await using var service = Start();
 
         // 120 times half around the earth, 20 015 km each: 2.4 million km.
         var (summary, trailers) = await RecordAsync(
@@ -116,7 +118,7 @@ public sealed class RouteGuideTests
     [InlineData(1_800_000_000, -1_800_000_000)]
     public async Task RecordRoute_does_not_overflow_between_the_longest_longitudes(int from, int to)
     {
-        await using var service = await StartAsync();
+        await using var service = Start();
 
         var (summary, _) = await RecordAsync(service, [new(0, from), new(0, to)]);
 
@@ -126,7 +128,7 @@ public sealed class RouteGuideTests
     [Fact]
     public async Task RouteChat_answers_live_and_ends_with_the_half_close()
     {
-        await using var service = await StartAsync();
+        await using var service = Start();
         using var listener = Client(service).RouteChat();
         await listener.RequestStream.WriteAsync(Note(1, "listening"));
 
@@ -146,7 +148,7 @@ public sealed class RouteGuideTests
     [Fact]
     public async Task RouteChat_answers_500_notes_at_one_place_with_all_before_each()
     {
-        await using var service = await StartAsync();
+        await using var service = Start();
 
         var answers = await ChatAsync(service, [.. Enumerable.Range(0, 500).Select(i => Note(1, $"{i}"))]);
 
@@ -156,7 +158,7 @@ public sealed class RouteGuideTests
     [Fact]
     public async Task A_note_that_is_wrong_ends_the_call_and_the_ones_before_it_are_kept()
     {
-        await using var service = await StartAsync(new ChatOptions { MaxMessageBytes = 10 });
+        await using var service = Start(new ChatOptions { MaxMessageBytes = 10 });
 
         await ExpectInvalidAsync("message", "message has 11 bytes", () => ChatAsync(service, Note(1, "kept"), Note(1, "12345678901"), Note(1, "never read")));
 
@@ -166,7 +168,7 @@ public sealed class RouteGuideTests
     [Fact]
     public async Task Bad_input_is_told_by_field_and_value()
     {
-        await using var service = await StartAsync();
+        await using var service = Start();
         var guide = Client(service);
 
         await ExpectInvalidAsync("latitude", "latitude is 900000001", () => guide.GetFeatureAsync(new Point { Latitude = 900_000_001 }).ResponseAsync);
@@ -197,7 +199,7 @@ public sealed class RouteGuideTests
     [Fact]
     public async Task Without_the_store_calls_are_UNAVAILABLE_with_the_reason_and_then_work_again()
     {
-        await using var service = await StartAsync();
+        await using var service = Start();
         var guide = Client(service);
         service.Store.Failure = new StoreUnavailableException("The database is restarting.");
 
@@ -216,7 +218,7 @@ public sealed class RouteGuideTests
     [Fact]
     public async Task A_fault_of_ours_is_UNKNOWN_without_its_text()
     {
-        await using var service = await StartAsync();
+        await using var service = Start();
         service.Store.Failure = new InvalidOperationException("secret");
 
         await ExpectAsync(StatusCode.Unknown, "Exception was thrown by handler.", () => Client(service).GetFeatureAsync(new Point()).ResponseAsync);
@@ -225,7 +227,7 @@ public sealed class RouteGuideTests
     [Fact]
     public async Task When_the_service_stops_open_streams_end_UNAVAILABLE()
     {
-        await using var service = await StartAsync();
+        await using var service = Start();
         using var chat = Client(service).RouteChat();
         await chat.RequestStream.WriteAsync(Note(1, "a"));
         await chat.RequestStream.WriteAsync(Note(1, "b"));
@@ -241,7 +243,7 @@ public sealed class RouteGuideTests
         await stopping.WaitAsync(TimeSpan.FromSeconds(30));
     }
 
-    private static Task<Service> StartAsync(ChatOptions? chat = null) => Service.StartAsync(chat, features: [Berkshire, Unnamed, Pole]);
+    private static Service Start(ChatOptions? chat = null) => Service.Start(chat, features: [Berkshire, Unnamed, Pole]);
 
     private static RouteGuide.RouteGuideClient Client(Service service) => new(service.Channel);
 

@@ -30,7 +30,8 @@ internal sealed class ScriptedStore(params Feature[] features) : IFeatureStore
         return ValueTask.FromResult(locations.ToArray().Count(_features.ContainsKey));
     }
 
-    public async IAsyncEnumerable<Feature> InAreaAsync(BoundingBox area, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<ReadOnlyMemory<Feature>> PagesInAreaAsync(
+        BoundingBox area, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var sent = 0;
         foreach (var feature in _features.Values.Where(feature => area.Contains(feature.Location)))
@@ -48,7 +49,7 @@ internal sealed class ScriptedStore(params Feature[] features) : IFeatureStore
                 }
             }
 
-            yield return feature;
+            yield return new[] { feature };
         }
     }
 

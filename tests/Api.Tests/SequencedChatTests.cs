@@ -12,7 +12,7 @@ public sealed class SequencedChatTests
     [Fact]
     public async Task A_post_is_acknowledged_by_itself_with_its_sequence_and_others_see_it_once()
     {
-        await using var service = await Service.StartAsync();
+        await using var service = Service.Start();
         using var one = Open(service, Sequenced);
         using var other = Open(service, new Metadata { { "route-chat-mode", "sequenced" }, { "route-chat-listen", "1,-2" } });
 
@@ -32,7 +32,7 @@ public sealed class SequencedChatTests
     [Fact]
     public async Task A_stream_resumes_behind_the_sequence_it_has_seen()
     {
-        await using var service = await Service.StartAsync();
+        await using var service = Service.Start();
         using (var author = Open(service, Sequenced))
         {
             for (var i = 1; i <= 10; i++)
@@ -54,7 +54,7 @@ public sealed class SequencedChatTests
     [Fact]
     public async Task A_stream_without_the_mode_gets_no_field_more()
     {
-        await using var service = await Service.StartAsync();
+        await using var service = Service.Start();
         using var call = Open(service, []);
         await call.RequestStream.WriteAsync(Note(1, 2, "a", "ignored"));
         await call.RequestStream.WriteAsync(Note(1, 2, "b", "ignored"));
@@ -65,14 +65,14 @@ public sealed class SequencedChatTests
     }
 
     [Theory]
-    [InlineData("route-chat-mode", "fast", "route-chat-mode is 'fast'; 'sequenced' is wanted, or no such entry.")]
-    [InlineData("route-chat-listen", "1,2,3", "route-chat-listen is '1,2,3'; LATITUDE,LONGITUDE is wanted")]
-    [InlineData("route-chat-listen", "900000001,0", "route-chat-listen.latitude is 900000001; a latitude is within ±900000000")]
-    [InlineData("route-chat-after", "-1", "route-chat-after is '-1'; the sequence of a note is wanted")]
-    [InlineData("route-chat-after", "x", "route-chat-after is 'x'; the sequence of a note is wanted")]
+    [InlineData("route-chat-mode", "fast", "route-chat-mode is 'fast'; expected 'sequenced' or no such entry.")]
+    [InlineData("route-chat-listen", "1,2,3", "route-chat-listen is '1,2,3'; expected LATITUDE,LONGITUDE in E7")]
+    [InlineData("route-chat-listen", "900000001,0", "route-chat-listen.latitude is 900000001; expected -900000000 to 900000000")]
+    [InlineData("route-chat-after", "-1", "route-chat-after is '-1'; expected the sequence of a note")]
+    [InlineData("route-chat-after", "x", "route-chat-after is 'x'; expected the sequence of a note")]
     public async Task Wrong_metadata_is_told_by_its_key(string key, string value, string message)
     {
-        await using var service = await Service.StartAsync();
+        await using var service = Service.Start();
         var metadata = new Metadata { { key, value } };
         if (key != "route-chat-mode")
         {
@@ -89,7 +89,7 @@ public sealed class SequencedChatTests
     [Fact]
     public async Task Listening_is_for_sequenced_streams()
     {
-        await using var service = await Service.StartAsync();
+        await using var service = Service.Start();
         using var call = Open(service, new Metadata { { "route-chat-listen", "1,2" } });
 
         var end = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(CancellationToken.None));
@@ -100,7 +100,7 @@ public sealed class SequencedChatTests
     [Fact]
     public async Task A_client_with_too_many_streams_is_refused()
     {
-        await using var service = await Service.StartAsync(new ChatOptions { MaxStreamsPerClient = 1 });
+        await using var service = Service.Start(new ChatOptions { MaxStreamsPerClient = 1 });
         using var one = Open(service, Sequenced);
         await one.RequestStream.WriteAsync(Note(1, 2, "a", ""));
         await NextAsync(one);
@@ -115,7 +115,7 @@ public sealed class SequencedChatTests
     [Fact]
     public async Task A_stream_that_stops_reading_is_ended_with_the_last_sequence_it_was_sent()
     {
-        await using var service = await Service.StartAsync(new ChatOptions { MaxSecondsBehind = 1 });
+        await using var service = Service.Start(new ChatOptions { MaxSecondsBehind = 1 });
         using var stalled = Open(service, new Metadata { { "route-chat-mode", "sequenced" }, { "route-chat-listen", "1,2" } });
         using var author = Open(service, Sequenced);
         var text = new string('x', 4_000);

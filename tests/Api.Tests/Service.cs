@@ -1,75 +1,68 @@
 using Grpc.Net.Client;
-using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Mvc.Testing;
+using Microsoft.AspNetCore.TestHost;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using RouteService.Api.Calls;
 using RouteService.Api.Greetings;
-using RouteService.Api.Hosting;
-using RouteService.Api.Routes;
-using RouteService.Api.Security;
 using RouteService.Domain.Chat;
 using RouteService.Domain.Features;
 using RouteService.Domain.Tests;
 
 namespace RouteService.Api.Tests;
 
-/// <summary>The services on a port of their own, over a store that the test has in its hand.</summary>
-internal sealed class Service : IAsyncDisposable
+/// <summary>The program as it is composed, on free ports of its own, over a store that the test has in its hand.</summary>
+internal sealed class Service : WebApplicationFactory<Program>
 {
-    private readonly WebApplication _app;
+    private readonly Action<IServiceCollection> _replace;
 
-    private Service(WebApplication app, ScriptedStore store)
+    private Service(ScriptedStore store, Action<IServiceCollection> replace)
     {
-        _app = app;
         Store = store;
-        Channel = GrpcChannel.ForAddress(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
+        _replace = replace;
+        UseKestrel();
+        StartServer();
+        Channel = GrpcChannel.ForAddress(Addresses.First());
     }
 
     public ScriptedStore Store { get; }
 
     public GrpcChannel Channel { get; }
 
-    public static async Task<Service> StartAsync(ChatOptions? chat = null, GreetingOptions? greetings = null, params Feature[] features)
+    /// <summary>The gRPC port's and the management port's.</summary>
+    public IEnumerable<string> Addresses => Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>()
+        .Addresses.Select(static address => address.Replace("[::]", "localhost", StringComparison.Ordinal));
+
+    public static Service Start(ChatOptions? chat = null, GreetingOptions? greetings = null, params Feature[] features)
     {
         var store = new ScriptedStore(features);
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(System.Net.IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2));
-        chat ??= new ChatOptions();
-        builder.Services.AddSingleton<IFeatureStore>(store);
-        builder.Services.AddSingleton(TimeProvider.System);
-        builder.Services.AddSingleton(greetings ?? new GreetingOptions());
-        builder.Services.AddSingleton(chat);
-        builder.Services.AddSingleton<INoteLog>(new MemoryNoteLog());
-        builder.Services.AddSingleton<ChatMetrics>();
-        builder.Services.AddSingleton<RouteChat>();
-        builder.Services.AddSingleton(new LimitOptions());
-        builder.Services.AddSingleton<CallBoundary>();
-        builder.Services.AddGrpc(options => options.Interceptors.Add<CallBoundary>());
-        builder.Services.AddGrpcReflection();
-        builder.Services.AddHealth();
-        Shutdown.Add(builder.Services, new ShutdownOptions());
-        var app = builder.Build();
-        app.MapGrpcService<GreeterService>();
-        app.MapGrpcService<HelloService>();
-        app.MapGrpcService<RouteGuideService>();
-        app.MapGrpcReflectionService();
-        app.MapHealth();
-        await app.StartAsync();
-        return new Service(app, store);
+        return new Service(store, services =>
+        {
+            services.AddSingleton<IFeatureStore>(store);
+            services.AddSingleton<INoteLog>(new MemoryNoteLog());
+            services.AddSingleton(chat ?? new ChatOptions());
+            services.AddSingleton(greetings ?? new GreetingOptions());
+        });
     }
 
     /// <summary>What SIGTERM does.</summary>
-    public Task StopAsync() => _app.StopAsync();
+    public Task StopAsync() => Services.GetRequiredService<IHost>().StopAsync();
 
-    public async ValueTask DisposeAsync()
+    public override async ValueTask DisposeAsync()
     {
         Channel.Dispose();
-        await _app.DisposeAsync();
+        await base.DisposeAsync();
+    }
+
+    protected override void ConfigureWebHost(IWebHostBuilder builder)
+    {
+        builder.UseSetting("RouteService:Grpc:Port", "0");
+        builder.UseSetting("RouteService:Management:Port", "0");
+        builder.ConfigureLogging(static logging => logging.ClearProviders());
+        builder.ConfigureTestServices(_replace);
     }
 }

@@ -1,7 +1,12 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+using RouteService.Api.Errors;
 using RouteService.Api.Hosting;
+using RouteService.Domain.Chat;
+using RouteService.Infrastructure.Sqlite;
 
 namespace RouteService.Api.Tests;
 
@@ -10,37 +15,45 @@ public sealed class SettingsTests
     [Fact]
     public void Without_configuration_everything_has_its_default()
     {
-        var settings = Read();
+        using var settings = Read();
 
-        Assert.Equal((50051, 8081), (settings.Grpc.Port, settings.Management.Port));
-        Assert.Equal(".data/route-service.db", settings.Sqlite.Path);
-        Assert.Equal(1_000, settings.Chat.HistoryPerPost);
+        Assert.Equal((50051, 8081), (Get<GrpcOptions>(settings).Port, Get<ManagementOptions>(settings).Port));
+        Assert.Equal(".data/route-service.db", Get<SqliteOptions>(settings).Path);
+        Assert.Equal(1_000, Get<ChatOptions>(settings).HistoryPerPost);
     }
 
     [Fact]
     public void What_is_set_counts()
     {
-        var settings = Read(("RouteService:Grpc:Port", "1234"), ("RouteService:Sqlite:Path", "/x/y.db"), ("routeservice:chat:keepdays", "5"), ("RouteService:Grpc:Connection:MaxAge", "0"));
+        using var settings = Read(
+            ("RouteService:Grpc:Port", "1234"),
+            ("RouteService:Sqlite:Path", "/x/y.db"),
+            ("routeservice:chat:keepdays", "5"),
+            ("RouteService:Grpc:Connection:MaxAge", "0"));
 
-        Assert.Equal((1234, 8081), (settings.Grpc.Port, settings.Management.Port));
-        Assert.Equal("/x/y.db", settings.Sqlite.Path);
-        Assert.Equal(5, settings.Chat.KeepDays);
-        Assert.Equal((TimeSpan.Zero, 100), (settings.Grpc.Connection.MaxAge, settings.Grpc.Connection.MaxStreams));
+        Assert.Equal((1234, 8081), (Get<GrpcOptions>(settings).Port, Get<ManagementOptions>(settings).Port));
+        Assert.Equal("/x/y.db", Get<SqliteOptions>(settings).Path);
+        Assert.Equal(5, Get<ChatOptions>(settings).KeepDays);
+        Assert.Equal((TimeSpan.Zero, 100), (Get<GrpcOptions>(settings).Connection.MaxAge, Get<GrpcOptions>(settings).Connection.MaxStreams));
     }
 
     [Theory]
-    [InlineData("RouteService:Grpc:Port", "abc", "RouteService__Grpc__Port is 'abc'; a whole number from 0 to 65535 is wanted.")]
-    [InlineData("RouteService:Grpc:Port", "70000", "RouteService__Grpc__Port is '70000'; a whole number from 0 to 65535 is wanted.")]
-    [InlineData("RouteService:Chat:KeepDays", "0", "RouteService__Chat__KeepDays is '0'; a whole number from 1 to 36500 is wanted.")]
+    [InlineData("RouteService:Grpc:Port", "abc", "RouteService__Grpc__Port is 'abc'; expected an integer from 0 to 65535.")]
+    [InlineData("RouteService:Grpc:Port", "70000", "RouteService__Grpc__Port is '70000'; expected an integer from 0 to 65535.")]
+    [InlineData("RouteService:Chat:KeepDays", "0", "RouteService__Chat__KeepDays is '0'; expected an integer from 1 to 36500.")]
     [InlineData("RouteService:Grpc:Prot", "1", "RouteService__Grpc__Prot is not a setting. Under RouteService__Grpc there are: Port, ")]
     [InlineData("RouteService:Gprc:Port", "1", "RouteService__Gprc is not a setting. Under RouteService there are: Grpc, Management, ")]
-    [InlineData("RouteService:Grpc:Connection:MaxStreams", "0", "RouteService__Grpc__Connection__MaxStreams is '0'; a whole number from 1 to 100000 is wanted.")]
-    [InlineData("RouteService:Grpc:Connection:MaxAge", "long", "RouteService__Grpc__Connection__MaxAge is 'long'; a time from 00:00:00 to 7.00:00:00 is wanted (d.hh:mm:ss).")]
-    [InlineData("RouteService:Grpc:Connection:MaxAge", "1800", "RouteService__Grpc__Connection__MaxAge is '1800.00:00:00'; a time from 00:00:00 to 7.00:00:00 is wanted (d.hh:mm:ss).")]
+    [InlineData("RouteService:Grpc:Connection:MaxStreams", "0", "RouteService__Grpc__Connection__MaxStreams is '0'; expected an integer from 1 to 100000.")]
+    [InlineData("RouteService:Grpc:Connection:MaxAge", "long", "RouteService__Grpc__Connection__MaxAge is 'long'; expected a time from 00:00:00 to 7.00:00:00 (d.hh:mm:ss).")]
+    [InlineData("RouteService:Grpc:Connection:MaxAge", "1800", "RouteService__Grpc__Connection__MaxAge is '1800.00:00:00'; expected a time from 00:00:00 to 7.00:00:00 (d.hh:mm:ss).")]
     [InlineData("RouteService:Grpc:Connection:Age", "1", "RouteService__Grpc__Connection__Age is not a setting. Under RouteService__Grpc__Connection there are: MaxStreams, ")]
-    [InlineData("RouteService:Sqlite:Path", "", "RouteService__Sqlite__Path is ''; a value is wanted.")]
-    public void What_is_wrong_is_told_by_its_key(string key, string value, string message) =>
-        Assert.StartsWith(message, Assert.Throws<SettingException>(() => Read((key, value))).Message);
+    [InlineData("RouteService:Sqlite:Path", "", "RouteService__Sqlite__Path is ''; expected a value.")]
+    public void What_is_wrong_is_told_by_its_key(string key, string value, string message)
+    {
+        var refusal = Assert.ThrowsAny<Exception>(() => Read((key, value)));
+
+        Assert.StartsWith(message, refusal is OptionsValidationException invalid ? Assert.Single(invalid.Failures) : Assert.IsType<SettingException>(refusal).Message);
+    }
 
     [Fact]
     public void The_documentation_has_every_setting_with_its_default()
@@ -54,11 +67,12 @@ public sealed class SettingsTests
         var documented = Regex.Matches(File.ReadAllText(Path.Combine(root, "docs", "configuration.md")), @"^\| `(RouteService__\w+)` \| `?([^|`]+?)`? \|", RegexOptions.Multiline)
             .Select(row => (row.Groups[1].Value, row.Groups[2].Value));
 
-        Assert.Equal(Of("RouteService", Read()).Order(), documented.Order());
+        using var settings = Read();
+        Assert.Equal(
+            settings.GetServices<SettingSection>().SelectMany(section => Of($"RouteService__{section.Name}", settings.GetRequiredService(section.Options))).Order(),
+            documented.Order());
 
-        // The connection string is not under RouteService, but where .NET has such.
-        static IEnumerable<(string, string)> Of(string path, object options) => options.GetType().GetProperties()
-            .Where(property => property.Name != nameof(Settings.ConnectionString)).SelectMany(property =>
+        static IEnumerable<(string, string)> Of(string path, object options) => options.GetType().GetProperties().SelectMany(property =>
             (Name: $"{path}__{property.Name}", Value: property.GetValue(options)) switch
             {
                 var (name, value) when value is bool flag => [(name, flag ? "true" : "false")],
@@ -67,7 +81,19 @@ public sealed class SettingsTests
             });
     }
 
-    private static Settings Read(params (string Key, string Value)[] values) => Settings.Read(new ConfigurationBuilder()
-        .AddInMemoryCollection(values.Select(pair => KeyValuePair.Create<string, string?>(pair.Key, pair.Value)))
-        .Build());
+    private static T Get<T>(ServiceProvider settings)
+        where T : class => settings.GetRequiredService<T>();
+
+    /// <summary>The settings as the host has them when it starts.</summary>
+    private static ServiceProvider Read(params (string Key, string Value)[] values)
+    {
+        var services = new ServiceCollection();
+        services.AddSingleton<IConfiguration>(new ConfigurationBuilder()
+            .AddInMemoryCollection(values.Select(pair => KeyValuePair.Create<string, string?>(pair.Key, pair.Value)))
+            .Build());
+        services.AddSettings();
+        var provider = services.BuildServiceProvider();
+        provider.GetRequiredService<IStartupValidator>().Validate();
+        return provider;
+    }
 }

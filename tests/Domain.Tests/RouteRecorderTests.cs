@@ -129,7 +129,7 @@ public sealed class RouteRecorderTests
 
         public ValueTask<Feature?> FindAsync(Coordinate location, CancellationToken cancellationToken) => throw new NotSupportedException();
 
-        public IAsyncEnumerable<Feature> InAreaAsync(BoundingBox area, CancellationToken cancellationToken) => throw new NotSupportedException();
+        public IAsyncEnumerable<ReadOnlyMemory<Feature>> PagesInAreaAsync(BoundingBox area, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         public ValueTask<long> CountAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
 

@@ -96,6 +96,8 @@ public sealed class CommandLineTests : IAsyncDisposable
     [Theory]
     [InlineData("'db:8081' is not an address such as http://localhost:8081.", "health", "db:8081")]
     [InlineData("Unrecognized command or argument '--bogus'", "--bogus")]
+    [InlineData("Unrecognized command or argument '--RoutService:Grpc:Port=1'", "serve", "--RoutService:Grpc:Port=1")]
+    [InlineData("RouteService__Grpc__Prot is not a setting.", "--RouteService:Grpc:Prot=1")]
     [InlineData("Required argument missing", "import")]
     public async Task A_wrong_option_is_told(string complaint, params string[] arguments)
     {
@@ -106,16 +108,24 @@ public sealed class CommandLineTests : IAsyncDisposable
     }
 
     [Theory]
-    [InlineData("RouteService__Grpc__Port", "abc", "RouteService__Grpc__Port is 'abc'; a whole number from 0 to 65535 is wanted.")]
+    [InlineData("RouteService__Grpc__Port", "abc", "RouteService__Grpc__Port is 'abc'; expected an integer from 0 to 65535.")]
     [InlineData("RouteService__Grpc__Prot", "1", "RouteService__Grpc__Prot is not a setting.")]
     [InlineData("RouteService__Chat__HistoryPerPost", "-1", "RouteService__Chat__HistoryPerPost is '-1'")]
     [InlineData("RouteService__Grpc__CertificatePath", "/none.pem", "RouteService__Grpc__CertificatePath is '/none.pem', which cannot be used")]
     [InlineData("RouteService__Sqlite__Path", "/dev/null/x/y.db", "The folder of the database '/dev/null/x/y.db' cannot be made")]
     [InlineData("ConnectionStrings__RouteService", "Database=places", "ConnectionStrings__RouteService cannot be understood: It names no Host.")]
     [InlineData("ConnectionStrings__RouteService", "Host=db;Colour=red", "ConnectionStrings__RouteService cannot be understood: Couldn't set colour")]
-    [InlineData("RouteService__Postgres__MaxLookUpBatch", "0", "RouteService__Postgres__MaxLookUpBatch is '0'; a whole number from 1 to 10000 is wanted")]
+    [InlineData("RouteService__Postgres__MaxLookUpBatch", "0", "RouteService__Postgres__MaxLookUpBatch is '0'; expected an integer from 1 to 10000")]
     public async Task A_wrong_setting_is_told_by_its_key(string key, string value, string complaint) =>
         AssertRefused(await Command.RunServiceAsync([], new Dictionary<string, string>(RunningService.Environment) { [key] = value }, _service.Folder), complaint);
+
+    [Fact]
+    public async Task A_setting_can_be_an_argument()
+    {
+        await _service.StartAsync("dotnet", Repository.Program, "serve", "--RouteService:Sqlite:Path=elsewhere.db");
+
+        Assert.Contains($"{_service.Folder}/elsewhere.db; 3966 features", _service.Output);
+    }
 
     [Fact]
     public async Task A_port_in_use_is_told()

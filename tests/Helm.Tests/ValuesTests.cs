@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using System.Reflection;
 using System.Text.Json.Nodes;
+using Microsoft.Extensions.DependencyInjection;
 using RouteService.Api.Hosting;
 
 namespace RouteService.Helm.Tests;
@@ -68,7 +69,7 @@ public sealed class ValuesTests
     [Fact]
     public void The_settings_of_the_schema_are_the_programs_with_their_ranges()
     {
-        var programs = Leaves(typeof(Settings), "").Where(static leaf => !Decided.Any(path => leaf.Path == path || leaf.Path.StartsWith($"{path}.", StringComparison.Ordinal))).ToList();
+        var programs = Sections().SelectMany(static section => Leaves(section.Options, $"{Camel(section.Name)}.")).Where(static leaf => !Decided.Any(path => leaf.Path == path || leaf.Path.StartsWith($"{path}.", StringComparison.Ordinal))).ToList();
 
         Assert.True(programs.Count > 20);
         Assert.Equal(
@@ -76,7 +77,7 @@ public sealed class ValuesTests
             SchemaLeaves(Schema.At("properties.settings")!.AsObject(), "").Order(StringComparer.Ordinal));
 
         static IEnumerable<(string Path, string Range)> Leaves(Type section, string prefix) => section
-            .GetProperties().Where(static p => p.Name != nameof(Settings.ConnectionString))
+            .GetProperties()
             .SelectMany(p => p.PropertyType.IsClass && p.PropertyType != typeof(string)
                 ? Leaves(p.PropertyType, $"{prefix}{Camel(p.Name)}.")
                 : [($"{prefix}{Camel(p.Name)}", p.PropertyType == typeof(TimeSpan) || p.GetCustomAttribute<RangeAttribute>() is not { } range ? "time" : $"{range.Minimum} to {range.Maximum}")]);
@@ -84,6 +85,13 @@ public sealed class ValuesTests
         static IEnumerable<string> SchemaLeaves(JsonObject schema, string prefix) => schema["properties"]!.AsObject().SelectMany(p => p.Value!["properties"] is not null
             ? SchemaLeaves(p.Value.AsObject(), $"{prefix}{p.Key}.")
             : [$"{prefix}{p.Key}: {(p.Value["$ref"] is not null ? "time" : $"{p.Value["minimum"]} to {p.Value["maximum"]}")}"]);
+
+        static List<SettingSection> Sections()
+        {
+            var services = new ServiceCollection();
+            services.AddSettings();
+            return [.. services.Select(static service => service.ImplementationInstance).OfType<SettingSection>()];
+        }
 
         static string Camel(string name) => char.ToLowerInvariant(name[0]) + name[1..];
     }

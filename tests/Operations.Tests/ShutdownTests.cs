@@ -103,7 +103,7 @@ public sealed class ShutdownTests : ServiceTest
         Service.Settings["RouteService__Shutdown__DelaySeconds"] = "600";
         await StartAsync();
         var exit = Service.StopAsync(signal);
-        await Service.OutputAsync("Not ready any more");
+        await Service.OutputAsync("Shutting down: reporting not ready");
 
         await Service.StopAsync(signal);
 

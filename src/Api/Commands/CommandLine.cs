@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using Microsoft.Extensions.Options;
+using RouteService.Api.Errors;
 using RouteService.Api.Hosting;
 using RouteService.Domain.Features;
 using RouteService.Infrastructure.Import;
@@ -11,16 +13,19 @@ namespace RouteService.Api.Commands;
 /// <summary>The words of the command line, and the one place where what went wrong before or outside a call becomes a line and an exit code.</summary>
 internal static class CommandLine
 {
-    /// <summary>Parses and runs.</summary>
+    // The last three are the host's own, which test hosts pass.
+    private static readonly string[] SettingPrefixes =
+        ["--RouteService:", "--ConnectionStrings:", "--Logging:", "--environment=", "--contentRoot=", "--applicationName="];
+
     /// <param name="args">Of the program.</param>
-    /// <param name="serve">Serves until a signal ends it.</param>
+    /// <param name="serve">Serves until a signal ends it, with the settings of the command line: <c>--RouteService:Grpc:Port=50052</c>.</param>
     /// <param name="import">Imports a file, replacing what is there or adding to it.</param>
     /// <param name="migrate">Brings the database to this program's schema.</param>
     /// <param name="health">Asks the service whose management port has this address, or null for this machine's own, whether it is ready.</param>
     /// <returns>0 where it ended well; 1 where not, with the reason on standard error; 130 where a signal ended an import.</returns>
     public static Task<int> RunAsync(
         string[] args,
-        Func<Task> serve,
+        Func<string[], Task> serve,
         Func<FileInfo, bool, CancellationToken, Task> import,
         Func<CancellationToken, Task> migrate,
         Func<Uri?, CancellationToken, Task> health)
@@ -49,8 +54,8 @@ internal static class CommandLine
             },
         };
 
-        var serveCommand = new Command("serve", "Serve gRPC until SIGINT or SIGTERM. The default.");
-        serveCommand.SetAction((_, _) => GuardAsync(serve));
+        var serveCommand = new Command("serve", "Serve gRPC until SIGINT or SIGTERM. The default.") { TreatUnmatchedTokensAsErrors = false };
+        serveCommand.SetAction((parsed, _) => GuardAsync(() => serve(ToSettings(parsed.UnmatchedTokens))));
 
         var importCommand = new Command("import", "Import features, all or nothing. Of two at one place the later wins.") { file, replace };
         importCommand.SetAction((parsed, _) => GuardAsync(() => UntilSignalAsync(
@@ -69,6 +74,7 @@ internal static class CommandLine
 
             Settings are environment variables, such as RouteService__Grpc__Port (50051), RouteService__Management__Port (8081),
             RouteService__Sqlite__Path (.data/route-service.db), or ConnectionStrings__RouteService for PostGIS; docs/configuration.md lists them all.
+            `serve` takes them as arguments as well, such as --RouteService:Grpc:Port=50052.
             """)
         {
             serveCommand,
@@ -76,11 +82,22 @@ internal static class CommandLine
             migrateCommand,
             healthCommand,
         };
-        root.SetAction((_, _) => GuardAsync(serve));
+        root.TreatUnmatchedTokensAsErrors = false;
+        root.SetAction((parsed, _) => GuardAsync(() => serve(ToSettings(parsed.UnmatchedTokens))));
 
         // The host and UntilSignalAsync see to signals, and GuardAsync to exceptions.
         return root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
     }
+
+    /// <summary>The settings among the arguments of <c>serve</c>; whether their keys and values are right is checked with all other settings.</summary>
+    private static string[] ToSettings(IReadOnlyList<string> arguments) =>
+        arguments.FirstOrDefault(static argument => !IsSetting(argument)) is { } unknown
+            ? throw new SettingException($"Unrecognized command or argument '{unknown}'; expected a command of --help, or --RouteService:SECTION:KEY=VALUE.")
+            : [.. arguments];
+
+    private static bool IsSetting(string argument) =>
+        argument.Contains('=', StringComparison.Ordinal)
+        && SettingPrefixes.Any(prefix => argument.StartsWith(prefix, StringComparison.OrdinalIgnoreCase));
 
     private static async Task<int> GuardAsync(Func<Task> command)
     {
@@ -104,6 +121,7 @@ internal static class CommandLine
     /// <summary>The line for what can be expected to go wrong; null for a fault of ours, which may show its stack.</summary>
     private static string? Explain(Exception exception) => exception switch
     {
+        OptionsValidationException invalid => invalid.Failures.First(),
         SettingException or SchemaException or StoreUnavailableException or FeatureFileException or NotReadyException => exception.Message,
         IOException { InnerException: SocketException or Microsoft.AspNetCore.Connections.AddressInUseException } io =>
             $"{io.Message.TrimEnd('.')}. Another program has the port; set {Settings.Variable("RouteService:Grpc:Port")} or {Settings.Variable("RouteService:Management:Port")} to a free one.",

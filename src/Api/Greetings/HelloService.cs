@@ -15,7 +15,7 @@ internal sealed class HelloService(GreetingOptions options) : Contracts.Hello.He
     {
         for (var i = 1; i <= Replies; i++)
         {
-            await responseStream.WriteAsync(new HelloResponse { Reply = $"Hello, {request.Greeting}! ({i})" }, context.CancellationToken);
+            await responseStream.WriteAsync(new HelloResponse { Reply = $"Hello, {request.Greeting}! ({i})" });
         }
     }
 
@@ -27,9 +27,10 @@ internal sealed class HelloService(GreetingOptions options) : Contracts.Hello.He
             names.Append(names.Length == 0 ? "" : ", ").Append(requestStream.Current.Greeting);
             if (names.Length > options.MaxReplyLength)
             {
-                // All names go into one reply, so a client that never stops would fill our memory.
+                // All names go into one reply, so a client that never stops would fill the memory.
                 throw new RpcException(new Status(
-                    StatusCode.ResourceExhausted, $"The greetings are longer than {options.MaxReplyLength} characters together; send fewer in a call."));
+                    StatusCode.ResourceExhausted,
+                    $"The greetings are longer than {options.MaxReplyLength} characters together; send fewer in a call."));
             }
         }
 
@@ -41,7 +42,7 @@ internal sealed class HelloService(GreetingOptions options) : Contracts.Hello.He
     {
         while (await requestStream.MoveNext(context.CancellationToken))
         {
-            await responseStream.WriteAsync(Hello(requestStream.Current.Greeting), context.CancellationToken);
+            await responseStream.WriteAsync(Hello(requestStream.Current.Greeting));
         }
     }
 

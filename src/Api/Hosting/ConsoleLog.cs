@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging.Console;
-using RouteService.Api.Telemetry;
 
 namespace RouteService.Api.Hosting;
 
@@ -9,11 +8,12 @@ internal static class ConsoleLog
     /// Our own lines from Information on, the framework's from Warning on; the standard "Logging" configuration changes that. In a container a line is an
     /// object of JSON with the ids of its trace, elsewhere it is for people; Logging__Console__FormatterName (json, simple, systemd) says otherwise.
     /// </summary>
-    public static void AddConsoleLog(this WebApplicationBuilder builder, OpenTelemetryExport? export)
+    public static void AddConsoleLog(this WebApplicationBuilder builder)
     {
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
+        builder.Logging.AddFilter("Grpc", LogLevel.Warning);
 
-        // What keeps the host from starting is told in one line on standard error (CommandLine).
+        // Start-up failures are printed by CommandLine; silence the host's stack trace.
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
         builder.Logging.Configure(static options => options.ActivityTrackingOptions = ActivityTrackingOptions.TraceId | ActivityTrackingOptions.SpanId);
         builder.Logging.AddSimpleConsole(static console =>
@@ -31,6 +31,5 @@ internal static class ConsoleLog
         builder.Services.Configure<ConsoleLoggerOptions>(console => console.FormatterName =
             builder.Configuration["Logging:Console:FormatterName"]
             ?? (builder.Configuration.GetValue<bool>("DOTNET_RUNNING_IN_CONTAINER") ? ConsoleFormatterNames.Json : ConsoleFormatterNames.Simple));
-        export?.AddTo(builder.Logging);
     }
 }

@@ -6,7 +6,11 @@ namespace RouteService.Api.Hosting;
 /// <summary>Health, by gRPC on the gRPC port and by HTTP on the management port.</summary>
 internal static class HealthEndpoints
 {
+    /// <summary>The tag of the checks that make the service ready.</summary>
     public const string Ready = "ready";
+
+    /// <summary>The tag of the check that is unhealthy during the shutdown alone.</summary>
+    public const string Running = "running";
 
     // How often the store is looked at for those who watch.
     private static readonly TimeSpan WatchPeriod = TimeSpan.FromSeconds(5);
@@ -18,7 +22,7 @@ internal static class HealthEndpoints
         {
             foreach (var service in (string[])["helloworld.Greeter", "HelloService"])
             {
-                options.Services.Map(service, static _ => false);
+                options.Services.Map(service, static check => check.Tags.Contains(Running, StringComparer.Ordinal));
             }
 
             options.Services.Map("routeguide.RouteGuide", static check => check.Tags.Contains(Ready, StringComparer.Ordinal));

@@ -9,21 +9,17 @@ internal static class Listeners
     private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(10);
 
     /// <summary>The two ports: gRPC over HTTP/2, and management over HTTP/1.1.</summary>
-    public static void AddListeners(this WebApplicationBuilder builder, Settings settings)
+    public static void AddPorts(this WebApplicationBuilder builder)
     {
-        var tls = ServerTls.Open(settings.Grpc);
-        if (tls is not null)
+        builder.WebHost.ConfigureKestrel((_, kestrel) =>
         {
-            builder.Services.AddSingleton<IReloadedFile>(tls);
-        }
-
-        builder.WebHost.ConfigureKestrel(kestrel =>
-        {
+            var grpc = kestrel.ApplicationServices.GetRequiredService<GrpcOptions>();
+            var tls = ServerTls.Open(grpc, kestrel.ApplicationServices.GetRequiredService<FileReloader>());
             kestrel.AddServerHeader = false;
-            kestrel.ListenAnyIP(settings.Grpc.Port, listen =>
+            kestrel.ListenAnyIP(grpc.Port, listen =>
             {
                 listen.Protocols = HttpProtocols.Http2;
-                listen.UseGrpcConnections(settings.Grpc.Connection);
+                listen.UseGrpcConnections(grpc.Connection);
                 if (tls is not null)
                 {
                     listen.UseHttps(new TlsHandshakeCallbackOptions
@@ -33,7 +29,7 @@ internal static class Listeners
                     });
                 }
             });
-            kestrel.ListenAnyIP(settings.Management.Port, listen => listen.Protocols = HttpProtocols.Http1);
+            kestrel.ListenAnyIP(kestrel.ApplicationServices.GetRequiredService<ManagementOptions>().Port, listen => listen.Protocols = HttpProtocols.Http1);
         });
     }
 }

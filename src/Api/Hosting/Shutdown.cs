@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using RouteService.Api.Errors;
 
 namespace RouteService.Api.Hosting;
 
@@ -20,7 +21,8 @@ internal sealed class ShutdownOptions
 /// The end of the service, in this order: not ready at once; after a wait for load balancers, streams that wait for their client end UNAVAILABLE;
 /// then no new connections, GOAWAY on the open ones, and other calls finish within the grace. A second signal ends it now.
 /// </summary>
-internal sealed partial class Shutdown(ShutdownOptions options, IHostApplicationLifetime lifetime, TimeProvider clock, ILogger<Shutdown> logger)
+internal sealed partial class Shutdown(
+    ShutdownOptions options, StreamLifetime streams, IHostApplicationLifetime lifetime, TimeProvider clock, ILogger<Shutdown> logger)
     : IHostedLifecycleService, IHealthCheck, IDisposable
 {
     // Between the ends of the streams and GOAWAY: a client that meets the end of its connection before it has read that of its stream may lose its
@@ -30,22 +32,16 @@ internal sealed partial class Shutdown(ShutdownOptions options, IHostApplication
     // What a shell says of a process that a signal has ended.
     private const int EndedBySignal = 128;
 
-    private readonly CancellationTokenSource _ending = new();
     private readonly List<PosixSignalRegistration> _signals = [];
     private int _signalCount;
 
-    /// <summary>When streams that wait for their client are to end.</summary>
-    public CancellationToken Ending => _ending.Token;
-
-    /// <summary>Adds it to a service.</summary>
-    public static void Add(IServiceCollection services, ShutdownOptions options)
+    public static void AddTo(IServiceCollection services)
     {
-        services.AddSingleton(options);
         services.AddSingleton<Shutdown>();
         services.AddHostedService(static provider => provider.GetRequiredService<Shutdown>());
-        services.AddHealthChecks().AddCheck<Shutdown>("running", tags: [HealthEndpoints.Ready]);
+        services.AddHealthChecks().AddCheck<Shutdown>("running", tags: [HealthEndpoints.Ready, HealthEndpoints.Running]);
 
-        // To be not ready is what is wanted then, and no error. The lifetime has a logger of its own, so it is asked for when there is something to log.
+        // Not ready is no error during the shutdown. The lifetime is resolved when there is something to log, as it has a logger of its own.
         services.AddOptions<LoggerFilterOptions>().Configure<IServiceProvider>(static (logging, provider) =>
         {
             var lifetime = new Lazy<IHostApplicationLifetime>(provider.GetRequiredService<IHostApplicationLifetime>);
@@ -53,7 +49,8 @@ internal sealed partial class Shutdown(ShutdownOptions options, IHostApplication
                 "Microsoft.Extensions.Diagnostics.HealthChecks",
                 level => level >= LogLevel.Warning && !lifetime.Value.ApplicationStopping.IsCancellationRequested);
         });
-        services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(options.DelaySeconds + options.GraceSeconds));
+        services.AddOptions<HostOptions>().Configure<ShutdownOptions>(
+            static (host, options) => host.ShutdownTimeout = TimeSpan.FromSeconds(options.DelaySeconds + options.GraceSeconds));
     }
 
     public Task StartAsync(CancellationToken cancellationToken)
@@ -73,12 +70,14 @@ internal sealed partial class Shutdown(ShutdownOptions options, IHostApplication
             await Task.Delay(TimeSpan.FromSeconds(options.DelaySeconds), clock, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
-        await _ending.CancelAsync();
+        await streams.EndAsync();
         await Task.Delay(Linger, clock, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
-        Task.FromResult(lifetime.ApplicationStopping.IsCancellationRequested ? HealthCheckResult.Unhealthy("The service is shutting down.") : HealthCheckResult.Healthy());
+        Task.FromResult(lifetime.ApplicationStopping.IsCancellationRequested
+            ? HealthCheckResult.Unhealthy("The service is shutting down.")
+            : HealthCheckResult.Healthy());
 
     public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
@@ -88,11 +87,7 @@ internal sealed partial class Shutdown(ShutdownOptions options, IHostApplication
 
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public void Dispose()
-    {
-        _signals.ForEach(static signal => signal.Dispose());
-        _ending.Dispose();
-    }
+    public void Dispose() => _signals.ForEach(static signal => signal.Dispose());
 
     /// <summary>The first is the host's, which stops; whoever sends a second does not want to wait.</summary>
     private void OnSignal(PosixSignalContext signal)
@@ -106,7 +101,7 @@ internal sealed partial class Shutdown(ShutdownOptions options, IHostApplication
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Information, "Not ready any more; calls are still taken for {Seconds} s, until load balancers have seen it.")]
+        [LoggerMessage(1, LogLevel.Information, "Shutting down: reporting not ready, accepting calls for another {Seconds} s.")]
         public static partial void Waiting(ILogger logger, int seconds);
 
         [LoggerMessage(2, LogLevel.Warning, "Ended by a second signal, without waiting for calls.")]

@@ -2,16 +2,22 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
+using RouteService.Api.Security;
 using RouteService.Api.Telemetry;
 using RouteService.Domain.Features;
-using RouteService.Infrastructure.Postgis;
-using RouteService.Infrastructure.Sqlite;
 
 namespace RouteService.Api.Hosting;
 
 /// <summary>Says once, when the service is up, what it is, where its data is, and how to call it.</summary>
 internal sealed partial class StartupReport(
-    IServer server, IFeatureStore features, StoreDescription store, Settings settings, IHostApplicationLifetime lifetime, ILogger<StartupReport> logger, OpenTelemetryExport? export = null)
+    IServer server,
+    IFeatureStore features,
+    StoreDescription store,
+    GrpcOptions grpc,
+    AuthOptions auth,
+    IHostApplicationLifetime lifetime,
+    ILogger<StartupReport> logger,
+    OpenTelemetryExport? export = null)
     : IHostedLifecycleService
 {
     private static readonly TimeSpan CountPatience = TimeSpan.FromSeconds(2);
@@ -23,11 +29,11 @@ internal sealed partial class StartupReport(
     {
         // Kestrel lists its addresses in the order in which the listeners were added.
         var ports = server.Features.Get<IServerAddressesFeature>()!.Addresses.Select(static address => new Uri(address).Port).ToList();
-        var tls = settings.Grpc.CertificatePath is not null;
+        var tls = grpc.CertificatePath is not null;
         Log.Version(logger, Version, RuntimeInformation.FrameworkDescription);
         await ReportStoreAsync(cancellationToken);
         Log.Addresses(logger, ports[0], tls ? "TLS" : "h2c, without TLS", ports[1]);
-        if (settings.Auth.Enabled)
+        if (auth.Enabled)
         {
             Log.AccessControlled(logger);
         }
@@ -94,10 +100,10 @@ internal sealed partial class StartupReport(
         [LoggerMessage(4, LogLevel.Information, "Try: grpcurl {Flag}-d '{{\"name\":\"you\"}}' localhost:{GrpcPort} helloworld.Greeter/SayHello")]
         public static partial void HowToCall(ILogger logger, string flag, int grpcPort);
 
-        [LoggerMessage(8, LogLevel.Information, "Access: anybody who reaches the port may call; RouteService__Auth__Enabled=true asks for credentials.")]
+        [LoggerMessage(8, LogLevel.Information, "Authentication is off. Set RouteService__Auth__Enabled=true to require credentials.")]
         public static partial void AccessOpen(ILogger logger);
 
-        [LoggerMessage(9, LogLevel.Information, "Access: with credentials.")]
+        [LoggerMessage(9, LogLevel.Information, "Authentication is on.")]
         public static partial void AccessControlled(ILogger logger);
 
         [LoggerMessage(10, LogLevel.Information, "OpenTelemetry: {Target}.")]
@@ -106,13 +112,4 @@ internal sealed partial class StartupReport(
         [LoggerMessage(5, LogLevel.Information, "Stopping.")]
         public static partial void Stopping(ILogger logger);
     }
-}
-
-/// <summary>Which store is in use and what that means, for the start-up lines.</summary>
-internal sealed record StoreDescription(string Text)
-{
-    public static StoreDescription Sqlite(SqliteOptions options) => new(
-        $"SQLite, embedded in this process, in {Path.GetFullPath(options.Path)}");
-
-    public static StoreDescription Postgis(PostgisDatabase database) => new($"PostGIS, {database.Description}");
 }

@@ -1,53 +1,59 @@
 using System.Globalization;
 using Grpc.Core;
-using RouteService.Api.Calls;
 using RouteService.Api.Security;
-using RouteService.Contracts.Routeguide;
 using RouteService.Domain.Chat;
 using RouteService.Domain.Features;
 using RouteService.Domain.Routes;
-using Feature = RouteService.Contracts.Routeguide.Feature;
-using RouteNote = RouteService.Contracts.Routeguide.RouteNote;
-using RouteSummary = RouteService.Contracts.Routeguide.RouteSummary;
+using Proto = RouteService.Contracts.Routeguide;
 
 namespace RouteService.Api.Routes;
 
 internal sealed class RouteGuideService(IFeatureStore features, RouteChat chat, ChatOptions chatOptions, LimitOptions limits, TimeProvider clock)
-    : RouteGuide.RouteGuideBase
+    : Proto.RouteGuide.RouteGuideBase
 {
-    /// <summary>The trailer of RecordRoute with the distance in metres as an exact double, in the shortest text that reads back as it.</summary>
+    /// <summary>The trailer of RecordRoute: the distance in metres as an exact double, in the shortest text that reads back as it.</summary>
     private const string DistanceTrailer = "route-distance-meters";
 
-    /// <summary>The trailer of a RouteChat that was ended for being behind, with the last sequence it was sent.</summary>
+    /// <summary>The trailer of a RouteChat that was ended as too slow: the last sequence that it was sent.</summary>
     private const string LastSequenceTrailer = "route-chat-last-sequence";
 
-    public override async Task<Feature> GetFeature(Point request, ServerCallContext context)
+    // What a feature and a note have on the wire beside their text, about.
+    private const int MessageOverheadBytes = 24;
+
+    public override async Task<Proto.Feature> GetFeature(Proto.Point request, ServerCallContext context)
     {
         var found = await features.FindAsync(request.ToCoordinate(""), context.CancellationToken);
-        return new Feature { Name = found?.Name ?? "", Location = request };
+        return new Proto.Feature { Name = found?.Name ?? "", Location = request };
     }
 
-    public override async Task ListFeatures(Rectangle request, IServerStreamWriter<Feature> responseStream, ServerCallContext context)
+    public override async Task ListFeatures(
+        Proto.Rectangle request, IServerStreamWriter<Proto.Feature> responseStream, ServerCallContext context)
     {
-        // A write has made bytes of its message when it is done, so one message serves them all.
-        var response = new Feature { Location = new Point() };
-        await foreach (var feature in features.InAreaAsync(request.ToBoundingBox(), context.CancellationToken))
+        // A write is done with its message when it completes, so one message serves them all.
+        var response = new Proto.Feature { Location = new Proto.Point() };
+        var writer = new PageWriter<Proto.Feature>(responseStream);
+        await foreach (var page in features.PagesInAreaAsync(request.ToBoundingBox(), context.CancellationToken))
         {
-            response.Name = feature.Name;
-            response.Location.Latitude = feature.Location.LatitudeE7;
-            response.Location.Longitude = feature.Location.LongitudeE7;
-            await responseStream.WriteAsync(response, context.CancellationToken);
+            for (var i = 0; i < page.Length; i++)
+            {
+                var feature = page.Span[i];
+                response.Name = feature.Name;
+                response.Location.Latitude = feature.Location.LatitudeE7;
+                response.Location.Longitude = feature.Location.LongitudeE7;
+                await writer.WriteAsync(response, MessageOverheadBytes + feature.Name.Length, isLast: i == page.Length - 1);
+            }
         }
     }
 
-    public override async Task<RouteSummary> RecordRoute(IAsyncStreamReader<Point> requestStream, ServerCallContext context)
+    public override async Task<Proto.RouteSummary> RecordRoute(IAsyncStreamReader<Proto.Point> requestStream, ServerCallContext context)
     {
         var route = new RouteRecorder(features, clock);
         for (var points = 1; await requestStream.MoveNext(context.CancellationToken); points++)
         {
             if (points > limits.MaxRoutePoints && limits.MaxRoutePoints > 0)
             {
-                throw new RpcException(new Status(StatusCode.ResourceExhausted, $"A route has at most {limits.MaxRoutePoints} points here; begin another."));
+                throw new RpcException(new Status(
+                    StatusCode.ResourceExhausted, $"A route has at most {limits.MaxRoutePoints} points here; begin another."));
             }
 
             await route.AddAsync(requestStream.Current.ToCoordinate(""), context.CancellationToken);
@@ -59,7 +65,7 @@ internal sealed class RouteGuideService(IFeatureStore features, RouteChat chat, 
     }
 
     public override async Task RouteChat(
-        IAsyncStreamReader<RouteNote> requestStream, IServerStreamWriter<RouteNote> responseStream, ServerCallContext context)
+        IAsyncStreamReader<Proto.RouteNote> requestStream, IServerStreamWriter<Proto.RouteNote> responseStream, ServerCallContext context)
     {
         // Ends the posting when the reading fails, so that nothing of this call is left running behind it.
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
@@ -68,7 +74,8 @@ internal sealed class RouteGuideService(IFeatureStore features, RouteChat chat, 
         var posting = PostAsync(requestStream, session, join.IsSequenced, ending.Token);
         try
         {
-            var response = new RouteNote();
+            var response = new Proto.RouteNote();
+            var writer = new PageWriter<Proto.RouteNote>(responseStream);
             await foreach (var page in session.ReadAllAsync(context.CancellationToken))
             {
                 for (var i = 0; i < page.Length; i++)
@@ -82,7 +89,7 @@ internal sealed class RouteGuideService(IFeatureStore features, RouteChat chat, 
                         response.NoteId = logged.Id ?? "";
                     }
 
-                    var write = responseStream.WriteAsync(response, context.CancellationToken);
+                    var write = writer.WriteAsync(response, MessageOverheadBytes + logged.Note.Message.Length, isLast: i == page.Length - 1);
                     if (!write.IsCompletedSuccessfully)
                     {
                         await UnlessBehindAsync(write, session);
@@ -117,7 +124,7 @@ internal sealed class RouteGuideService(IFeatureStore features, RouteChat chat, 
 
     /// <summary>Hands the client's notes to its session, and the session its end: the half-close, or the error that is the call's.</summary>
     private static async Task PostAsync(
-        IAsyncStreamReader<RouteNote> requestStream, ChatSession session, bool isSequenced, CancellationToken cancellationToken)
+        IAsyncStreamReader<Proto.RouteNote> requestStream, ChatSession session, bool isSequenced, CancellationToken cancellationToken)
     {
         Exception? error = null;
         try

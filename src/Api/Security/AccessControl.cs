@@ -4,7 +4,6 @@ using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
 using Grpc.Core;
 using Grpc.Core.Interceptors;
-using RouteService.Api.Calls;
 using Status = Grpc.Core.Status;
 
 namespace RouteService.Api.Security;

@@ -1,24 +1,24 @@
-using RouteService.Api.Hosting;
+using Grpc.AspNetCore.Server;
 
 namespace RouteService.Api.Security;
 
 internal static class AccessControlSetup
 {
-    /// <summary>What <see cref="AccessControl"/> needs, and the watch over every file that is reloaded.</summary>
-    /// <exception cref="SettingException">Callers are to be told apart, and what the settings name cannot be used.</exception>
-    public static void AddAccessControl(this WebApplicationBuilder builder, Settings settings)
+    public static void AddSecurity(this IServiceCollection services)
     {
-        // Read now, so that a file that cannot be used ends the start with its one line.
-        var callers = new CallerDirectory(settings.Auth, TimeProvider.System);
-        builder.Services.AddSingleton(_ => callers);
-        builder.Services.AddSingleton(settings.Auth);
-        foreach (var file in callers.Files)
+        services.AddSingleton<CallerDirectory>();
+        services.AddSingleton<CallLimiter>();
+        services.AddSingleton<AccessControl>();
+        services.AddSingleton<FileReloader>();
+        services.AddHostedService(static provider => provider.GetRequiredService<FileReloader>());
+        services.AddOptions<GrpcServiceOptions>().Configure<AuthOptions, LimitOptions>(static (grpc, auth, limits) =>
         {
-            builder.Services.AddSingleton(file);
-        }
-
-        builder.Services.AddSingleton<CallLimiter>();
-        builder.Services.AddSingleton<AccessControl>();
-        builder.Services.AddHostedService<FileReloader>();
+            if (auth.Enabled || limits.CallsPerSecond > 0)
+            {
+                grpc.Interceptors.Add<AccessControl>();
+            }
+        });
     }
+
+    public static void UseSecurity(this WebApplication app) => _ = app;
 }

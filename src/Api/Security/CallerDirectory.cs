@@ -1,6 +1,6 @@
 using System.Collections.Frozen;
 using Microsoft.IdentityModel.Tokens;
-using RouteService.Api.Hosting;
+using RouteService.Api.Errors;
 
 namespace RouteService.Api.Security;
 
@@ -16,16 +16,16 @@ internal sealed class CallerDirectory : IDisposable
 
     /// <summary>Reads the files that the options name, where calls want credentials.</summary>
     /// <exception cref="SettingException">One cannot be used, or the options leave something out.</exception>
-    public CallerDirectory(AuthOptions options, TimeProvider clock)
+    public CallerDirectory(AuthOptions options, FileReloader files, TimeProvider clock)
     {
         if (!options.Enabled)
         {
             return;
         }
 
-        _apiKeys = Open($"{Section}ApiKeysPath", options.ApiKeysPath, ApiKeyFile.Read);
-        _jwks = Open($"{Section}Jwt__JwksPath", options.Jwt.JwksPath, BearerTokens.ReadJwks);
-        _key = Open($"{Section}Jwt__KeyPath", options.Jwt.KeyPath, BearerTokens.ReadKey);
+        _apiKeys = Open(files, $"{Section}ApiKeysPath", options.ApiKeysPath, ApiKeyFile.Read);
+        _jwks = Open(files, $"{Section}Jwt__JwksPath", options.Jwt.JwksPath, BearerTokens.ReadJwks);
+        _key = Open(files, $"{Section}Jwt__KeyPath", options.Jwt.KeyPath, BearerTokens.ReadKey);
         if (_jwks is not null || _key is not null)
         {
             _tokens = string.IsNullOrWhiteSpace(options.Jwt.Issuer)
@@ -47,8 +47,6 @@ internal sealed class CallerDirectory : IDisposable
         _ => "metadata 'x-api-key: KEY'",
     };
 
-    public IEnumerable<IReloadedFile> Files => new IReloadedFile?[] { _apiKeys, _jwks, _key }.OfType<IReloadedFile>();
-
     public (Caller? Caller, string? Refusal) ByApiKey(string key) => _apiKeys is null
         ? (null, $"API keys are not accepted here; send {Wanted}.")
         : _apiKeys.Current.TryGetValue(ApiKeyFile.HashOf(key), out var caller) ? (caller, null) : (null, "The API key is not known here.");
@@ -59,6 +57,6 @@ internal sealed class CallerDirectory : IDisposable
 
     public void Dispose() => _tokens?.Dispose();
 
-    private static ReloadedFile<T>? Open<T>(string variable, string? path, Func<string, T> read)
-        where T : class => path is null ? null : new ReloadedFile<T>(variable, [path], () => read(path));
+    private static ReloadedFile<T>? Open<T>(FileReloader files, string variable, string? path, Func<string, T> read)
+        where T : class => path is null ? null : files.Open(variable, [path], () => read(path));
 }

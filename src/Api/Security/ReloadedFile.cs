@@ -1,5 +1,5 @@
 using System.Security.Cryptography;
-using RouteService.Api.Hosting;
+using RouteService.Api.Errors;
 
 namespace RouteService.Api.Security;
 
@@ -81,10 +81,21 @@ internal sealed class ReloadedFile<T> : IReloadedFile
     }
 }
 
-/// <summary>Looks after all of them.</summary>
-internal sealed partial class FileReloader(IEnumerable<IReloadedFile> files, TimeProvider clock, ILogger<FileReloader> logger) : BackgroundService
+/// <summary>Opens files whose content is used again when it changes, and reloads them.</summary>
+internal sealed partial class FileReloader(TimeProvider clock, ILogger<FileReloader> logger) : BackgroundService
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(5);
+
+    private readonly List<IReloadedFile> _files = [];
+
+    /// <inheritdoc cref="ReloadedFile{T}(string, string[], Func{T})"/>
+    public ReloadedFile<T> Open<T>(string variable, string?[] paths, Func<T> read)
+        where T : class
+    {
+        var file = new ReloadedFile<T>(variable, paths, read);
+        _files.Add(file);
+        return file;
+    }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -93,7 +104,7 @@ internal sealed partial class FileReloader(IEnumerable<IReloadedFile> files, Tim
         using var timer = new PeriodicTimer(Period, clock);
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
-            foreach (var file in files)
+            foreach (var file in _files)
             {
                 try
                 {
@@ -121,7 +132,7 @@ internal sealed partial class FileReloader(IEnumerable<IReloadedFile> files, Tim
         [LoggerMessage(1, LogLevel.Information, "{Path} has changed and is in use.")]
         public static partial void Reloaded(ILogger logger, string path);
 
-        [LoggerMessage(2, LogLevel.Error, "{Problem} What was there before stays in use.")]
+        [LoggerMessage(2, LogLevel.Error, "{Problem} Keeping the previous version.")]
         public static partial void NotReloaded(ILogger logger, string problem);
     }
 }

@@ -22,9 +22,14 @@ public sealed class ChatMetrics
         _posts = meter.CreateCounter<long>("routeservice.chat.posts", "{note}", "Notes committed.");
         _batchSize = meter.CreateHistogram<int>("routeservice.chat.commit.size", "{note}", "Notes of one commit.");
         _commitDuration = meter.CreateHistogram<double>("routeservice.chat.commit.duration", "s", "Time of a commit.");
-        _deliveryDelay = meter.CreateHistogram<double>("routeservice.chat.delivery.delay", "s", "Time from when a stream has something to be sent until its connection has taken that.");
-        _fallenBehind = meter.CreateCounter<long>("routeservice.chat.fallen_behind", "{stream}", "Streams ended for being behind too long.");
-        _logReads = meter.CreateCounter<long>("routeservice.chat.log_reads", "{read}", "Reads of streams that the memory could not answer.");
+        _deliveryDelay = meter.CreateHistogram<double>(
+            "routeservice.chat.delivery.delay",
+            "s",
+            "Time from when a stream has something to be sent until its connection has taken that.");
+        _fallenBehind = meter.CreateCounter<long>(
+            "routeservice.chat.fallen_behind", "{stream}", "Streams ended for being behind too long.");
+        _logReads = meter.CreateCounter<long>(
+            "routeservice.chat.log_reads", "{read}", "Reads of streams that the memory could not answer.");
 
         // There from the start, so that the first time is an increase.
         _posts.Add(0);

@@ -17,7 +17,7 @@ public sealed class ChatOptions
     [Range(1, 36_500)]
     public int KeepDays { get; init; } = 30;
 
-    /// <summary>What of the notes is held in memory, in megabytes: the newest. The rest is read from the log when somebody asks for it.</summary>
+    /// <summary>Size of the in-memory cache of the newest notes, in megabytes. Older notes are read from the log on demand.</summary>
     [Range(1, 65_536)]
     public int CacheMegabytes { get; init; } = 64;
 
@@ -25,7 +25,7 @@ public sealed class ChatOptions
     [Range(1, 1_000_000)]
     public int MaxLocationsPerStream { get; init; } = 10_000;
 
-    /// <summary>The posts of one stream that are read and not yet answered; a stream that has as many is not read from until it reads.</summary>
+    /// <summary>Limit on unanswered posts of one stream. At the limit its next post is not read until an answer has been sent.</summary>
     [Range(1, 10_000)]
     public int MaxUnansweredPosts { get; init; } = 64;
 

@@ -4,15 +4,16 @@ using RouteService.Domain.Geography;
 namespace RouteService.Domain.Chat;
 
 /// <summary>
-/// The sequenced stream. What is posted at its places comes in the order of sequences over all of them, so that the highest sequence a client has seen
-/// says where to resume. Only the earlier notes at a place that is joined by a post in mid-stream come outside of that order, before the post itself.
+/// The sequenced stream. Notes at all its places arrive in one order of sequences, so the highest sequence a client has seen says where to
+/// resume. One exception: a first post at a place joins that place, and the earlier notes there arrive outside of the order, before the
+/// post itself.
 /// </summary>
 public sealed partial class ChatSession
 {
-    // The reader's: all notes up to here at its places have been sent.
+    // The reader's: all notes at its places up to this sequence have been sent.
     private long _position;
 
-    // The reader's: each place that was joined, from where on the stream sends its notes in order, and from where on it has sent them at all.
+    // The reader's: for each joined place, the sequence above which notes are sent in order, and the one above which any have been sent.
     private readonly Dictionary<Coordinate, (long InOrderAbove, long SentAbove)> _joined = [];
 
     // The reader's: whether all that it was told of has been sent.
@@ -30,7 +31,8 @@ public sealed partial class ChatSession
         }
     }
 
-    private async IAsyncEnumerable<ReadOnlyMemory<LoggedNote>> ReadSequencedAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<ReadOnlyMemory<LoggedNote>> ReadSequencedAsync(
+        [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await foreach (var page in OpenAsync(cancellationToken))
         {
@@ -43,8 +45,8 @@ public sealed partial class ChatSession
             _isCurrent = true;
             do
             {
-                // A place is joined before its first post is handed in. So where the log stands is looked at before the turns are taken: up to there, every
-                // place that we have posted at is joined by then, and its notes come in their order.
+                // A place is joined before its first post is handed in. The head is therefore read before the turns are taken: every place
+                // with an own post up to that head is joined by then, and its notes arrive in order.
                 var upTo = _chat.Head;
                 any = false;
                 var oldest = 0L;
@@ -54,8 +56,8 @@ public sealed partial class ChatSession
                     any = true;
                     if (turn is { Seat: { } joined, Own: null })
                     {
-                        // Before the history of a place comes what is due elsewhere up to there: the highest sequence that a client has seen is
-                        // where it resumes, so nothing below it may be still to come.
+                        // Notes due at the other places are sent before the history of this one: a client resumes at the highest sequence
+                        // it has seen, so no lower one may still be pending.
                         await foreach (var page in ForwardAsync(joined.EnteredAt, cancellationToken))
                         {
                             yield return page;
@@ -85,7 +87,7 @@ public sealed partial class ChatSession
         }
     }
 
-    /// <returns>What comes outside of the order.</returns>
+    /// <returns>The notes that arrive outside of the order.</returns>
     private ValueTask<ReadOnlyMemory<LoggedNote>> TakeAsync(Turn turn, CancellationToken cancellationToken) => turn switch
     {
         { Seat: null } => SkipToNews(),
@@ -96,7 +98,7 @@ public sealed partial class ChatSession
     /// <summary>Where the client listens: the notes since it left, or the newest.</summary>
     private async IAsyncEnumerable<ReadOnlyMemory<LoggedNote>> OpenAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        // Only from then on is it told of every note.
+        // The stream is told of every note from here on only.
         await _chat.StartAsync(cancellationToken);
         _position = _join.After ?? _chat.Head;
         var sentAbove = _position;
@@ -122,8 +124,8 @@ public sealed partial class ChatSession
     }
 
     /// <summary>
-    /// What we were told of before has been sent when the reader comes back to wait. So between where it stands then and the first that it is told of next,
-    /// there is no note at our places, and the cache need not have what lies there.
+    /// Moves the position to just before the first new note. The reader waits only when every note it was told of has been sent, so our
+    /// places have no note in between, and the cache need not hold that range.
     /// </summary>
     private ValueTask<ReadOnlyMemory<LoggedNote>> SkipToNews()
     {
@@ -134,8 +136,8 @@ public sealed partial class ChatSession
     }
 
     /// <summary>
-    /// A first post at a place is under way: the earlier notes there, up to where the stream stands, which is not before we sat down. What follows, the
-    /// post too, we are told of, and it comes in order.
+    /// Joins the place of a first post: returns the earlier notes there, up to the stream's position, which is not before the seat was
+    /// taken. The stream is told of every later note, the post included, and those arrive in order.
     /// </summary>
     private async ValueTask<ReadOnlyMemory<LoggedNote>> JoinAsync(Seat seat, CancellationToken cancellationToken)
     {
@@ -144,7 +146,9 @@ public sealed partial class ChatSession
         return history;
     }
 
-    /// <summary>An own post is in the log. It comes in its order, unless it is a repeated one that was kept before this stream began to send its place.</summary>
+    /// <summary>
+    /// An own post is in the log. It arrives in order, unless it repeats a note that is older than what this stream sends of its place.
+    /// </summary>
     private async ValueTask<ReadOnlyMemory<LoggedNote>> AnswerAsync(Coordinate place, long own, CancellationToken cancellationToken)
     {
         _unanswered.Release();
@@ -158,7 +162,8 @@ public sealed partial class ChatSession
     }
 
     /// <summary>From the position on, all notes at the joined places up to a sequence.</summary>
-    private async IAsyncEnumerable<ReadOnlyMemory<LoggedNote>> ForwardAsync(long upTo, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<ReadOnlyMemory<LoggedNote>> ForwardAsync(
+        long upTo, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         while (_position < upTo)
         {

@@ -7,9 +7,9 @@ using RouteService.Domain.Geography;
 namespace RouteService.Domain.Chat;
 
 /// <summary>
-/// One traveller's stream: posts go in, and what is owed for them comes out. As published, each post is answered with the earlier notes at its place,
-/// without itself, and from a stream's first post at a place on it is also sent what others post there; at each place everything comes in the log's
-/// order. A sequenced stream (ChatSession.Sequenced.cs) gets each note once, its own too.
+/// One traveller's stream: posts go in, notes come out. A published stream gets, for each post, the earlier notes at the post's place,
+/// without the post itself. After its first post at a place it also gets what others post there. Notes at one place arrive in the log's
+/// order. A sequenced stream (ChatSession.Sequenced.cs) gets each note once, including its own.
 /// </summary>
 /// <threadsafety>One poster and one reader at a time; these two may run at once.</threadsafety>
 public sealed partial class ChatSession : IAsyncDisposable
@@ -26,8 +26,8 @@ public sealed partial class ChatSession : IAsyncDisposable
     // The poster's: where this stream sits.
     private readonly Dictionary<Coordinate, Seat> _seats = [];
 
-    // What the reader has to look at, in order. Bounded although the channel is not: own posts by _unanswered, and a seat or stream that was woken is in
-    // it once until the reader has come to it.
+    // Work for the reader, in order. Bounded although the channel is not: _unanswered bounds the own posts, and a woken seat or stream is
+    // queued only once until the reader takes it.
     private readonly Channel<Turn> _turns = Channel.CreateUnbounded<Turn>(new UnboundedChannelOptions
     {
         SingleReader = true, // Only ReadAllAsync reads.
@@ -37,7 +37,7 @@ public sealed partial class ChatSession : IAsyncDisposable
     private long _turnsDone;
     private readonly SemaphoreSlim _unanswered;
 
-    // Posts handed in and not committed, and one for the poster itself until it completes: who brings it to zero ends the turns.
+    // Uncommitted posts, plus one while the poster is active. Reaching zero completes the turns.
     private int _uncommitted = 1;
     private Exception? _error;
 
@@ -49,7 +49,7 @@ public sealed partial class ChatSession : IAsyncDisposable
         _clock = clock;
         _unanswered = new SemaphoreSlim(options.MaxUnansweredPosts);
 
-        // Seated before the reader looks where the log stands: what is posted after that must wake it.
+        // Seated before the reader looks where the log stands: later posts must wake it.
         foreach (var place in join.Listen)
         {
             Sit(place);
@@ -60,7 +60,8 @@ public sealed partial class ChatSession : IAsyncDisposable
     public long LastSequence { get; private set; }
 
     /// <summary>
-    /// Leaves a note. It is kept when its answer, or in a sequenced stream itself, comes out. Waits while too many earlier ones are not answered.
+    /// Posts a note. It is durable once its answer (or, in a sequenced stream, the note itself) is emitted. Waits while too many earlier
+    /// posts are unanswered.
     /// </summary>
     /// <param name="note">The note.</param>
     /// <param name="id">The traveller's own name for it, unique among all notes: posted again it is not kept again. Null for none.</param>
@@ -92,15 +93,15 @@ public sealed partial class ChatSession : IAsyncDisposable
         }
     }
 
-    /// <summary>The last post was made: what is owed for it and before it still comes out, and then the end, or this error.</summary>
+    /// <summary>Ends the posts. Pending output is still emitted; then the stream ends, with this error if one is given.</summary>
     public void Complete(Exception? error = null) => Release(error);
 
     /// <summary>What this stream is sent, in pages, until <see cref="Complete"/>.</summary>
     /// <exception cref="ChatLimitException">The reader has been behind for too long.</exception>
-    /// <exception cref="StoreUnavailableException">The log cannot answer; whether posts without an answer are kept is not known.</exception>
+    /// <exception cref="StoreUnavailableException">The log cannot answer; unanswered posts may be kept or lost.</exception>
     public async IAsyncEnumerable<ReadOnlyMemory<LoggedNote>> ReadAllAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        // A stream is as far behind as the time it takes for what is waiting now to be taken.
+        // The lag of a stream is the time until everything queued now has been read.
         var (waiting, since) = (0L, _clock.GetTimestamp());
         await foreach (var page in _join.IsSequenced ? ReadSequencedAsync(cancellationToken) : ReadPublishedAsync(cancellationToken))
         {
@@ -118,7 +119,7 @@ public sealed partial class ChatSession : IAsyncDisposable
         }
     }
 
-    /// <summary>The end of a stream that does not keep up, for whoever notices it.</summary>
+    /// <summary>The error that ends a stream which does not keep up; counts it.</summary>
     public ChatLimitException Behind()
     {
         _chat.FellBehind();
@@ -144,10 +145,13 @@ public sealed partial class ChatSession : IAsyncDisposable
         Release(error: null);
     }
 
-    /// <summary>A post of this stream may not be in the log. The stream ends with that, as its client may be waiting for nothing but the answer.</summary>
+    /// <summary>
+    /// A post of this stream may be missing from the log. The error ends the stream, as its client may be waiting for that answer.
+    /// </summary>
     internal void Failed(Exception error)
     {
-        _turns.Writer.TryComplete(error is StoreUnavailableException store ? new StoreUnavailableException(store.Message, store.Failure, store) : error);
+        _turns.Writer.TryComplete(
+            error is StoreUnavailableException store ? new StoreUnavailableException(store.Message, store.Failure, store) : error);
         Release(error: null);
     }
 
@@ -164,7 +168,8 @@ public sealed partial class ChatSession : IAsyncDisposable
         }
     }
 
-    private async IAsyncEnumerable<ReadOnlyMemory<LoggedNote>> ReadPublishedAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<ReadOnlyMemory<LoggedNote>> ReadPublishedAsync(
+        [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await foreach (var (turnSeat, own, queuedAt) in _turns.Reader.ReadAllAsync(cancellationToken))
         {
@@ -174,8 +179,8 @@ public sealed partial class ChatSession : IAsyncDisposable
                 seat.Sleep();
             }
 
-            // At a place the output follows the log: what others posted as it is, an own post as the history before it. The own posts come as
-            // turns, in order, so the way to the next one has only notes of others.
+            // The output at a place follows the log: a note of another stream is sent itself, an own post is answered with the history
+            // before it. Own posts arrive as turns, in order, so only notes of others lie before the next one.
             if (seat.IsLive)
             {
                 await foreach (var page in LiveAsync(seat, cancellationToken))
@@ -197,7 +202,7 @@ public sealed partial class ChatSession : IAsyncDisposable
                 seat.IsLive = true;
                 _unanswered.Release();
 
-                // A wake-up that came before this turn stopped short of the own post; what it was for is sent now.
+                // A wake-up before this turn stopped short of the own post; the notes behind that are sent now.
                 await foreach (var page in LiveAsync(seat, cancellationToken))
                 {
                     yield return page;
@@ -209,8 +214,9 @@ public sealed partial class ChatSession : IAsyncDisposable
         }
     }
 
-    /// <summary>From the seat's cursor on, the notes of others, as far as there are any or an own post comes.</summary>
-    private async IAsyncEnumerable<ReadOnlyMemory<LoggedNote>> LiveAsync(Seat seat, [EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <summary>The notes of others after the seat's cursor, up to the next own post or the end.</summary>
+    private async IAsyncEnumerable<ReadOnlyMemory<LoggedNote>> LiveAsync(
+        Seat seat, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         while (true)
         {
@@ -282,9 +288,12 @@ public sealed partial class ChatSession : IAsyncDisposable
 }
 
 /// <summary>
-/// Something for a stream's reader to do. As published: answer the own post of this sequence or, without one, see what others have posted at this seat.
-/// Sequenced: the same for an own post; without one, join this seat's place or, without that too, see what is new. With the clock's time of when it came up.
+/// A unit of work for a stream's reader. With <paramref name="Own"/>, answer the own post of this sequence. With a seat alone, a published
+/// stream sends what others have posted there, and a sequenced stream joins the place. With neither (sequenced only), send what is new.
 /// </summary>
+/// <param name="Seat">The seat that the work is about; null for the whole stream.</param>
+/// <param name="Own">The sequence of the stream's own post; null for none.</param>
+/// <param name="QueuedAt">The clock's timestamp when the work came up.</param>
 internal readonly record struct Turn(Seat? Seat, long? Own, long QueuedAt);
 
 /// <summary>A stream's place at a location.</summary>
@@ -305,10 +314,10 @@ internal sealed class Seat(ChatSession session, Coordinate location)
     /// <summary>The reader's: whether the first own post here has been answered.</summary>
     public bool IsLive { get; set; }
 
-    /// <returns>False where it is awake already, and so has a turn queued.</returns>
+    /// <returns>False when it is awake already and so has a turn queued.</returns>
     public bool TryWake() => Interlocked.Exchange(ref _awake, 1) == 0;
 
-    /// <summary>Before the reader looks at the log: what is written from here on wakes it anew.</summary>
+    /// <summary>Called before the reader looks at the log: later notes wake the seat again.</summary>
     public void Sleep() => Interlocked.Exchange(ref _awake, 0);
 }
 

@@ -4,8 +4,8 @@ using RouteService.Domain.Geography;
 namespace RouteService.Domain.Chat;
 
 /// <summary>
-/// Where notes are kept, in one order that everybody agrees on: the sequence numbers. Whoever reads up to a number has seen all notes that will
-/// ever have a lower one. Every method throws <see cref="StoreUnavailableException"/> while the log cannot answer.
+/// Stores notes in one total order, their sequence numbers. A reader that has read up to a number has seen every note that will ever have a
+/// lower one. Every method throws <see cref="StoreUnavailableException"/> while the log cannot answer.
 /// </summary>
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 public interface INoteLog
@@ -13,7 +13,9 @@ public interface INoteLog
     /// <summary>Accepts notes, all or none: when this returns they are kept, through a crash too.</summary>
     /// <param name="notes">At least one. One whose id is in the log already is not kept again.</param>
     /// <param name="cancellationToken">Gives up waiting; the notes may be kept or not.</param>
-    /// <returns>For each its sequence number, or that of the note that has its id. New ones are above all that could be read before, in this order.</returns>
+    /// <returns>
+    /// For each note its sequence number, or that of the note that has its id. New numbers ascend in this order, above all read before.
+    /// </returns>
     Task<IReadOnlyList<long>> AppendAsync(IReadOnlyList<NewNote> notes, CancellationToken cancellationToken);
 
     /// <summary>The highest sequence number that has been given; 0 where none has.</summary>
@@ -23,18 +25,20 @@ public interface INoteLog
     Task<IReadOnlyList<LoggedNote>> ReadAfterAsync(long after, int limit, CancellationToken cancellationToken);
 
     /// <summary>The first notes at any of these places with a sequence above <paramref name="after"/>, in order.</summary>
-    Task<IReadOnlyList<LoggedNote>> ReadAfterAsync(IReadOnlyCollection<Coordinate> places, long after, int limit, CancellationToken cancellationToken);
+    Task<IReadOnlyList<LoggedNote>> ReadAfterAsync(
+        IReadOnlyCollection<Coordinate> places, long after, int limit, CancellationToken cancellationToken);
 
     /// <summary>The newest notes at any of these places with a sequence below <paramref name="before"/>, in order.</summary>
-    Task<IReadOnlyList<LoggedNote>> ReadBeforeAsync(IReadOnlyCollection<Coordinate> places, long before, int limit, CancellationToken cancellationToken);
+    Task<IReadOnlyList<LoggedNote>> ReadBeforeAsync(
+        IReadOnlyCollection<Coordinate> places, long before, int limit, CancellationToken cancellationToken);
 
     /// <summary>Removes the oldest notes, at most so many, as far as they were posted before a time.</summary>
     /// <returns>How many.</returns>
     Task<int> RemoveAsync(DateTimeOffset postedBefore, int limit, CancellationToken cancellationToken);
 
     /// <summary>
-    /// An item whenever others may have appended notes, and at the beginning. It is only a hint: items may come late, or for nothing, or one for many notes.
-    /// Ends at once where nobody else writes to the log.
+    /// Yields an item at the beginning and whenever others may have appended notes. Items are hints: they may arrive late, without a note,
+    /// or once for many notes. Ends at once when no other process writes to the log.
     /// </summary>
     IAsyncEnumerable<bool> ListenAsync(CancellationToken cancellationToken);
 }

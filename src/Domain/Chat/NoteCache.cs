@@ -4,8 +4,8 @@ using RouteService.Domain.Geography;
 namespace RouteService.Domain.Chat;
 
 /// <summary>
-/// The newest notes, in memory, and for every place the number above which none of its notes is missing here. Bounded by size: the notes that came first
-/// go first, and then the log is asked for them.
+/// The newest notes, in memory, and for every place the sequence above which the cache is complete. Bounded by size, first in, first out;
+/// evicted notes are read from the log.
 /// </summary>
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 internal sealed class NoteCache(long maxBytes)
@@ -16,10 +16,10 @@ internal sealed class NoteCache(long maxBytes)
     private readonly Lock _gate = new();
     private readonly Dictionary<Coordinate, Page> _pages = [];
 
-    // The place of each note, in the order in which they came here: whose turn it is to go.
+    // The place of each note, in the order of arrival, which is the order of eviction.
     private readonly Queue<Coordinate> _order = [];
 
-    // Of a place without a page no note above this is missing, as there is none. Before the start nothing is known of any.
+    // Completeness bound for places that have no page. Unknown before the start.
     private long _completeAbove = long.MaxValue;
     private long _head;
     private long _bytes;
@@ -60,7 +60,7 @@ internal sealed class NoteCache(long maxBytes)
     }
 
     /// <summary>The notes at a place with a sequence above <paramref name="after"/> that have come, in order.</summary>
-    /// <returns>False where some may be missing here.</returns>
+    /// <returns>False when some may be missing here.</returns>
     public bool TryReadAfter(Coordinate place, long after, int limit, out ReadOnlyMemory<LoggedNote> notes)
     {
         lock (_gate)
@@ -74,7 +74,9 @@ internal sealed class NoteCache(long maxBytes)
     }
 
     /// <summary>The newest notes at a place with a sequence below <paramref name="before"/>, in order.</summary>
-    /// <returns>False where some may be missing here; then <paramref name="notes"/> are those above <paramref name="completeAbove"/>.</returns>
+    /// <returns>
+    /// False when some may be missing here; <paramref name="notes"/> then has only those above <paramref name="completeAbove"/>.
+    /// </returns>
     public bool TryReadBefore(Coordinate place, long before, int limit, out ReadOnlyMemory<LoggedNote> notes, out long completeAbove)
     {
         lock (_gate)
@@ -102,7 +104,7 @@ internal sealed class NoteCache(long maxBytes)
             {
                 if (_completeAbove != upTo || notes.Count == 0)
                 {
-                    // A page without notes would never go.
+                    // A page without notes would never be evicted.
                     return;
                 }
 
@@ -152,14 +154,16 @@ internal sealed class NoteCache(long maxBytes)
             _bytes -= Size(oldest);
             if (page.Notes.IsEmpty)
             {
-                // What was known of this place goes with its page, so what is known of places without one must not be more.
+                // The place's own bound goes with its page, so the bound of places without a page must not be lower.
                 _pages.Remove(place);
                 _completeAbove = Math.Max(_completeAbove, oldest.Sequence);
             }
         }
     }
 
-    /// <summary>The notes at one place. Readers hold slices of its array: what was once written there is never changed, only left behind.</summary>
+    /// <summary>
+    /// The notes at one place. Readers hold slices of its array, so a written element is never changed, only left behind.
+    /// </summary>
     private sealed class Page(long completeAbove)
     {
         private LoggedNote[] _notes = new LoggedNote[1];

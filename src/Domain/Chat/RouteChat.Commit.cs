@@ -3,8 +3,8 @@ using System.Threading.Channels;
 namespace RouteService.Domain.Chat;
 
 /// <summary>
-/// From the streams to the log. One loop takes what all streams have posted while it was away and commits it at once: under load a commit serves many, and a
-/// lone post waits for nobody.
+/// From the streams to the log. One loop commits everything that all streams have posted since its last commit as one batch: under load a
+/// commit serves many posts, and a single post is committed immediately.
 /// </summary>
 public sealed partial class RouteChat
 {
@@ -13,12 +13,12 @@ public sealed partial class RouteChat
 
     private readonly Channel<Post> _posts = Channel.CreateBounded<Post>(new BoundedChannelOptions(10_000)
     {
-        SingleReader = true, // Only CommitAsync reads. Who posts beyond the bound waits, and so does its client.
+        SingleReader = true, // Only CommitAsync reads. Posts beyond the bound wait, which is the backpressure on clients.
     });
 
     private readonly Task _committing;
 
-    /// <summary>Hands a note in. What one stream hands in is committed in its order, and then told to it.</summary>
+    /// <summary>Queues a note for commit. Notes of one stream are committed in their order; the stream is told after that.</summary>
     internal ValueTask PostAsync(Post post, CancellationToken cancellationToken) => _posts.Writer.WriteAsync(post, cancellationToken);
 
     private async Task CommitAsync()
@@ -46,7 +46,7 @@ public sealed partial class RouteChat
             }
             catch (Exception e)
             {
-                // It ends the streams whose notes these were, and not this loop. Whether they are kept is not known where the connection was lost.
+                // The error ends the streams of these notes, not this loop. After a lost connection the notes may be kept or not.
                 foreach (var post in batch)
                 {
                     post.Session.Failed(e);

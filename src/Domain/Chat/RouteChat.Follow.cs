@@ -3,23 +3,24 @@ using RouteService.Domain.Features;
 namespace RouteService.Domain.Chat;
 
 /// <summary>
-/// From the log to the streams. All notes pass through <see cref="Publish"/>, once and in the log's order, whoever posted them: into the cache, and then the
-/// word to the streams at their places.
+/// From the log to the streams. Every note, of this process or another, passes through <see cref="Publish"/> once and in the log's order:
+/// it enters the cache, and then the streams at its place are notified.
 /// </summary>
 public sealed partial class RouteChat
 {
     private const int FollowPage = 4_096;
 
-    // By this estimate of a note's size the cache is filled at the start.
+    // Estimated size of a note, by which the cache is filled at the start.
     private const int UsualNoteBytes = 320;
 
-    // One advances at a time: the commits of this process, or what it hears of others.
+    // One advance at a time: after a commit of this process, or after a hint of another's.
     private readonly SemaphoreSlim _advancing = new(1);
     private bool _isStarted;
     private volatile bool _hasCaughtUp;
 
     /// <summary>
-    /// Sees what others post, until it is cancelled, or to the end where nobody else posts. Where it fails it may be called again, and goes on where it was.
+    /// Follows what other processes post, until cancelled; returns when no other process writes to the log. May be called again after a
+    /// failure and then continues where it was.
     /// </summary>
     /// <exception cref="StoreUnavailableException">The log cannot answer.</exception>
     public async Task FollowAsync(CancellationToken cancellationToken)
@@ -48,7 +49,7 @@ public sealed partial class RouteChat
         return removed;
     }
 
-    /// <summary>Returns when the log has been read to its end once; reads it where nobody has.</summary>
+    /// <summary>Returns when the log has been read to its end once; reads it if that has not happened yet.</summary>
     internal Task StartAsync(CancellationToken cancellationToken) => _hasCaughtUp ? Task.CompletedTask : AdvanceAsync(cancellationToken);
 
     /// <summary>After a commit of ours.</summary>
@@ -60,7 +61,7 @@ public sealed partial class RouteChat
             var head = Head;
             if (_isStarted && sequences.Index().All(each => each.Item == head + 1 + each.Index))
             {
-                // Nobody else has posted meanwhile, so what comes next in the log is what we have in hand.
+                // No other process has posted meanwhile, so these notes are the next in the log.
                 Publish([.. notes.Select((note, i) => new LoggedNote(sequences[i], note.Author, note.Note, note.Id))]);
             }
             else

@@ -4,9 +4,9 @@ using RouteService.Domain.Geography;
 namespace RouteService.Domain.Chat;
 
 /// <summary>
-/// The meeting of travellers. The log is the truth; what goes between streams is only the word that a place has something new, and each stream
-/// reads from where it stands, at its own pace: from memory what is new, from the log what is old. So a slow stream holds up nobody and costs nobody
-/// memory. What is posted goes to the log in RouteChat.Commit.cs, and what others posted comes from it in RouteChat.Follow.cs.
+/// Coordinates all chat streams. The log is the truth. Streams are only notified that a place has new notes; each reads at its own pace,
+/// new notes from memory and old ones from the log, so a slow stream delays no other and takes no memory. RouteChat.Commit.cs writes posts
+/// to the log, and RouteChat.Follow.cs reads the posts of other processes from it.
 /// </summary>
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 public sealed partial class RouteChat : IAsyncDisposable
@@ -19,7 +19,7 @@ public sealed partial class RouteChat : IAsyncDisposable
     private readonly ConcurrentDictionary<Coordinate, Seat[]> _seats = [];
     private readonly ConcurrentDictionary<string, int> _streams = [];
 
-    /// <summary>Opens the meeting; what others post to the log is seen while <see cref="FollowAsync"/> runs.</summary>
+    /// <summary>Starts the commits. Notes of other processes are seen while <see cref="FollowAsync"/> runs.</summary>
     public RouteChat(INoteLog log, ChatOptions options, TimeProvider clock, ChatMetrics metrics)
     {
         _log = log;
@@ -86,7 +86,8 @@ public sealed partial class RouteChat : IAsyncDisposable
     }
 
     /// <summary>The first notes at a place above a sequence, in order.</summary>
-    internal async ValueTask<ReadOnlyMemory<LoggedNote>> ReadAfterAsync(Coordinate place, long after, int limit, CancellationToken cancellationToken)
+    internal async ValueTask<ReadOnlyMemory<LoggedNote>> ReadAfterAsync(
+        Coordinate place, long after, int limit, CancellationToken cancellationToken)
     {
         if (_cache.TryReadAfter(place, after, limit, out var notes))
         {
@@ -123,7 +124,8 @@ public sealed partial class RouteChat : IAsyncDisposable
     }
 
     /// <summary>The newest notes at a place below a sequence, in order.</summary>
-    internal async ValueTask<ReadOnlyMemory<LoggedNote>> ReadBeforeAsync(Coordinate place, long before, int limit, CancellationToken cancellationToken)
+    internal async ValueTask<ReadOnlyMemory<LoggedNote>> ReadBeforeAsync(
+        Coordinate place, long before, int limit, CancellationToken cancellationToken)
     {
         // A stream that was further in another process may be ahead of this one.
         var isAhead = before > Head + 1;
@@ -138,7 +140,7 @@ public sealed partial class RouteChat : IAsyncDisposable
             return (await _log.ReadBeforeAsync([place], before, limit, cancellationToken)).ToArray();
         }
 
-        // What is read is kept, so that the next post here is answered from memory.
+        // The notes read are cached, so that the next post here is answered from memory.
         var older = await _log.ReadBeforeAsync([place], completeAbove + 1, limit - newer.Length, cancellationToken);
         _cache.Prepend(place, older, completeAbove, areAll: older.Count < limit - newer.Length);
         return (LoggedNote[])[.. older, .. newer.Span];
@@ -152,7 +154,7 @@ public sealed partial class RouteChat : IAsyncDisposable
     /// <summary>A stream has ended for being behind too long.</summary>
     internal void FellBehind() => _metrics.FellBehind();
 
-    /// <summary>What a stream had to be sent since a time of the clock, its connection has taken.</summary>
+    /// <summary>Records the delivery delay of what a stream has had to be sent since this timestamp.</summary>
     internal void Delivered(long since) => _metrics.Delivered(_clock.GetElapsedTime(since));
 
     private void LeaveClient(string client)
@@ -173,9 +175,9 @@ public sealed record ChatJoin
     /// <summary>Where a sequenced stream listens from the beginning.</summary>
     public IReadOnlyCollection<Coordinate> Listen { get; init; } = [];
 
-    /// <summary>The sequence that a stream that listens has seen all up to; null for the newest notes first.</summary>
+    /// <summary>Resume after this sequence; null starts with the newest notes.</summary>
     public long? After { get; init; }
 
-    /// <summary>Who it is, for the bound on streams of one client.</summary>
+    /// <summary>The client, for the bound on streams of one client.</summary>
     public string Client { get; init; } = "";
 }

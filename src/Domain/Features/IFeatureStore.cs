@@ -13,10 +13,11 @@ public interface IFeatureStore
     ValueTask<int> CountAtAsync(ReadOnlyMemory<Coordinate> locations, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Every feature in the box, edges included, each once, in no promised order. Memory does not grow with the result, and a slow reader
-    /// holds no connection: features come in pages, and what is written meanwhile may or may not be seen.
+    /// Pages of every feature in the box, edges included, each feature once, in no promised order. No page is empty, and a page is valid
+    /// until the next one is requested. Memory does not grow with the result, and a slow reader holds no connection. Features written
+    /// meanwhile may or may not be seen. The cancellation token is checked for each page.
     /// </summary>
-    IAsyncEnumerable<Feature> InAreaAsync(BoundingBox area, CancellationToken cancellationToken);
+    IAsyncEnumerable<ReadOnlyMemory<Feature>> PagesInAreaAsync(BoundingBox area, CancellationToken cancellationToken);
 
     /// <summary>How many features there are.</summary>
     ValueTask<long> CountAsync(CancellationToken cancellationToken);

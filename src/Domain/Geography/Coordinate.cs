@@ -4,7 +4,9 @@ namespace RouteService.Domain.Geography;
 /// A place on the earth in E7: degrees times 10⁷. Always in range: latitude within ±900 000 000 (±90°),
 /// longitude within ±1 800 000 000 (±180°), all four edges included. The default value is 0° N 0° E.
 /// </summary>
-/// <remarks>Equality is by the integers: +180° and -180° are the same meridian but two coordinates, and so are the many longitudes of a pole.</remarks>
+/// <remarks>
+/// Equality is by the integers: +180° and -180° are the same meridian but two coordinates, and so are the many longitudes of a pole.
+/// </remarks>
 public readonly record struct Coordinate
 {
     public const int MaxLatitudeE7 = 900_000_000;

@@ -1,6 +1,8 @@
 namespace RouteService.Domain.Geography;
 
-/// <summary>Great-circle distance on a sphere by the haversine formula (R. W. Sinnott, "Virtues of the Haversine", Sky and Telescope 68, 1984).</summary>
+/// <summary>
+/// Great-circle distance on a sphere by the haversine formula (R. W. Sinnott, "Virtues of the Haversine", Sky and Telescope 68, 1984).
+/// </summary>
 public static class Haversine
 {
     /// <summary>The earth's mean radius in metres, as the published RouteGuide servers have it.</summary>

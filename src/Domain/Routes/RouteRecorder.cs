@@ -4,8 +4,8 @@ using RouteService.Domain.Geography;
 namespace RouteService.Domain.Routes;
 
 /// <summary>
-/// Measures one route while it is travelled. Points are looked up in batches, so that the store is asked once for many. While it looks up one batch
-/// the next is gathered, and no more than that: the one who adds waits for the store, and memory does not grow with the route.
+/// Measures one route while it is travelled. Points are looked up in batches, one query for many points. The next batch fills while the
+/// store looks up the previous one; a full one waits for that, so memory does not grow with the route.
 /// </summary>
 /// <threadsafety>For one caller at a time.</threadsafety>
 public sealed class RouteRecorder
@@ -47,7 +47,6 @@ public sealed class RouteRecorder
         return _batched == BatchSize ? LookUpBatchAsync(cancellationToken) : ValueTask.CompletedTask;
     }
 
-    /// <summary>Ends the route.</summary>
     public async ValueTask<RouteSummary> FinishAsync(CancellationToken cancellationToken)
     {
         await LookUpBatchAsync(cancellationToken);

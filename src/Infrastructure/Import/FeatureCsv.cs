@@ -12,10 +12,15 @@ internal static class FeatureCsv
     // A field longer than this is a quote that was never closed.
     private const int MaxField = 1024 * 1024;
 
-    public static async IAsyncEnumerable<Feature> ReadAsync(Stream stream, string file, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public static async IAsyncEnumerable<Feature> ReadAsync(
+        Stream stream, string file, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var text = new StreamReader(
-            stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true), detectEncodingFromByteOrderMarks: true, 64 * 1024, leaveOpen: true);
+            stream,
+            new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true),
+            detectEncodingFromByteOrderMarks: true,
+            bufferSize: 64 * 1024,
+            leaveOpen: true);
         var records = new Records(text, file);
         if (!await records.ReadAsync(cancellationToken))
         {
@@ -39,13 +44,16 @@ internal static class FeatureCsv
                 throw records.Error(complaint);
             }
 
-            Coordinate.TryFromDegrees(Degrees("latitude", fields[latitude], 90), Degrees("longitude", fields[longitude], 180), out var location);
+            Coordinate.TryFromDegrees(
+                Degrees("latitude", fields[latitude], 90), Degrees("longitude", fields[longitude], 180), out var location);
             yield return new Feature(location, fields[name]);
         }
 
-        int Column(string wanted) => header.FindIndex(column => column.Equals(wanted, StringComparison.OrdinalIgnoreCase)) is >= 0 and var index
-            ? index
-            : throw new FeatureFileException($"{file}: the header '{FeatureFormat.Shown(string.Join(',', header))}' has no column {wanted}. {FeatureFormat.Wanted}");
+        int Column(string wanted) =>
+            header.FindIndex(column => column.Equals(wanted, StringComparison.OrdinalIgnoreCase)) is >= 0 and var index
+                ? index
+                : throw new FeatureFileException(
+                    $"{file}: the header '{FeatureFormat.Shown(string.Join(',', header))}' has no column {wanted}. {FeatureFormat.Wanted}");
 
         double Degrees(string what, string field, int limit) =>
             double.TryParse(field, NumberStyles.Float, CultureInfo.InvariantCulture, out var degrees) && Math.Abs(degrees) <= limit

@@ -23,10 +23,9 @@ public sealed class FeatureFile : IDisposable
         _name = Path.GetFileName(stream.Name);
     }
 
-    /// <summary>In bytes.</summary>
     public long Length => _stream.Length;
 
-    /// <summary>How far it has been read, in bytes.</summary>
+    /// <summary>Bytes read so far.</summary>
     public long Position => _stream.Position;
 
     /// <exception cref="FeatureFileException">It is not there, not readable or empty.</exception>
@@ -81,8 +80,8 @@ public sealed class FeatureFile : IDisposable
 internal static class FeatureFormat
 {
     public const string Wanted =
-        "Wanted is JSON of the form [{\"location\":{\"latitude\":E7,\"longitude\":E7},\"name\":\"…\"}, …], a GeoJSON FeatureCollection of points, "
-        + "or CSV with the columns name,latitude,longitude in degrees.";
+        "Wanted is JSON of the form [{\"location\":{\"latitude\":E7,\"longitude\":E7},\"name\":\"…\"}, …], "
+        + "a GeoJSON FeatureCollection of points, or CSV with the columns name,latitude,longitude in degrees.";
 
     /// <summary>A value as a message shows it: on one line, and not all of a long one.</summary>
     public static string Shown(string value)

@@ -28,7 +28,8 @@ internal static class FeatureJson
         AfterArray,
     }
 
-    public static async IAsyncEnumerable<Feature> ReadAsync(Stream stream, string file, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public static async IAsyncEnumerable<Feature> ReadAsync(
+        Stream stream, string file, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var pipe = PipeReader.Create(stream, new StreamPipeReaderOptions(bufferSize: ReadSize, leaveOpen: true));
         var scan = new Scan(file);
@@ -194,7 +195,7 @@ internal static class FeatureJson
                 throw new FormatException("location is missing; an object {\"latitude\":E7,\"longitude\":E7} is wanted");
             }
 
-            // As protobuf's JSON mapping has it, a zero may be left out. Where there is another key as well, it is more likely misspelt.
+            // Protobuf's JSON mapping omits zeros, so a missing key is 0. With an unknown key beside it, the name is more likely misspelt.
             var hasLatitude = Has(location, "latitude");
             var hasLongitude = Has(location, "longitude");
             if (location.ValueKind != JsonValueKind.Object || (!(hasLatitude && hasLongitude) && location.EnumerateObject().Any(
@@ -242,13 +243,16 @@ internal static class FeatureJson
             Coordinate.TryFromDegrees(latitude, longitude, out var location);
             return new Feature(
                 location,
-                record.TryGetProperty("properties"u8, out var properties) && properties.ValueKind == JsonValueKind.Object ? Name(properties) : "");
+                record.TryGetProperty("properties"u8, out var properties) && properties.ValueKind == JsonValueKind.Object
+                    ? Name(properties)
+                    : "");
         }
 
         private static double Degrees(JsonElement number, string what, int limit) =>
             number.ValueKind == JsonValueKind.Number && number.TryGetDouble(out var value) && Math.Abs(value) <= limit
                 ? value
-                : throw new FormatException($"the {what} is {Raw(number)}; a number within ±{limit} is wanted (GeoJSON has the longitude first)");
+                : throw new FormatException(
+                    $"the {what} is {Raw(number)}; a number within ±{limit} is wanted (GeoJSON has the longitude first)");
 
         private static string Name(JsonElement parent)
         {

@@ -6,8 +6,8 @@ using RouteService.Domain.Geography;
 namespace RouteService.Infrastructure.Postgis;
 
 /// <summary>
-/// Look-ups that come while a query is under way share the next one. A lone look-up waits for nobody: it is asked for at once, and only when all
-/// askers are out do others gather. Nothing is delayed in the hope of company.
+/// Look-ups that arrive while queries run share the next query. A single look-up is queried immediately; others gather only while all
+/// askers are busy. No look-up is delayed to fill a batch.
 /// </summary>
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 internal sealed class CoalescedLookUps : IAsyncDisposable
@@ -17,7 +17,7 @@ internal sealed class CoalescedLookUps : IAsyncDisposable
 
     private const int AnsweredTogether = 32;
 
-    // Who comes beyond this waits to be let in, and is so slowed to the database's pace.
+    // Callers beyond this capacity wait, which is the backpressure.
     private const int Capacity = 10_000;
 
     private readonly Func<ReadOnlyMemory<Coordinate>, Task<string?[]>> _lookUp;
@@ -48,7 +48,7 @@ internal sealed class CoalescedLookUps : IAsyncDisposable
         return await waiter.Task.WaitAsync(cancellationToken);
     }
 
-    /// <summary>Answers those who wait, then ends.</summary>
+    /// <summary>Answers the waiters, then ends.</summary>
     public async ValueTask DisposeAsync()
     {
         _waiting.Writer.TryComplete();
@@ -83,13 +83,15 @@ internal sealed class CoalescedLookUps : IAsyncDisposable
         }
         catch (Exception e)
         {
-            // It is each waiter's failure, and none of this loop's. Each gets an exception of its own, as throwing one writes to it.
+            // The failure is the waiters', not this loop's. Each gets an exception of its own, because throwing one writes to it.
             HandOut(batch, (waiter, _) => waiter.TrySetException(
                 e is StoreUnavailableException store ? new StoreUnavailableException(store.Message, store.Failure, e) : e));
         }
     }
 
-    /// <summary>The query's place in a trace: under the first who asked for it, and linked to the others. Tells how long they have waited.</summary>
+    /// <summary>
+    /// Starts the query's span, as a child of the first caller's and linked to the others'. Records how long each has waited.
+    /// </summary>
     private static Activity? Follow(List<Waiter> batch)
     {
         if (StoreTelemetry.TimesWaits)
@@ -109,12 +111,16 @@ internal sealed class CoalescedLookUps : IAsyncDisposable
         return callers.Count == 0
             ? null
             : StoreTelemetry.Source.StartActivity(
-                "look up", ActivityKind.Internal, callers[0], [new("routeservice.lookups.batch.size", batch.Count)], callers.Skip(1).Select(static caller => new ActivityLink(caller)));
+                "look up",
+                ActivityKind.Internal,
+                callers[0],
+                [new("routeservice.lookups.batch.size", batch.Count)],
+                callers.Skip(1).Select(static caller => new ActivityLink(caller)));
     }
 
     /// <summary>
-    /// Lets the waiters go on, some to a work item of the thread pool: a work item each would cost more than what most of them still have to do, and
-    /// this loop is to ask the next question meanwhile.
+    /// Resumes the waiters on the thread pool, several in one work item: a work item each would cost more than most of them still have to
+    /// do. This loop sends the next query meanwhile.
     /// </summary>
     private static void HandOut(List<Waiter> batch, Action<Waiter, int> answer)
     {
@@ -137,10 +143,10 @@ internal sealed class CoalescedLookUps : IAsyncDisposable
     {
         public Coordinate Location { get; } = location;
 
-        /// <summary>When it came, where that is measured.</summary>
+        /// <summary>Timestamp of arrival; 0 when waits are not measured.</summary>
         public long Came { get; } = StoreTelemetry.TimesWaits ? TimeProvider.System.GetTimestamp() : 0;
 
-        /// <summary>The span that asks, where there is one.</summary>
+        /// <summary>The caller's span, if any.</summary>
         public ActivityContext Caller { get; } = Activity.Current?.Context ?? default;
     }
 }

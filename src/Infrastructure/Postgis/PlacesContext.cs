@@ -5,8 +5,8 @@ using Npgsql;
 namespace RouteService.Infrastructure.Postgis;
 
 /// <summary>
-/// The model of the database for EF Core, which runs the migrations and serves what is not hot. The schema's source is migrations/*.sql; a test
-/// compares this model with the database that they make.
+/// The model of the database for EF Core, which runs the migrations. The schema's source is migrations/*.sql; a test compares this model
+/// with the database that those scripts make.
 /// </summary>
 internal sealed class PlacesContext(NpgsqlDataSource connections) : DbContext
 {
@@ -16,7 +16,8 @@ internal sealed class PlacesContext(NpgsqlDataSource connections) : DbContext
         .UseNpgsql(connections, static npgsql => npgsql.MigrationsHistoryTable("schema_migration"))
 
         // No snapshot of the model is kept: the SQL files are the source.
-        .ConfigureWarnings(static warnings => warnings.Ignore(RelationalEventId.PendingModelChangesWarning, RelationalEventId.ModelSnapshotNotFound));
+        .ConfigureWarnings(static warnings =>
+            warnings.Ignore(RelationalEventId.PendingModelChangesWarning, RelationalEventId.ModelSnapshotNotFound));
 
     protected override void OnModelCreating(ModelBuilder modelBuilder) => modelBuilder.Entity<FeatureRow>(static feature =>
     {

@@ -5,15 +5,15 @@ using RouteService.Domain.Features;
 namespace RouteService.Infrastructure.Postgis;
 
 /// <summary>
-/// The connections to PostgreSQL: the one place that knows hosts, pools, what is tried again, and what a fault of the database means to a caller.
+/// The connections to PostgreSQL. Only this class knows hosts, pools, retries, and what a fault of the database means to a caller.
 /// </summary>
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 public sealed class PostgisDatabase : IAsyncDisposable
 {
-    // What holds unless the connection string says other. Waits are short, as a call that waits for a database holds its client up: five seconds
-    // for a connection, new or from the pool, and ten for an answer. The pool leaves room for four replicas in PostgreSQL's default of 100.
-    // Statements are prepared when a connection sees them for the second time, and a connection goes back to the pool as it is: we leave nothing in a
-    // session, and the reset would cost as much as a look-up. An idle connection is looked at every 30 seconds.
+    // Defaults that the connection string can override. Waits are short, because a call that waits for a database holds its client up: five
+    // seconds for a connection, new or from the pool, and ten for an answer. The pool leaves room for four replicas in PostgreSQL's default
+    // of 100 connections. A connection prepares a statement on its second use and returns to the pool without a reset: we leave no state in
+    // a session, and the reset would cost as much as a look-up. Idle connections are checked every 30 seconds.
     private const string Defaults =
         "Application Name=route-service;Timeout=5;Command Timeout=10;Cancellation Timeout=1000;Maximum Pool Size=20;"
         + "Max Auto Prepare=20;Auto Prepare Min Usages=2;Keepalive=30;No Reset On Close=true;";
@@ -21,7 +21,9 @@ public sealed class PostgisDatabase : IAsyncDisposable
     private readonly NpgsqlDataSource _reads;
     private readonly NpgsqlDataSource _unpooled;
 
-    /// <param name="connectionString">Npgsql's; with several hosts, writes go to the primary, and reads where "Target Session Attributes" lets them.</param>
+    /// <param name="connectionString">
+    /// Npgsql's. With several hosts, writes go to the primary, and reads to the hosts that "Target Session Attributes" allows.
+    /// </param>
     /// <exception cref="ArgumentException">The connection string cannot be understood; says which part.</exception>
     public PostgisDatabase(string connectionString)
     {
@@ -45,7 +47,10 @@ public sealed class PostgisDatabase : IAsyncDisposable
     /// <summary>Connections to the primary.</summary>
     public NpgsqlDataSource Writes { get; }
 
-    /// <summary>Connections to whoever knows the schema best: a standby may lag, and yet it is enough to serve reads while there is no primary.</summary>
+    /// <summary>
+    /// Connections for reading the schema: the primary, or a standby while there is no primary. A standby may lag, but is enough to serve
+    /// reads.
+    /// </summary>
     internal NpgsqlDataSource Schema { get; }
 
     /// <summary>
@@ -63,7 +68,8 @@ public sealed class PostgisDatabase : IAsyncDisposable
         TwiceAsync(Writes, query, cancellationToken);
 
     /// <summary>A connection to the primary that is its user's alone, and closed when it is disposed.</summary>
-    public ValueTask<NpgsqlConnection> OpenUnpooledAsync(CancellationToken cancellationToken) => _unpooled.OpenConnectionAsync(cancellationToken);
+    public ValueTask<NpgsqlConnection> OpenUnpooledAsync(CancellationToken cancellationToken) =>
+        _unpooled.OpenConnectionAsync(cancellationToken);
 
     public async ValueTask DisposeAsync()
     {

@@ -4,7 +4,7 @@ using RouteService.Domain.Features;
 
 namespace RouteService.Infrastructure.Postgis;
 
-/// <summary>What PostgreSQL's faults mean to a caller, in words that may go to any client: no host, no SQL; the cause has the rest.</summary>
+/// <summary>Maps PostgreSQL's faults to messages for any client: no host and no SQL; the inner exception has those.</summary>
 internal static class PostgisErrors
 {
     public static StoreUnavailableException Unavailable(Exception cause) => cause switch
@@ -22,7 +22,10 @@ internal static class PostgisErrors
     /// <summary>Whether the connection ended under the query, so that it is worth a second try on another.</summary>
     public static bool IsLostConnection(NpgsqlException e) => e switch
     {
-        PostgresException { SqlState: PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow } => true,
+        PostgresException
+        {
+            SqlState: PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow,
+        } => true,
         PostgresException => false,
         { InnerException: IOException or SocketException } => true,
         _ => false,

@@ -7,27 +7,28 @@ using RouteService.Domain.Geography;
 namespace RouteService.Infrastructure.Postgis;
 
 /// <summary>
-/// Rectangles. A spatial index has no order in which a page could go on where the last one ended, so it is the rectangle that is divided: into
-/// tiles of about a page, each read whole into memory by one query (docs/adr/0005-postgis-pages-are-tiles.md).
+/// Rectangles. A spatial index has no order by which a page could continue after the last one, so the rectangle is divided into tiles of
+/// about a page, each read whole into memory by one query (docs/adr/0005-postgis-pages-are-tiles.md).
 /// </summary>
 public sealed partial class PostgisFeatureStore
 {
-    // && compares boxes in single precision, so it finds all that is inside and perhaps what is a metre outside; of that the integers decide.
+    // && compares boxes in single precision: it finds everything inside and possibly a feature a metre outside, which the integers exclude.
     internal const string AreaSql = $"SELECT latitude, longitude, name FROM feature WHERE location && {Envelope} LIMIT $5";
 
     private const string EstimateSql = $"EXPLAIN SELECT 1 FROM feature WHERE location && {Envelope}";
 
-    // The same division that has made the geometry, so that the edges are the same numbers.
+    // The same division that made the geometry, so that the edges are the same numbers.
     private const string Envelope = "ST_MakeEnvelope($1 / 1e7::float8, $2 / 1e7::float8, $3 / 1e7::float8, $4 / 1e7::float8, 4326)";
 
     // A rectangle with no more features than this is one query. It is small, so that the first feature leaves soon.
     private const int FirstPage = 1_024;
 
-    // The features that a tile is meant to have, and the most that are read of one: what is expected is an estimate.
+    // Target size of a tile, and the most features read of one, because the expected count is an estimate.
     private const int TilePage = 8_192;
     private const int MaxTilePage = 4 * TilePage;
 
-    public async IAsyncEnumerable<Feature> InAreaAsync(BoundingBox area, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<ReadOnlyMemory<Feature>> PagesInAreaAsync(
+        BoundingBox area, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var tiles = new Tiles(_database, area);
@@ -38,23 +39,19 @@ public sealed partial class PostgisFeatureStore
             {
                 // One page ahead, and no further: the database works while the caller writes.
                 reading = tiles.ReadNextAsync(ending.Token);
-                foreach (var feature in page)
-                {
-                    yield return feature;
-                }
-
+                yield return page;
                 cancellationToken.ThrowIfCancellationRequested();
             }
         }
         finally
         {
-            // Nothing of this call is left running behind it; how the page that nobody wants has ended is nobody's concern.
+            // Cancel and await the prefetch, so that nothing of this call runs on; its outcome does not matter.
             await ending.CancelAsync();
             await ((Task)reading).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
-    /// <summary>What of a rectangle is still to be read. For one reader at a time.</summary>
+    /// <summary>The unread rest of a rectangle. For one reader at a time.</summary>
     private sealed class Tiles(PostgisDatabase database, BoundingBox area)
     {
         // Each with the estimate of the tile that it is half of.
@@ -62,17 +59,18 @@ public sealed partial class PostgisFeatureStore
         private bool _isLarge;
 
         /// <summary>The features of one more tile; null at the end.</summary>
-        public async Task<List<Feature>?> ReadNextAsync(CancellationToken cancellationToken)
+        public async Task<Feature[]?> ReadNextAsync(CancellationToken cancellationToken)
         {
             while (_rest.TryPop(out var next))
             {
-                var (page, estimate) = await database.ReadAsync((connection, token) => TryReadAsync(connection, next.Tile, next.Whole, token), cancellationToken);
+                var (page, estimate) = await database.ReadAsync(
+                    (connection, token) => TryReadAsync(connection, next.Tile, next.Whole, token), cancellationToken);
                 if (page is null)
                 {
                     _isLarge = true;
                     Halve(next.Tile, estimate);
                 }
-                else if (page.Count > 0)
+                else if (page.Length > 0)
                 {
                     return page;
                 }
@@ -82,12 +80,12 @@ public sealed partial class PostgisFeatureStore
         }
 
         /// <returns>The features of the tile, or null where they are too many for a page; and how many were expected.</returns>
-        private async Task<(List<Feature>? Page, double Estimate)> TryReadAsync(
+        private async Task<(Feature[]? Page, double Estimate)> TryReadAsync(
             NpgsqlConnection connection, BoundingBox tile, double whole, CancellationToken cancellationToken)
         {
-            // The estimate costs a fraction of a millisecond. It is the planner's own, from the statistics that chose the index, and it is asked for only
-            // when the rectangle has turned out to be large. One that is no less than for the whole says nothing: a table that was never analyzed has
-            // the same for every tile.
+            // The estimate costs a fraction of a millisecond. It is the planner's own, from the statistics that chose the index, and is
+            // requested only after the rectangle has turned out to be large. An estimate not below the whole's says nothing: a table that
+            // was never analyzed has the same for every tile.
             var isPoint = tile.SouthWest == tile.NorthEast;
             var estimate = _isLarge && !isPoint ? await EstimateAsync(connection, tile, cancellationToken) : whole;
             if (estimate > TilePage && estimate < whole)
@@ -95,7 +93,7 @@ public sealed partial class PostgisFeatureStore
                 return (null, estimate);
             }
 
-            // A point cannot be divided; what its rows are more than one is the neighbours that && finds.
+            // A point cannot be split; extra rows are false positives of &&.
             var limit = isPoint ? int.MaxValue - 1 : _isLarge ? MaxTilePage : FirstPage;
             var page = new List<Feature>();
             var rows = 0;
@@ -116,7 +114,7 @@ public sealed partial class PostgisFeatureStore
                 }
             }
 
-            return (page, estimate);
+            return ([.. page], estimate);
         }
 
         /// <summary>Puts both halves of a tile in its place, divided across its longer side.</summary>

@@ -5,12 +5,13 @@ using RouteService.Domain.Features;
 namespace RouteService.Infrastructure.Postgis;
 
 /// <summary>
-/// Import: the records are copied into a temporary table, which holds up nobody and is gone if we are; then one transaction makes of the features
-/// what they say, and touches only what differs. Readers go on throughout; other imports wait.
+/// Import. The records are copied into a temporary table, which blocks no other session and vanishes if the process dies. One transaction
+/// then merges them into the features and touches only rows that differ. Readers continue throughout; other imports wait.
 /// </summary>
 public sealed partial class PostgisFeatureStore
 {
-    private const string StageSql = "CREATE TEMP TABLE import (latitude integer NOT NULL, longitude integer NOT NULL, name text NOT NULL, record bigint NOT NULL)";
+    private const string StageSql =
+        "CREATE TEMP TABLE import (latitude integer NOT NULL, longitude integer NOT NULL, name text NOT NULL, record bigint NOT NULL)";
 
     private const string CopySql = "COPY import (latitude, longitude, name, record) FROM STDIN (FORMAT BINARY)";
 
@@ -23,7 +24,7 @@ public sealed partial class PostgisFeatureStore
     // For sorting and for the tables of keys; PostgreSQL's default of 4 MB is meant for many small queries at once.
     private const string WorkMemorySql = "SET LOCAL work_mem = '128MB'";
 
-    // One import at a time; readers do not care.
+    // One import at a time; readers are not blocked.
     private const string LockSql = "LOCK TABLE feature IN SHARE ROW EXCLUSIVE MODE";
 
     private const string DeleteSql = """
@@ -38,7 +39,7 @@ public sealed partial class PostgisFeatureStore
         WHERE import.latitude = feature.latitude AND import.longitude = feature.longitude AND import.name <> feature.name
         """;
 
-    // Neighbours on the Hilbert curve, which is how PostGIS orders geometries, become neighbours on disk: rectangles then read a third of the pages.
+    // PostGIS orders geometries along the Hilbert curve, so neighbours become neighbours on disk, and rectangles read a third of the pages.
     private const string InsertSql = """
         INSERT INTO feature (latitude, longitude, name)
         SELECT latitude, longitude, name FROM import
@@ -46,9 +47,10 @@ public sealed partial class PostgisFeatureStore
         ORDER BY ST_SetSRID(ST_MakePoint(longitude / 1e7::float8, latitude / 1e7::float8), 4326)
         """;
 
-    // Into an empty table it is faster to build the spatial index at the end, and the index is smaller. It is dropped before the transaction of the
-    // merge, in which dropping it would hold up readers, and made again within, which holds up none. Who is killed between the two leaves an empty
-    // table without the index, and the next import makes it. Only the owner of the table may do that; others go the slower way.
+    // For an empty table, building the spatial index at the end is faster and makes a smaller index. It is dropped before the merge
+    // transaction, because dropping it inside would block readers, and built again inside, which blocks none. A crash between the two
+    // leaves an empty table without the index, and the next import builds it. Only the owner of the table may do this; other roles import
+    // with the index in place.
     private const string MayBuildIndexSql = """
         SELECT pg_has_role(relowner, 'USAGE') AND NOT EXISTS (SELECT FROM feature) FROM pg_class WHERE oid = 'feature'::regclass
         """;
@@ -72,7 +74,7 @@ public sealed partial class PostgisFeatureStore
 
             var summary = await MergeAsync(connection, read, replace, buildIndex, cancellationToken);
 
-            // For the planner, and for the sizes of tiles. Where the role may not, PostgreSQL warns, and its own autovacuum comes later.
+            // For the planner, and for the sizes of tiles. Without the privilege PostgreSQL only warns, and autovacuum analyzes later.
             await ExecuteAsync(connection, "ANALYZE feature", CancellationToken.None);
             await ExecuteAsync(connection, "DROP TABLE import", CancellationToken.None);
             return summary;
@@ -83,7 +85,8 @@ public sealed partial class PostgisFeatureStore
         }
     }
 
-    private static async Task<long> StageAsync(NpgsqlConnection connection, IAsyncEnumerable<Feature> features, CancellationToken cancellationToken)
+    private static async Task<long> StageAsync(
+        NpgsqlConnection connection, IAsyncEnumerable<Feature> features, CancellationToken cancellationToken)
     {
         long read = 0;
 

@@ -6,13 +6,13 @@ using RouteService.Domain.Geography;
 namespace RouteService.Infrastructure.Postgis;
 
 /// <summary>
-/// Features in PostGIS. A connection is held while a query is read and never while a client is written to, so its pool bounds the queries under way
-/// and not the calls. Rectangles are in PostgisFeatureStore.Area.cs, import in PostgisFeatureStore.Import.cs.
+/// Features in PostGIS. A connection is held while a query is read and never while a client is written to, so the pool bounds concurrent
+/// queries, not calls. Rectangles are in PostgisFeatureStore.Area.cs, import in PostgisFeatureStore.Import.cs.
 /// </summary>
 public sealed partial class PostgisFeatureStore : IFeatureStore, IAsyncDisposable
 {
-    // LIMIT 1 is true of a primary key, and makes the look-up of each place one walk down the index: without it the planner may read a whole
-    // table that it takes for small.
+    // LIMIT 1 changes nothing for a primary key, but makes the look-up of each place one descent of the index: without it the planner may
+    // read a whole table that it takes for small.
     internal const string LookUpSql = """
         SELECT place.i, f.name
         FROM unnest($1, $2) WITH ORDINALITY AS place (latitude, longitude, i)
@@ -64,7 +64,7 @@ public sealed partial class PostgisFeatureStore : IFeatureStore, IAsyncDisposabl
         },
         cancellationToken);
 
-    /// <summary>Ends the look-ups; the database is its maker's to dispose.</summary>
+    /// <summary>Ends the look-ups; the caller disposes of the database.</summary>
     public ValueTask DisposeAsync() => _lookUps.DisposeAsync();
 
     /// <summary>The names at these places, in their order; null where there is no feature.</summary>

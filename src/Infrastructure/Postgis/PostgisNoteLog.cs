@@ -7,15 +7,16 @@ using RouteService.Domain.Geography;
 namespace RouteService.Infrastructure.Postgis;
 
 /// <summary>
-/// Notes in PostgreSQL, for any number of replicas. The table is the truth. A commit notifies with the sequence it has reached; that is only a hint, and one
-/// that is lost is made up for within <see cref="Patience"/>. All is asked of the primary, as a standby may not have yet what was committed.
+/// Notes in PostgreSQL, for any number of replicas. The table is the truth. A commit notifies with the sequence it has reached; the
+/// notification is only a hint, and a lost one delays readers by <see cref="Patience"/> at most. All reads go to the primary, because a
+/// standby may lag.
 /// </summary>
 public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
 {
     private const string Channel = "route_note";
 
-    // The row of note_head is held until the commit: batches of all replicas are committed one after the other, in the order of their sequences.
-    // What is NULL in the answer was in the log already.
+    // The row lock on note_head is held until the commit, so batches of all replicas commit one after the other, in the order of their
+    // sequences. A note that is in the log already returns no row.
     private const string AppendSql = """
         WITH head AS (UPDATE note_head SET sequence = sequence + $6 RETURNING sequence - $6 AS base)
         INSERT INTO note (sequence, latitude, longitude, message, author, note_id)
@@ -34,11 +35,12 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
 
     private const string AfterSql = $"{Columns} FROM note AS n WHERE n.sequence > $1 ORDER BY n.sequence LIMIT $2";
 
-    // For each place one walk along its part of the index, no further than the limit.
+    // One scan of each place's part of the index, up to the limit.
     private const string AfterAtSql = $"""
         {Columns} FROM unnest($3, $4) AS place (latitude, longitude)
         CROSS JOIN LATERAL (
-            SELECT * FROM note WHERE latitude = place.latitude AND longitude = place.longitude AND sequence > $1 ORDER BY sequence LIMIT $2) AS n
+            SELECT * FROM note WHERE latitude = place.latitude AND longitude = place.longitude AND sequence > $1
+            ORDER BY sequence LIMIT $2) AS n
         ORDER BY n.sequence LIMIT $2
         """;
 
@@ -46,18 +48,19 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
         SELECT * FROM (
             {Columns} FROM unnest($3, $4) AS place (latitude, longitude)
             CROSS JOIN LATERAL (
-                SELECT * FROM note WHERE latitude = place.latitude AND longitude = place.longitude AND sequence < $1 ORDER BY sequence DESC LIMIT $2) AS n
+                SELECT * FROM note WHERE latitude = place.latitude AND longitude = place.longitude AND sequence < $1
+                ORDER BY sequence DESC LIMIT $2) AS n
             ORDER BY n.sequence DESC LIMIT $2) AS newest
         ORDER BY sequence
         """;
 
-    // The oldest are looked at, and no more of them than are to go: the table has no index by time, as its sequence runs with it.
+    // Looks at the oldest notes only, up to the limit: the table has no index by time, because sequence and time ascend together.
     private const string RemoveSql = """
         DELETE FROM note WHERE sequence IN (
             SELECT sequence FROM (SELECT sequence, posted_at FROM note ORDER BY sequence LIMIT $2) AS oldest WHERE posted_at < $1)
         """;
 
-    // How long a lost notification can delay what others have posted.
+    // How long a lost notification can delay the notes of other replicas.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
 
     public async Task<IReadOnlyList<long>> AppendAsync(IReadOnlyList<NewNote> notes, CancellationToken cancellationToken)
@@ -131,9 +134,10 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
     }
 
     /// <returns>A sequence for each; 0 where a note with its id is there already.</returns>
-    private static async Task<long[]> InsertAsync(NpgsqlConnection connection, IReadOnlyList<NewNote> notes, CancellationToken cancellationToken)
+    private static async Task<long[]> InsertAsync(
+        NpgsqlConnection connection, IReadOnlyList<NewNote> notes, CancellationToken cancellationToken)
     {
-        // Two statements, one round trip and, without a transaction of ours, one of PostgreSQL's.
+        // Two statements in one round trip and one implicit transaction.
         await using var batch = new NpgsqlBatch(connection)
         {
             BatchCommands =
@@ -161,7 +165,7 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
             sequences[sequence - reader.GetInt64(1) - 1] = sequence;
         }
 
-        // To the end: an error of the commit comes there.
+        // Read to the end, where an error of the commit is reported.
         while (await reader.NextResultAsync(cancellationToken))
         {
         }
@@ -193,7 +197,8 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
     }
 
     private Task<IReadOnlyList<LoggedNote>> ReadAsync(
-        string sql, IReadOnlyCollection<Coordinate>? places, long bound, int limit, CancellationToken cancellationToken) => database.ReadPrimaryAsync<IReadOnlyList<LoggedNote>>(
+        string sql, IReadOnlyCollection<Coordinate>? places, long bound, int limit, CancellationToken cancellationToken) =>
+        database.ReadPrimaryAsync<IReadOnlyList<LoggedNote>>(
             async (connection, token) =>
             {
                 await using var command = new NpgsqlCommand(sql, connection);

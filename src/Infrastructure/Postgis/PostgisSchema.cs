@@ -78,21 +78,24 @@ public static class PostgisSchema
 
     /// <summary>The migrations of this program that the database does not have.</summary>
     /// <exception cref="SchemaException">It has others.</exception>
-    private static async Task<List<string>> MissingAsync(PlacesContext context, PostgisDatabase database, CancellationToken cancellationToken)
+    private static async Task<List<string>> MissingAsync(
+        PlacesContext context, PostgisDatabase database, CancellationToken cancellationToken)
     {
         var known = context.Database.GetMigrations().ToList();
         var applied = (await context.Database.GetAppliedMigrationsAsync(cancellationToken)).ToList();
         if (applied.Except(known, StringComparer.Ordinal).ToList() is { Count: > 0 } unknown)
         {
             throw new SchemaException(
-                $"The {database.Description} is newer than this program: it has {string.Join(", ", unknown)}. Run the program that migrated it, or a later one.");
+                $"The {database.Description} is newer than this program: it has {string.Join(", ", unknown)}. "
+                + "Run the program that migrated it, or a later one.");
         }
 
         return known.Except(applied, StringComparer.Ordinal).ToList();
     }
 
-    /// <summary>The database's fault; EF Core puts one that may pass into an exception of its own.</summary>
-    private static NpgsqlException? FaultIn(Exception e) => e as NpgsqlException ?? (e as InvalidOperationException)?.InnerException as NpgsqlException;
+    /// <summary>The database's fault; EF Core wraps a transient one in an InvalidOperationException.</summary>
+    private static NpgsqlException? FaultIn(Exception e) =>
+        e as NpgsqlException ?? (e as InvalidOperationException)?.InnerException as NpgsqlException;
 }
 
 /// <summary>The database's schema is not this program's. The message is for the person who runs it, one line.</summary>

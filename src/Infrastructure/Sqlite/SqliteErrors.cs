@@ -7,14 +7,17 @@ namespace RouteService.Infrastructure.Sqlite;
 /// <summary>What SQLite says (https://sqlite.org/rescode.html), in the domain's words.</summary>
 internal static class SqliteErrors
 {
-    /// <summary>For a call that failed. It may go to any client of the service, so it has neither paths nor SQL; the cause has the rest.</summary>
+    /// <summary>
+    /// For a call that failed. The message may reach any client, so it has neither paths nor SQL; the inner exception has those.
+    /// </summary>
     public static StoreUnavailableException Unavailable(SqliteException cause) => new(
         cause.SqliteErrorCode switch
         {
             raw.SQLITE_BUSY or raw.SQLITE_LOCKED => "The store is held by another program that writes; try again.",
             raw.SQLITE_FULL => "The disk of the store is full.",
             raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB => "The file of the store is damaged.",
-            raw.SQLITE_CANTOPEN or raw.SQLITE_PERM or raw.SQLITE_READONLY or raw.SQLITE_AUTH => "The file of the store may not be opened or written.",
+            raw.SQLITE_CANTOPEN or raw.SQLITE_PERM or raw.SQLITE_READONLY or raw.SQLITE_AUTH =>
+                "The file of the store may not be opened or written.",
             raw.SQLITE_IOERR => "The file of the store cannot be read or written.",
             var code => FormattableString.Invariant($"The store cannot answer (SQLite error {code})."),
         },
@@ -24,10 +27,12 @@ internal static class SqliteErrors
     public static StoreUnavailableException Unusable(string path, SqliteException cause) => new(
         cause.SqliteErrorCode switch
         {
-            raw.SQLITE_NOTADB => $"The file '{path}' is not a database. Move it away to start anew, or set RouteService__Sqlite__Path to another.",
+            raw.SQLITE_NOTADB =>
+                $"The file '{path}' is not a database. Move it away to start from scratch, or set RouteService__Sqlite__Path to another.",
             raw.SQLITE_CORRUPT => Damaged(path),
             raw.SQLITE_CANTOPEN or raw.SQLITE_PERM or raw.SQLITE_READONLY or raw.SQLITE_AUTH =>
-                $"The database '{path}' cannot be opened for writing. Check the rights on it and on its folder, or set RouteService__Sqlite__Path to another.",
+                $"The database '{path}' cannot be opened for writing. "
+                + "Check the rights on it and on its folder, or set RouteService__Sqlite__Path to another.",
             raw.SQLITE_BUSY or raw.SQLITE_LOCKED => $"The database '{path}' is held by another program that writes; try again.",
             raw.SQLITE_FULL => $"The disk of the database '{path}' is full. Make room, or set RouteService__Sqlite__Path to another.",
             _ => $"The database '{path}' cannot be opened: {cause.Message.ReplaceLineEndings(" ")}",
@@ -35,5 +40,6 @@ internal static class SqliteErrors
         cause);
 
     public static string Damaged(string path) =>
-        $"The database '{path}' is damaged. Restore it from a copy, or move it (with its -wal, if there is one) away to start anew.";
+        $"The database '{path}' is damaged. "
+        + "Restore it from a copy, or move it (with its -wal, if there is one) away to start from scratch.";
 }

@@ -5,15 +5,15 @@ using SQLitePCL;
 namespace RouteService.Infrastructure.Sqlite;
 
 /// <summary>
-/// Import: the records are appended to a temporary table on disk, which holds up nobody and is gone if we are; then one transaction sorts them by
-/// the key and merges them, so that the file is written from front to back.
+/// Import. The records are appended to a temporary table on disk, which blocks no other connection and vanishes if the process dies. One
+/// transaction then sorts them by the key and merges them, so that the file is written from front to back.
 /// </summary>
 public sealed partial class SqliteFeatureStore
 {
-    // In KiB: what sorting and writing may use of memory before they go to disk.
+    // In KiB: the memory that sorting and writing may use before they spill to disk.
     private const int ImportCache = 64 * 1024;
 
-    // How often a long statement looks whether it is still wanted, in steps of SQLite's machine: about a millisecond.
+    // How often a long statement checks for cancellation, in steps of SQLite's machine: about a millisecond.
     private const int StepsPerLook = 50_000;
 
     public async ValueTask<ImportSummary> ImportAsync(IAsyncEnumerable<Feature> features, bool replace, CancellationToken cancellationToken)
@@ -38,7 +38,8 @@ public sealed partial class SqliteFeatureStore
         }
     }
 
-    private static async Task<long> StageAsync(SqliteConnection connection, IAsyncEnumerable<Feature> features, CancellationToken cancellationToken)
+    private static async Task<long> StageAsync(
+        SqliteConnection connection, IAsyncEnumerable<Feature> features, CancellationToken cancellationToken)
     {
         Execute(connection, "CREATE TEMP TABLE import (record INTEGER PRIMARY KEY, place INTEGER NOT NULL, name TEXT NOT NULL) STRICT");
         using var transaction = connection.BeginTransaction(deferred: true);
@@ -71,7 +72,9 @@ public sealed partial class SqliteFeatureStore
         }
 
         var before = Scalar(connection, "SELECT count(*) FROM feature");
-        var overwritten = before == 0 ? 0 : Scalar(connection, "SELECT count(*) FROM feature WHERE place IN (SELECT place FROM temp.import)");
+        var overwritten = before == 0
+            ? 0
+            : Scalar(connection, "SELECT count(*) FROM feature WHERE place IN (SELECT place FROM temp.import)");
         Execute(connection, """
             INSERT INTO feature (place, name) SELECT place, name FROM temp.import WHERE true ORDER BY place, record
             ON CONFLICT (place) DO UPDATE SET name = excluded.name
@@ -84,18 +87,18 @@ public sealed partial class SqliteFeatureStore
         return new ImportSummary(read, Superseded: read - added - overwritten, overwritten, total);
     }
 
-    /// <summary>Brings the import from the write-ahead log into the file, so that the log does not stay as long as the largest import.</summary>
+    /// <summary>Checkpoints the import into the file, so that the write-ahead log does not stay as long as the largest import.</summary>
     private void ShortenLog(SqliteConnection connection)
     {
         EndIdleReads();
         try
         {
-            // Without patience: where a reader is in the way this does what it can, and the next checkpoint the rest.
+            // Without waiting: if a reader is in the way, this checkpoint does what it can and the next one the rest.
             Execute(connection, "PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)");
         }
         catch (SqliteException)
         {
-            // The import is committed and stays so; what is wrong with the file, the next call that needs it tells.
+            // The import stays committed; the next call that needs the file reports what is wrong with it.
         }
     }
 }

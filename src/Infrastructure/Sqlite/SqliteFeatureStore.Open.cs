@@ -8,7 +8,7 @@ public sealed partial class SqliteFeatureStore
 {
     private const int SchemaVersion = 1;
 
-    // A file up to this size is read through when it is opened; a damage in a larger one shows when it is met.
+    // A file up to this size is checked in full when it is opened; damage in a larger one shows when a read meets it.
     private const long CheckedWhole = 64 * 1024 * 1024;
 
     // How long another program's write is waited for.
@@ -60,12 +60,14 @@ public sealed partial class SqliteFeatureStore
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new StoreUnavailableException(
-                $"The folder of the database '{path}' cannot be made: {e.Message} Set RouteService__Sqlite__Path to a place that can be written.", e);
+                $"The folder of the database '{path}' cannot be made: {e.Message} "
+                + "Set RouteService__Sqlite__Path to a place that can be written.", e);
         }
     }
 
-    /// <summary>Makes the file under another name first: one that has its own name is complete, whenever we were killed.</summary>
-    private static async Task MakeFileAsync(string path, IAsyncEnumerable<Feature>? seed, TimeProvider clock, CancellationToken cancellationToken)
+    /// <summary>Makes the file under another name first, so that a file with the real name is complete even after a crash.</summary>
+    private static async Task MakeFileAsync(
+        string path, IAsyncEnumerable<Feature>? seed, TimeProvider clock, CancellationToken cancellationToken)
     {
         var draft = $"{path}.{Guid.NewGuid():N}.new";
         try
@@ -110,8 +112,8 @@ public sealed partial class SqliteFeatureStore
     }
 
     /// <summary>
-    /// Removes the log of a file that was deleted without it, as one who wants to start anew may do after a kill. SQLite would play it into the new
-    /// file. It is looked for before the file is, as a live log implies its file.
+    /// Deletes an orphaned WAL: SQLite would replay it into the new file. The log is looked for before the file, because a live log implies
+    /// its file.
     /// </summary>
     private static void DeleteOrphanedLog(string path)
     {
@@ -144,7 +146,8 @@ public sealed partial class SqliteFeatureStore
         if (version > SchemaVersion)
         {
             throw new StoreUnavailableException(
-                $"The database '{path}' has schema version {version}, and this program knows up to {SchemaVersion}. Run a newer version of it.");
+                $"The database '{path}' has schema version {version}, and this program knows up to {SchemaVersion}. "
+                + "Run a newer version of it.");
         }
 
         if (version == 0 || Scalar(connection, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'feature'") == 0)
@@ -165,8 +168,8 @@ public sealed partial class SqliteFeatureStore
     }
 
     /// <summary>
-    /// A connection as all of ours are. In WAL mode readers and one writer do not wait for each other, and a process that is killed loses nothing
-    /// it has committed; FULL keeps that through a power cut, at one sync for each import.
+    /// Opens a connection with our settings. In WAL mode readers and one writer do not wait for each other, and a killed process loses
+    /// nothing it has committed; FULL extends that to a power cut, at one sync for each import.
     /// </summary>
     private static SqliteConnection Connect(string path)
     {

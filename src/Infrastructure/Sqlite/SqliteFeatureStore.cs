@@ -7,13 +7,13 @@ using RouteService.Domain.Geography;
 namespace RouteService.Infrastructure.Sqlite;
 
 /// <summary>
-/// Features in one SQLite file, for a service that runs with nothing installed. One table, whose key is the Z-order code of the place: a look-up
-/// is one seek, a box is a scan of a range, and a page goes on where the last one ended (docs/adr/0003-sqlite-z-order-key.md).
+/// Features in one SQLite file, for a service that runs with nothing installed. The key of the one table is the Z-order code of the place:
+/// a look-up is one seek, a box is a range scan, and a page continues where the last one ended (docs/adr/0003-sqlite-z-order-key.md).
 /// Opening and making the file is in SqliteFeatureStore.Open.cs, import in SqliteFeatureStore.Import.cs.
 /// </summary>
 /// <remarks>
-/// The calls are synchronous inside: SQLite has no other, and a look-up takes microseconds. A reader is taken for one of them and is back when it
-/// returns, so there are never more than threads.
+/// The calls are synchronous inside: SQLite has no asynchronous ones, and a look-up takes microseconds. A call rents a reader and returns
+/// it before it ends, so there are never more readers than threads.
 /// </remarks>
 public sealed partial class SqliteFeatureStore : IFeatureStore, IDisposable
 {
@@ -21,10 +21,10 @@ public sealed partial class SqliteFeatureStore : IFeatureStore, IDisposable
     private const int FirstPage = 64;
     private const int Page = 1_024;
 
-    // How old a reader's snapshot may be: what another process imports is seen after so long, and its own import at once.
+    // Maximum age of a reader's snapshot: imports of another process are seen after so long, own imports at once.
     private static readonly TimeSpan MaxSnapshotAge = TimeSpan.FromMilliseconds(50);
 
-    // How often snapshots that nobody reads from are ended: an open one keeps the write-ahead log from starting over.
+    // Interval at which unused snapshots are ended: an open one keeps the write-ahead log from starting over.
     private static readonly TimeSpan SweepPeriod = TimeSpan.FromSeconds(1);
 
     private readonly string _path;
@@ -67,17 +67,18 @@ public sealed partial class SqliteFeatureStore : IFeatureStore, IDisposable
         }
     }
 
-    public async IAsyncEnumerable<Feature> InAreaAsync(BoundingBox area, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<ReadOnlyMemory<Feature>> PagesInAreaAsync(
+        BoundingBox area, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        // For the compiler, which asks for one: nothing is waited for here. The waiting is the caller's, between the features.
+        // Required by the compiler (CS1998): the reads are synchronous.
         await Task.CompletedTask;
         long? from = ZOrder.Encode(area.SouthWest);
         for (var page = new Feature[FirstPage]; from is { } start; page = page.Length < Page ? new Feature[Page] : page)
         {
             from = ReadPage(area, start, page, out var count, cancellationToken);
-            for (var i = 0; i < count; i++)
+            if (count > 0)
             {
-                yield return page[i];
+                yield return page.AsMemory(0, count);
             }
         }
     }
@@ -129,7 +130,8 @@ public sealed partial class SqliteFeatureStore : IFeatureStore, IDisposable
         try
         {
             var imports = Volatile.Read(ref _imports);
-            if (reader.Snapshot is { } snapshot && (snapshot.Imports != imports || _clock.GetElapsedTime(snapshot.Timestamp) > MaxSnapshotAge))
+            if (reader.Snapshot is { } snapshot
+                && (snapshot.Imports != imports || _clock.GetElapsedTime(snapshot.Timestamp) > MaxSnapshotAge))
             {
                 reader.EndRead();
             }
@@ -186,7 +188,8 @@ public sealed partial class SqliteFeatureStore : IFeatureStore, IDisposable
             }
             catch (StoreUnavailableException)
             {
-                // On a timer nobody would hear of it. The reader is broken now and ends in Return; if the fault stays, the next call meets it.
+                // A timer has no caller to report to. The reader is broken now and ends in Return; if the fault stays, the next call
+                // reports it.
             }
 
             Return(reader);

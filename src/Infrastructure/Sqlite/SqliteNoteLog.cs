@@ -8,8 +8,8 @@ using RouteService.Domain.Geography;
 namespace RouteService.Infrastructure.Sqlite;
 
 /// <summary>
-/// Notes in one SQLite file, for one process. It is another file than the features', as an import holds its file for seconds and notes must not wait for it.
-/// The calls are synchronous inside: a commit takes one sync of the disk.
+/// Notes in one SQLite file, for one process. The features have a file of their own, because an import locks its file for seconds and notes
+/// must not wait for it. The calls are synchronous inside: a commit takes one sync of the disk.
 /// </summary>
 public sealed class SqliteNoteLog : INoteLog, IDisposable
 {
@@ -80,7 +80,8 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new StoreUnavailableException(
-                $"The database '{path}' cannot be made: {e.Message} Set RouteService__Sqlite__NotesPath to a place that can be written.", e);
+                $"The database '{path}' cannot be made: {e.Message} "
+                + "Set RouteService__Sqlite__NotesPath to a place that can be written.", e);
         }
     }
 
@@ -123,14 +124,20 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
     }
 
     public Task<IReadOnlyList<LoggedNote>> ReadAfterAsync(long after, int limit, CancellationToken cancellationToken) =>
-        Task.FromResult<IReadOnlyList<LoggedNote>>(Read($"{Columns} WHERE sequence > $bound ORDER BY sequence LIMIT $limit", places: null, after, limit));
+        Task.FromResult<IReadOnlyList<LoggedNote>>(Read(
+            $"{Columns} WHERE sequence > $bound ORDER BY sequence LIMIT $limit", places: null, after, limit));
 
     public Task<IReadOnlyList<LoggedNote>> ReadAfterAsync(
-        IReadOnlyCollection<Coordinate> places, long after, int limit, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<LoggedNote>>(Read(
-            $"{Columns} WHERE place IN (SELECT value FROM json_each($places)) AND sequence > $bound ORDER BY sequence LIMIT $limit", places, after, limit));
+        IReadOnlyCollection<Coordinate> places, long after, int limit, CancellationToken cancellationToken) =>
+        Task.FromResult<IReadOnlyList<LoggedNote>>(Read(
+            $"{Columns} WHERE place IN (SELECT value FROM json_each($places)) AND sequence > $bound ORDER BY sequence LIMIT $limit",
+            places,
+            after,
+            limit));
 
     public Task<IReadOnlyList<LoggedNote>> ReadBeforeAsync(
-        IReadOnlyCollection<Coordinate> places, long before, int limit, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<LoggedNote>>(Read(
+        IReadOnlyCollection<Coordinate> places, long before, int limit, CancellationToken cancellationToken) =>
+        Task.FromResult<IReadOnlyList<LoggedNote>>(Read(
             $"""
             SELECT * FROM (
                 {Columns} WHERE place IN (SELECT value FROM json_each($places)) AND sequence < $bound ORDER BY sequence DESC LIMIT $limit)
@@ -239,7 +246,8 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
         if (version > SchemaVersion)
         {
             throw new StoreUnavailableException(
-                $"The database '{_path}' has schema version {version}, and this program knows up to {SchemaVersion}. Run a newer version of it.");
+                $"The database '{_path}' has schema version {version}, and this program knows up to {SchemaVersion}. "
+                + "Run a newer version of it.");
         }
 
         if (version == 0)
@@ -258,7 +266,7 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
 
     private static SqliteConnection Connect(string path)
     {
-        // Pooled, for the reads: they are for what is not in memory, and few.
+        // Pooled for the reads, which are few: the cache answers most.
         var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, DefaultTimeout = 10 }.ToString());
         try
         {

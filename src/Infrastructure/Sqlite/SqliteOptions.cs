@@ -9,7 +9,9 @@ public sealed class SqliteOptions
     [Required]
     public string Path { get; init; } = ".data/route-service.db";
 
-    /// <summary>The file of the notes. It is another one, as an import holds the features' for seconds, and notes must not wait for it.</summary>
+    /// <summary>
+    /// The file of the notes. Separate, because an import locks the features' file for seconds and notes must not wait for it.
+    /// </summary>
     [Required]
     public string NotesPath { get; init; } = ".data/route-service-notes.db";
 }

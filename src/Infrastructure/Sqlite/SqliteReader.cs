@@ -7,9 +7,9 @@ using SQLitePCL;
 namespace RouteService.Infrastructure.Sqlite;
 
 /// <summary>
-/// A connection with the prepared statements of the reads. They run on SQLite's own API, because ADO.NET's objects for each look-up cost several
-/// times the look-up. A read transaction is kept over many calls, because beginning and ending one (two file locks) costs ten times what a look-up
-/// does; whoever has the reader ends it with <see cref="EndRead"/> when its snapshot is too old.
+/// A connection with the prepared statements of the reads. It calls SQLite's own API, because ADO.NET's objects for each look-up cost
+/// several times the look-up. A read transaction is kept over many calls, because beginning and ending one (two file locks) costs ten times
+/// a look-up; the owner of the reader ends it with <see cref="EndRead"/> when its snapshot is too old.
 /// </summary>
 /// <threadsafety>For one caller at a time.</threadsafety>
 internal sealed class SqliteReader : IDisposable
@@ -17,7 +17,7 @@ internal sealed class SqliteReader : IDisposable
     // A gap in the range of a box is stepped over row by row this far before it is jumped: a jump costs about as much as so many steps.
     private const int StepsBeforeJump = 8;
 
-    // How often a long call looks whether it is still wanted, in rows or look-ups: a few milliseconds.
+    // How often a long call checks for cancellation, in rows or look-ups: a few milliseconds.
     private const int RowsPerLook = 4_096;
 
     private readonly sqlite3 _connection;
@@ -29,7 +29,7 @@ internal sealed class SqliteReader : IDisposable
     /// <exception cref="StoreUnavailableException">The file cannot be opened.</exception>
     public SqliteReader(string path, int busyTimeoutMilliseconds)
     {
-        // NOMUTEX: a reader has one caller at a time, so SQLite need not see to it.
+        // NOMUTEX: a reader has one caller at a time, so SQLite need not lock.
         var opened = raw.sqlite3_open_v2(path, out _connection, raw.SQLITE_OPEN_READWRITE | raw.SQLITE_OPEN_NOMUTEX, null);
         try
         {
@@ -47,7 +47,7 @@ internal sealed class SqliteReader : IDisposable
         }
     }
 
-    /// <summary>Whether a call has failed; then nothing is known of the connection, and it is not to be used again.</summary>
+    /// <summary>Whether a call has failed; the connection's state is then unknown, and it must not be used again.</summary>
     public bool IsBroken { get; private set; }
 
     /// <summary>The snapshot being read, as <see cref="BeginRead"/> was given it; null for none.</summary>
@@ -163,7 +163,7 @@ internal sealed class SqliteReader : IDisposable
 
     public void Dispose()
     {
-        // Null where the constructor did not come so far.
+        // Null when the constructor failed before it.
         _begin?.Dispose();
         _end?.Dispose();
         _find?.Dispose();

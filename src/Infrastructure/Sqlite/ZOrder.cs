@@ -3,9 +3,9 @@ using RouteService.Domain.Geography;
 namespace RouteService.Infrastructure.Sqlite;
 
 /// <summary>
-/// Coordinates on a Z-order curve (G. M. Morton, "A computer oriented geodetic data base", IBM 1966): the bits of latitude and longitude,
-/// each counted up from its minimum, take turns, so that a box is one range of codes with gaps, and places near each other are mostly near in
-/// it. The latitude needs 31 bits and has the odd ones, so a code is never negative as a long.
+/// Coordinates on a Z-order curve (G. M. Morton, "A computer oriented geodetic data base", IBM 1966). The bits of latitude and longitude,
+/// each counted up from its minimum, alternate, so a box is one range of codes with gaps, and nearby places mostly have nearby codes. The
+/// latitude needs 31 bits and has the odd ones, so a code is never negative as a long.
 /// </summary>
 internal static class ZOrder
 {

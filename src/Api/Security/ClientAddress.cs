@@ -1,4 +1,4 @@
-namespace RouteService.Api.Calls;
+namespace RouteService.Api.Security;
 
 internal static class ClientAddress
 {

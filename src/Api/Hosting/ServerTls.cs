@@ -1,8 +1,9 @@
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
-using RouteService.Api.Hosting;
+using RouteService.Api.Errors;
+using RouteService.Api.Security;
 
-namespace RouteService.Api.Security;
+namespace RouteService.Api.Hosting;
 
 /// <summary>The TLS of the gRPC port: our certificate with the chain that came with it, and, for mutual TLS, the authorities of our clients'.</summary>
 internal static class ServerTls
@@ -12,7 +13,7 @@ internal static class ServerTls
     /// <summary>Reads what the options name.</summary>
     /// <returns>What a handshake takes, the newest; null where there is no certificate.</returns>
     /// <exception cref="SettingException">A file cannot be used, or clients' certificates are wanted without one of our own.</exception>
-    public static ReloadedFile<SslServerAuthenticationOptions>? Open(GrpcOptions options)
+    public static ReloadedFile<SslServerAuthenticationOptions>? Open(GrpcOptions options, FileReloader files)
     {
         if (options.CertificatePath is null)
         {
@@ -21,7 +22,7 @@ internal static class ServerTls
                 : throw new SettingException($"RouteService__Grpc__ClientCaPath is set, and {Variable} is not: clients show certificates to a port that has one itself.");
         }
 
-        return new ReloadedFile<SslServerAuthenticationOptions>(
+        return files.Open(
             Variable, [options.CertificatePath, options.CertificateKeyPath, options.ClientCaPath], () => Read(options));
     }
 

@@ -1,0 +1,133 @@
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Google.Rpc;
+using Grpc.Core;
+using Grpc.Core.Interceptors;
+using RouteService.Domain.Chat;
+using RouteService.Domain.Features;
+using Status = Google.Rpc.Status;
+
+namespace RouteService.Api.Errors;
+
+/// <summary>
+/// The one place where the exceptions of the service become statuses, and where request streams are bound to the lifetime of the service. Other
+/// exceptions pass: the server logs them and answers UNKNOWN without their text.
+/// </summary>
+internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<ErrorInterceptor> logger) : Interceptor
+{
+    // How long a client should wait before it calls a store again that has not answered.
+    private static readonly Duration StoreRetryDelay = Duration.FromTimeSpan(TimeSpan.FromSeconds(1));
+
+    public override async Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
+        TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation)
+    {
+        try
+        {
+            return await continuation(request, context);
+        }
+        catch (Exception e) when (ToStatus(e) is { } status)
+        {
+            throw Failure(status, e, context);
+        }
+    }
+
+    public override async Task<TResponse> ClientStreamingServerHandler<TRequest, TResponse>(
+        IAsyncStreamReader<TRequest> requestStream,
+        ServerCallContext context,
+        ClientStreamingServerMethod<TRequest, TResponse> continuation)
+    {
+        try
+        {
+            return await continuation(streams.Bind(requestStream), context);
+        }
+        catch (Exception e) when (ToStatus(e) is { } status)
+        {
+            throw Failure(status, e, context);
+        }
+    }
+
+    public override async Task ServerStreamingServerHandler<TRequest, TResponse>(
+        TRequest request,
+        IServerStreamWriter<TResponse> responseStream,
+        ServerCallContext context,
+        ServerStreamingServerMethod<TRequest, TResponse> continuation)
+    {
+        try
+        {
+            await continuation(request, responseStream, context);
+        }
+        catch (Exception e) when (ToStatus(e) is { } status)
+        {
+            throw Failure(status, e, context);
+        }
+    }
+
+    public override async Task DuplexStreamingServerHandler<TRequest, TResponse>(
+        IAsyncStreamReader<TRequest> requestStream,
+        IServerStreamWriter<TResponse> responseStream,
+        ServerCallContext context,
+        DuplexStreamingServerMethod<TRequest, TResponse> continuation)
+    {
+        try
+        {
+            await continuation(streams.Bind(requestStream), responseStream, context);
+        }
+        catch (Exception e) when (ToStatus(e) is { } status)
+        {
+            throw Failure(status, e, context);
+        }
+    }
+
+    /// <summary>The status of an exception of the service; null for any other exception.</summary>
+    private static Status? ToStatus(Exception exception) => exception switch
+    {
+        InvalidRequestException invalid => Invalid(invalid.Field, invalid.Message),
+        ChatLimitException { Limit: ChatLimit.MessageBytes } limit => Invalid(
+            "message", $"message has {limit.Value} bytes of UTF-8; expected at most {limit.Maximum}."),
+        ChatLimitException { Limit: ChatLimit.IdBytes } limit => Invalid(
+            "note_id", $"note_id has {limit.Value} bytes of UTF-8; expected at most {limit.Maximum}."),
+        ChatLimitException { Limit: ChatLimit.StreamsPerClient } limit => Of(
+            Code.ResourceExhausted, $"This client has {limit.Maximum} streams of RouteChat open, the limit for one client; end another first."),
+        ChatLimitException { Limit: ChatLimit.SecondsBehind } limit => Of(
+            Code.ResourceExhausted, $"This stream has not kept up for {limit.Maximum} seconds; open another, and read it faster."),
+        ChatLimitException limit => Of(
+            Code.ResourceExhausted, $"This stream is at {limit.Maximum} locations, the limit for one stream; open another."),
+        StoreUnavailableException { Failure: StoreFailure.Overloaded } store => Of(Code.ResourceExhausted, store.Message),
+        StoreUnavailableException { Failure: StoreFailure.TooSlow } store => Of(Code.DeadlineExceeded, store.Message),
+        StoreUnavailableException store => Of(Code.Unavailable, store.Message, new RetryInfo { RetryDelay = StoreRetryDelay }),
+        _ => null,
+    };
+
+    private static Status Invalid(string field, string description) => Of(
+        Code.InvalidArgument,
+        description,
+        new BadRequest { FieldViolations = { new BadRequest.Types.FieldViolation { Field = field, Description = description } } });
+
+    private static Status Of(Code code, string message, params ReadOnlySpan<IMessage> details)
+    {
+        var status = new Status { Code = (int)code, Message = message };
+        foreach (var detail in details)
+        {
+            status.Details.Add(Any.Pack(detail));
+        }
+
+        return status;
+    }
+
+    private RpcException Failure(Status status, Exception exception, ServerCallContext context)
+    {
+        if (exception is StoreUnavailableException)
+        {
+            // The caller reads that it is so, the operator why.
+            Log.StoreUnavailable(logger, exception, context.Method);
+        }
+
+        return status.ToRpcException();
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Warning, "{Method}: the store is unavailable.")]
+        public static partial void StoreUnavailable(ILogger logger, Exception exception, string method);
+    }
+}

@@ -1,0 +1,17 @@
+namespace RouteService.Api.Errors;
+
+/// <summary>The request is wrong; the same request fails again.</summary>
+/// <param name="field">The path of the field, such as "lo.latitude".</param>
+/// <param name="description">What is wrong and what is expected, as a sentence that names the field.</param>
+internal sealed class InvalidRequestException(string field, string description) : Exception(description)
+{
+    // A status travels in headers, which clients bound at some kilobytes for the whole call.
+    private const int MaxQuoted = 100;
+
+    public string Field { get; } = field;
+
+    /// <summary>A caller's text in quotes for a message, shortened where it is long.</summary>
+    public static string Quote(string text) => text.Length <= MaxQuoted
+        ? $"'{text}'"
+        : $"'{text[..(char.IsHighSurrogate(text[MaxQuoted - 1]) ? MaxQuoted - 1 : MaxQuoted)]}…' ({text.Length} characters)";
+}

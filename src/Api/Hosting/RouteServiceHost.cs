@@ -1,0 +1,59 @@
+using Grpc.AspNetCore.Server;
+using RouteService.Api.Errors;
+using RouteService.Api.Greetings;
+using RouteService.Api.Routes;
+using RouteService.Api.Security;
+using RouteService.Api.Telemetry;
+using RouteService.Domain.Chat;
+
+namespace RouteService.Api.Hosting;
+
+/// <summary>The composition of the service, for the program and for tests alike.</summary>
+internal static class RouteServiceHost
+{
+    public static void AddRouteService(this WebApplicationBuilder builder)
+    {
+        var services = builder.Services;
+        services.AddSettings();
+        services.AddSingleton(TimeProvider.System);
+        builder.AddConsoleLog();
+        if (OpenTelemetryExport.Start(builder.Configuration) is { } export)
+        {
+            services.AddSingleton(_ => export);
+            export.AddTo(builder.Logging);
+        }
+
+        builder.AddPorts();
+        builder.AddStore(withSamples: true);
+        services.AddSecurity();
+
+        services.AddSingleton<ChatMetrics>();
+        services.AddSingleton<RouteChat>();
+        services.AddHostedService<ChatFollower>();
+
+        services.AddSingleton<StreamLifetime>();
+        services.AddSingleton<ErrorInterceptor>();
+        services.AddSingleton<GreeterService>();
+        services.AddSingleton<HelloService>();
+        services.AddSingleton<RouteGuideService>();
+        services.AddOptions<GrpcServiceOptions>()
+            .Configure<GrpcOptions>(static (server, grpc) => server.MaxReceiveMessageSize = grpc.MaxReceiveMessageSize);
+        services.AddGrpc()
+            .AddServiceOptions<HelloService>(static options => options.Interceptors.Add<ErrorInterceptor>())
+            .AddServiceOptions<RouteGuideService>(static options => options.Interceptors.Add<ErrorInterceptor>());
+        services.AddGrpcReflection();
+        services.AddHealth();
+        services.AddHostedService<StartupReport>();
+        Shutdown.AddTo(services);
+    }
+
+    public static void MapRouteService(this WebApplication app)
+    {
+        app.UseSecurity();
+        app.MapGrpcService<GreeterService>();
+        app.MapGrpcService<HelloService>();
+        app.MapGrpcService<RouteGuideService>();
+        app.MapGrpcReflectionService();
+        app.MapHealth();
+    }
+}

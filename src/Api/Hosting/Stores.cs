@@ -1,0 +1,81 @@
+using System.Diagnostics.CodeAnalysis;
+using RouteService.Api.Errors;
+using RouteService.Domain.Chat;
+using RouteService.Domain.Features;
+using RouteService.Infrastructure.Import;
+using RouteService.Infrastructure.Postgis;
+using RouteService.Infrastructure.Sqlite;
+
+namespace RouteService.Api.Hosting;
+
+/// <summary>The store that the configuration names: PostGIS where there is a connection string, else SQLite in this process.</summary>
+internal static class Stores
+{
+    private const string ConnectionStringVariable = "ConnectionStrings__RouteService";
+
+    /// <param name="builder">The host.</param>
+    /// <param name="withSamples">Whether a new embedded store starts with the sample features, or with none.</param>
+    public static void AddStore(this WebApplicationBuilder builder, bool withSamples)
+    {
+        if (builder.Configuration.GetConnectionString("RouteService") is { } connectionString)
+        {
+            builder.Services.AddPostgis(connectionString);
+        }
+        else
+        {
+            builder.Services.AddSqlite(withSamples);
+        }
+    }
+
+    /// <summary>The database of the <c>migrate</c> command.</summary>
+    /// <exception cref="SettingException">There is no connection string.</exception>
+    public static PostgisDatabase GetDatabase(this IServiceProvider services) => services.GetService<PostgisDatabase>() ?? throw new SettingException(
+        $"{ConnectionStringVariable} is not set: it says where PostGIS is, such as "
+        + "\"Host=localhost;Username=routeservice;Password=…;Database=places\". The embedded store needs no migration.");
+
+    private static void AddPostgis(this IServiceCollection services, string connectionString)
+    {
+        services.AddSingleton(_ => Connect(connectionString));
+        services.AddSingleton(static provider => StoreDescription.Postgis(provider.GetRequiredService<PostgisDatabase>()));
+        services.AddSingleton<IFeatureStore, PostgisFeatureStore>();
+        services.AddSingleton<INoteLog, PostgisNoteLog>();
+        services.AddSingleton<SchemaWatch>();
+        services.AddHostedService(static provider => provider.GetRequiredService<SchemaWatch>());
+        services.AddHealthChecks().AddCheck<SchemaWatch>("schema", tags: [HealthEndpoints.Ready]);
+    }
+
+    [SuppressMessage("Usage", "VSTHRD002", Justification = "Opening completes without waiting: SQLite's calls are synchronous, the samples in memory.")]
+    private static void AddSqlite(this IServiceCollection services, bool withSamples)
+    {
+        services.AddSingleton(static provider => StoreDescription.Sqlite(provider.GetRequiredService<SqliteOptions>()));
+        services.AddSingleton<IFeatureStore>(provider => SqliteFeatureStore.OpenAsync(
+            provider.GetRequiredService<SqliteOptions>(),
+            withSamples ? SamplePlaces.ReadAllAsync() : null,
+            provider.GetRequiredService<TimeProvider>(),
+            CancellationToken.None).GetAwaiter().GetResult());
+        services.AddSingleton<INoteLog>(static provider => SqliteNoteLog.Open(
+            provider.GetRequiredService<SqliteOptions>(), provider.GetRequiredService<TimeProvider>()));
+    }
+
+    private static PostgisDatabase Connect(string connectionString)
+    {
+        try
+        {
+            return new PostgisDatabase(connectionString);
+        }
+        catch (ArgumentException e)
+        {
+            var reason = e.Message.ReplaceLineEndings(" ").Split(" (Parameter")[0];
+            throw new SettingException($"{ConnectionStringVariable} cannot be understood: {reason}");
+        }
+    }
+}
+
+/// <summary>Which store is in use and what that means, for the start-up lines.</summary>
+internal sealed record StoreDescription(string Text)
+{
+    public static StoreDescription Sqlite(SqliteOptions options) => new(
+        $"SQLite, embedded in this process, in {Path.GetFullPath(options.Path)}");
+
+    public static StoreDescription Postgis(PostgisDatabase database) => new($"PostGIS, {database.Description}");
+}

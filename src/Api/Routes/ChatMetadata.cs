@@ -1,0 +1,70 @@
+using System.Globalization;
+using Grpc.Core;
+using RouteService.Api.Errors;
+using RouteService.Domain.Chat;
+using RouteService.Domain.Geography;
+using Proto = RouteService.Contracts.Routeguide;
+
+namespace RouteService.Api.Routes;
+
+/// <summary>The request metadata of a RouteChat stream (docs/chat.md).</summary>
+internal static class ChatMetadata
+{
+    private const string Mode = "route-chat-mode";
+    private const string Listen = "route-chat-listen";
+    private const string After = "route-chat-after";
+
+    /// <param name="metadata">Of the call.</param>
+    /// <param name="client">The identity that limits count.</param>
+    /// <exception cref="InvalidRequestException">An entry does not have the form that docs/chat.md gives.</exception>
+    public static ChatJoin ToJoin(this Metadata metadata, string client)
+    {
+        var mode = metadata.GetValue(Mode);
+        if (mode is not (null or "sequenced"))
+        {
+            throw new InvalidRequestException(Mode, $"{Mode} is {InvalidRequestException.Quote(mode)}; expected 'sequenced' or no such entry.");
+        }
+
+        var listen = metadata.GetAll(Listen).SelectMany(static entry => ToLocations(entry.Value)).ToHashSet();
+        var after = metadata.GetValue(After);
+        if (mode is null && (listen.Count > 0 || after is not null))
+        {
+            throw new InvalidRequestException(Mode, $"{Mode} is missing; {Listen} and {After} are for streams with {Mode}: sequenced.");
+        }
+
+        return new ChatJoin
+        {
+            IsSequenced = mode is not null,
+            Listen = listen,
+            After = after is null ? null : ToSequence(after),
+            Client = client,
+        };
+    }
+
+    private static long ToSequence(string text) => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var sequence)
+        ? sequence
+        : throw new InvalidRequestException(
+            After, $"{After} is {InvalidRequestException.Quote(text)}; expected the sequence of a note, an integer from 0.");
+
+    /// <summary>
+    /// The locations of one entry. Entries of one key may come joined by commas (gRPC over HTTP/2, "Custom-Metadata"), so one may hold several.
+    /// </summary>
+    private static IEnumerable<Coordinate> ToLocations(string text)
+    {
+        const NumberStyles Style = NumberStyles.AllowLeadingSign | NumberStyles.AllowLeadingWhite | NumberStyles.AllowTrailingWhite;
+        foreach (var pair in text.Split(',').Chunk(2))
+        {
+            if (pair.Length != 2
+                || !int.TryParse(pair[0], Style, CultureInfo.InvariantCulture, out var latitude)
+                || !int.TryParse(pair[1], Style, CultureInfo.InvariantCulture, out var longitude))
+            {
+                throw new InvalidRequestException(
+                    Listen,
+                    $"{Listen} is {InvalidRequestException.Quote(text)}; "
+                    + "expected LATITUDE,LONGITUDE in E7 (degrees times 10^7), such as 409146138,-746188906.");
+            }
+
+            yield return new Proto.Point { Latitude = latitude, Longitude = longitude }.ToCoordinate(Listen);
+        }
+    }
+}
