@@ -69,7 +69,7 @@ public sealed class SettingsTests
 
         using var settings = Read();
         Assert.Equal(
-            settings.GetServices<SettingSection>().SelectMany(section => Of($"RouteService__{section.Name}", settings.GetRequiredService(section.Options))).Order(),
+            Settings.Sections.SelectMany(section => Of($"RouteService__{section.Key}", settings.GetRequiredService(section.Value))).Order(),
             documented.Order());
 
         static IEnumerable<(string, string)> Of(string path, object options) => options.GetType().GetProperties().SelectMany(property =>

@@ -1,7 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using System.Reflection;
 using System.Text.Json.Nodes;
-using Microsoft.Extensions.DependencyInjection;
 using RouteService.Api.Hosting;
 
 namespace RouteService.Helm.Tests;
@@ -69,7 +68,7 @@ public sealed class ValuesTests
     [Fact]
     public void The_settings_of_the_schema_are_the_programs_with_their_ranges()
     {
-        var programs = Sections().SelectMany(static section => Leaves(section.Options, $"{Camel(section.Name)}.")).Where(static leaf => !Decided.Any(path => leaf.Path == path || leaf.Path.StartsWith($"{path}.", StringComparison.Ordinal))).ToList();
+        var programs = Settings.Sections.SelectMany(static section => Leaves(section.Value, $"{Camel(section.Key)}.")).Where(static leaf => !Decided.Any(path => leaf.Path == path || leaf.Path.StartsWith($"{path}.", StringComparison.Ordinal))).ToList();
 
         Assert.True(programs.Count > 20);
         Assert.Equal(
@@ -85,13 +84,6 @@ public sealed class ValuesTests
         static IEnumerable<string> SchemaLeaves(JsonObject schema, string prefix) => schema["properties"]!.AsObject().SelectMany(p => p.Value!["properties"] is not null
             ? SchemaLeaves(p.Value.AsObject(), $"{prefix}{p.Key}.")
             : [$"{prefix}{p.Key}: {(p.Value["$ref"] is not null ? "time" : $"{p.Value["minimum"]} to {p.Value["maximum"]}")}"]);
-
-        static List<SettingSection> Sections()
-        {
-            var services = new ServiceCollection();
-            services.AddSettings();
-            return [.. services.Select(static service => service.ImplementationInstance).OfType<SettingSection>()];
-        }
 
         static string Camel(string name) => char.ToLowerInvariant(name[0]) + name[1..];
     }

@@ -14,8 +14,7 @@ namespace RouteService.Api.Commands;
 internal static class CommandLine
 {
     // The last three are the host's own, which test hosts pass.
-    private static readonly string[] SettingPrefixes =
-        ["--RouteService:", "--ConnectionStrings:", "--Logging:", "--environment=", "--contentRoot=", "--applicationName="];
+    private static readonly string[] SettingRoots = ["RouteService", "ConnectionStrings", "Logging", "environment", "contentRoot", "applicationName"];
 
     /// <param name="args">Of the program.</param>
     /// <param name="serve">Serves until a signal ends it, with the settings of the command line: <c>--RouteService:Grpc:Port=50052</c>.</param>
@@ -96,8 +95,9 @@ internal static class CommandLine
             : [.. arguments];
 
     private static bool IsSetting(string argument) =>
-        argument.Contains('=', StringComparison.Ordinal)
-        && SettingPrefixes.Any(prefix => argument.StartsWith(prefix, StringComparison.OrdinalIgnoreCase));
+        argument.StartsWith("--", StringComparison.Ordinal)
+        && argument.Split('=') is [var key, _, ..]
+        && SettingRoots.Contains(key[2..].Split(':')[0], StringComparer.OrdinalIgnoreCase);
 
     private static async Task<int> GuardAsync(Func<Task> command)
     {

@@ -14,7 +14,9 @@ internal static class HealthCommand
     /// <exception cref="NotReadyException">It is not, or nothing answers.</exception>
     public static async Task RunAsync(Uri address, CancellationToken cancellationToken)
     {
-        using var http = new HttpClient { Timeout = Patience };
+        // A proxy that the environment names would be asked instead of the service, and its answer taken for the service's.
+        using var direct = new SocketsHttpHandler { UseProxy = false };
+        using var http = new HttpClient(direct) { Timeout = Patience };
         try
         {
             using var response = await http.GetAsync(new Uri(address, "/healthz/ready"), cancellationToken);

@@ -10,7 +10,7 @@ internal sealed class GrpcOptions
     public int Port { get; init; } = 50051;
 
     /// <summary>What a connection may take and how long it lives.</summary>
-    public GrpcConnectionOptions Connection { get; init; } = new();
+    public ConnectionOptions Connection { get; init; } = new();
 
     /// <summary>The longest request message, in bytes.</summary>
     [Range(1, int.MaxValue)]

@@ -29,9 +29,14 @@ internal static class HealthEndpoints
         }).AddCheck<StoreHealthCheck>("store", tags: [Ready]);
     }
 
-    public static void MapHealth(this WebApplication app)
+    public static void MapHealth(this WebApplication app, bool anonymous = true)
     {
-        app.MapGrpcHealthChecksService();
+        // A probe that is refused would take the service down for everybody.
+        var health = app.MapGrpcHealthChecksService().DisableRateLimiting();
+        if (anonymous)
+        {
+            health.AllowAnonymous();
+        }
 
         // Liveness asks nothing of the store: a database that is down is no reason to restart us.
         Map("/healthz/live", static _ => false);
@@ -40,6 +45,7 @@ internal static class HealthEndpoints
 
         void Map(string path, Func<ISet<string>, bool> tags) => app
             .MapHealthChecks(path, new HealthCheckOptions { Predicate = check => tags(check.Tags) })
+            .DisableRateLimiting()
             .DisableHttpMetrics();
     }
 }

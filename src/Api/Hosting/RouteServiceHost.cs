@@ -25,7 +25,7 @@ internal static class RouteServiceHost
 
         builder.AddPorts();
         builder.AddStore(withSamples: true);
-        services.AddSecurity();
+        services.AddSecurity(Settings.Read<AuthOptions>(builder.Configuration), Settings.Read<LimitOptions>(builder.Configuration));
 
         services.AddSingleton<ChatMetrics>();
         services.AddSingleton<RouteChat>();
@@ -41,6 +41,7 @@ internal static class RouteServiceHost
         services.AddGrpc()
             .AddServiceOptions<HelloService>(static options => options.Interceptors.Add<ErrorInterceptor>())
             .AddServiceOptions<RouteGuideService>(static options => options.Interceptors.Add<ErrorInterceptor>());
+        services.AddSingleton<MatcherPolicy, ExactMethodPath>();
         services.AddGrpcReflection();
         services.AddHealth();
         services.AddHostedService<StartupReport>();
@@ -49,11 +50,18 @@ internal static class RouteServiceHost
 
     public static void MapRouteService(this WebApplication app)
     {
-        app.UseSecurity();
+        var auth = app.Services.GetRequiredService<AuthOptions>();
+        app.UseSecurity(auth, app.Services.GetRequiredService<LimitOptions>());
+        app.UseMessageTimeout();
         app.MapGrpcService<GreeterService>();
         app.MapGrpcService<HelloService>();
         app.MapGrpcService<RouteGuideService>();
-        app.MapGrpcReflectionService();
-        app.MapHealth();
+        var reflection = app.MapGrpcReflectionService();
+        if (auth.AnonymousReflection)
+        {
+            reflection.AllowAnonymous();
+        }
+
+        app.MapHealth(auth.AnonymousHealth);
     }
 }

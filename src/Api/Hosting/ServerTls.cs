@@ -10,19 +10,23 @@ internal static class ServerTls
 {
     private const string Variable = "RouteService__Grpc__CertificatePath";
 
-    /// <summary>Reads what the options name.</summary>
     /// <returns>What a handshake takes, the newest; null where there is no certificate.</returns>
-    /// <exception cref="SettingException">A file cannot be used, or clients' certificates are wanted without one of our own.</exception>
-    public static ReloadedFile<SslServerAuthenticationOptions>? Open(GrpcOptions options, FileReloader files)
+    /// <exception cref="SettingException">A file cannot be used, or something of TLS is set without a certificate.</exception>
+    public static WatchedFile<SslServerAuthenticationOptions>? Open(GrpcOptions options)
     {
         if (options.CertificatePath is null)
         {
-            return options.ClientCaPath is null
-                ? null
-                : throw new SettingException($"RouteService__Grpc__ClientCaPath is set, and {Variable} is not: clients show certificates to a port that has one itself.");
+            var (name, belongsTo) = options switch
+            {
+                { ClientCaPath: not null } => ("ClientCaPath", "clients show certificates to a port that has one itself"),
+                { CertificateKeyPath: not null } => ("CertificateKeyPath", "a key belongs to a certificate"),
+                { CertificatePassword: not null } => ("CertificatePassword", "a password belongs to a certificate"),
+                _ => default,
+            };
+            return name is null ? null : throw new SettingException($"RouteService__Grpc__{name} is set, and {Variable} is not: {belongsTo}.");
         }
 
-        return files.Open(
+        return new WatchedFile<SslServerAuthenticationOptions>(
             Variable, [options.CertificatePath, options.CertificateKeyPath, options.ClientCaPath], () => Read(options));
     }
 
@@ -43,14 +47,33 @@ internal static class ServerTls
                 RevocationMode = X509RevocationMode.NoCheck,
                 DisableCertificateDownloads = true,
             };
-            handshake.CertificateChainPolicy.CustomTrustStore.ImportFromPemFile(authorities);
-            if (handshake.CertificateChainPolicy.CustomTrustStore.Count == 0)
-            {
-                throw new FormatException($"'{authorities}' of RouteService__Grpc__ClientCaPath has no certificate in PEM.");
-            }
+            ReadAuthorities(authorities, handshake.CertificateChainPolicy);
         }
 
         return handshake;
+    }
+
+    private static void ReadAuthorities(string path, X509ChainPolicy policy)
+    {
+        var all = policy.CustomTrustStore;
+        all.ImportFromPemFile(path);
+        if (all.Count == 0)
+        {
+            throw new FormatException($"'{path}' of RouteService__Grpc__ClientCaPath has no certificate in PEM.");
+        }
+
+        // Only a root ends a chain; with an intermediate alone, every handshake would fail.
+        foreach (var authority in all)
+        {
+            using var chain = new X509Chain { ChainPolicy = policy.Clone() };
+            chain.Build(authority);
+            if (chain.ChainStatus.Any(static status => status.Status is X509ChainStatusFlags.PartialChain))
+            {
+                throw new FormatException(
+                    $"'{path}' of RouteService__Grpc__ClientCaPath has the intermediate authority '{authority.Subject}' without the root that it leads to; "
+                    + $"add the certificate of '{chain.ChainElements[^1].Certificate.Issuer}'.");
+            }
+        }
     }
 
     private static (X509Certificate2 Certificate, X509Certificate2Collection Chain) ReadCertificate(GrpcOptions options)

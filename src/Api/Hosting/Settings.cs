@@ -19,39 +19,63 @@ internal static class Settings
 {
     private const string Root = "RouteService";
 
+    /// <summary>The sections by name, each with the type that has its keys and defaults.</summary>
+    public static IReadOnlyDictionary<string, Type> Sections { get; } = new Dictionary<string, Type>(StringComparer.OrdinalIgnoreCase)
+    {
+        ["Grpc"] = typeof(GrpcOptions),
+        ["Management"] = typeof(ManagementOptions),
+        ["Sqlite"] = typeof(SqliteOptions),
+        ["Postgres"] = typeof(PostgresOptions),
+        ["Chat"] = typeof(ChatOptions),
+        ["Greetings"] = typeof(GreetingOptions),
+        ["Auth"] = typeof(AuthOptions),
+        ["Limits"] = typeof(LimitOptions),
+        ["Shutdown"] = typeof(ShutdownOptions),
+    };
+
     public static void AddSettings(this IServiceCollection services)
     {
-        services.AddSection<GrpcOptions>("Grpc");
-        services.AddSection<ManagementOptions>("Management");
-        services.AddSection<SqliteOptions>("Sqlite");
-        services.AddSection<PostgresOptions>("Postgres");
-        services.AddSection<ChatOptions>("Chat");
-        services.AddSection<GreetingOptions>("Greetings");
-        services.AddSection<AuthOptions>("Auth");
-        services.AddSection<LimitOptions>("Limits");
-        services.AddSection<ShutdownOptions>("Shutdown");
-        var sections = services.Select(static service => service.ImplementationInstance).OfType<SettingSection>().ToList();
+        services.AddSection<GrpcOptions>();
+        services.AddSection<ManagementOptions>();
+        services.AddSection<SqliteOptions>();
+        services.AddSection<PostgresOptions>();
+        services.AddSection<ChatOptions>();
+        services.AddSection<GreetingOptions>();
+        services.AddSection<AuthOptions>();
+        services.AddSection<LimitOptions>();
+        services.AddSection<ShutdownOptions>();
         services.AddOptions<SectionNames>()
-            .Configure<IConfiguration>((_, configuration) => RefuseUnknown(configuration.GetSection(Root), sections.Select(static section => section.Name)))
+            .Configure<IConfiguration>(static (_, configuration) => RefuseUnknown(configuration.GetSection(Root), Sections.Keys))
             .ValidateOnStart();
+    }
+
+    /// <summary>The options of a section, for a part whose composition depends on them.</summary>
+    /// <exception cref="SettingException">A key is unknown or a value does not fit.</exception>
+    public static T Read<T>(IConfiguration configuration)
+        where T : class, new()
+    {
+        var options = new T();
+        Bind(configuration, options);
+        return new SectionRules<T>().Validate(null, options) is { Failed: true } result ? throw new SettingException(result.FailureMessage) : options;
     }
 
     /// <summary>The name of a key as an environment variable, the form in which most people set it.</summary>
     public static string Variable(string path) => path.Replace(":", "__", StringComparison.Ordinal);
 
-    private static void AddSection<T>(this IServiceCollection services, string name)
+    private static void AddSection<T>(this IServiceCollection services)
         where T : class
     {
-        var path = $"{Root}:{name}";
-        services.AddSingleton(new SettingSection(name, typeof(T)));
-        services.AddSingleton<IValidateOptions<T>>(new SectionRules<T>(path));
-        services.AddOptions<T>().Configure<IConfiguration>((options, configuration) => Bind(configuration.GetSection(path), options)).ValidateOnStart();
+        services.AddSingleton<IValidateOptions<T>, SectionRules<T>>();
+        services.AddOptions<T>().Configure<IConfiguration>(static (options, configuration) => Bind(configuration, options)).ValidateOnStart();
         services.AddSingleton(static provider => provider.GetRequiredService<IOptions<T>>().Value);
     }
 
-    private static void Bind<T>(IConfigurationSection section, T options)
+    private static string PathOf<T>() => $"{Root}:{Sections.First(static section => section.Value == typeof(T)).Key}";
+
+    private static void Bind<T>(IConfiguration configuration, T options)
         where T : class
     {
+        var section = configuration.GetSection(PathOf<T>());
         try
         {
             section.Bind(options, static binder => binder.ErrorOnUnknownConfiguration = true);
@@ -110,11 +134,11 @@ internal static class Settings
     private sealed class SectionNames;
 
     /// <summary>The data annotations of a section and of what is in it.</summary>
-    private sealed class SectionRules<T>(string path) : IValidateOptions<T>
+    private sealed class SectionRules<T> : IValidateOptions<T>
         where T : class
     {
         public ValidateOptionsResult Validate(string? name, T options) =>
-            Failures(path, options).FirstOrDefault() is { } failure ? ValidateOptionsResult.Fail(failure) : ValidateOptionsResult.Success;
+            Failures(PathOf<T>(), options).FirstOrDefault() is { } failure ? ValidateOptionsResult.Fail(failure) : ValidateOptionsResult.Success;
 
         private static IEnumerable<string> Failures(string path, object options) => options.GetType().GetProperties().SelectMany(property =>
             (Path: $"{path}:{property.Name}", Value: property.GetValue(options)) switch
@@ -126,8 +150,3 @@ internal static class Settings
             });
     }
 }
-
-/// <summary>A section under "RouteService".</summary>
-/// <param name="Name">Of the section.</param>
-/// <param name="Options">The type that has its keys and defaults.</param>
-internal sealed record SettingSection(string Name, Type Options);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Grpc.Core;
+using Microsoft.AspNetCore.Authorization;
 using RouteService.Api.Security;
 using RouteService.Domain.Chat;
 using RouteService.Domain.Features;
@@ -20,12 +21,14 @@ internal sealed class RouteGuideService(IFeatureStore features, RouteChat chat, 
     // What a feature and a note have on the wire beside their text, about.
     private const int MessageOverheadBytes = 24;
 
+    [Authorize(Scope.Read)]
     public override async Task<Proto.Feature> GetFeature(Proto.Point request, ServerCallContext context)
     {
         var found = await features.FindAsync(request.ToCoordinate(""), context.CancellationToken);
         return new Proto.Feature { Name = found?.Name ?? "", Location = request };
     }
 
+    [Authorize(Scope.Read)]
     public override async Task ListFeatures(
         Proto.Rectangle request, IServerStreamWriter<Proto.Feature> responseStream, ServerCallContext context)
     {
@@ -45,6 +48,7 @@ internal sealed class RouteGuideService(IFeatureStore features, RouteChat chat, 
         }
     }
 
+    [Authorize(Scope.Write)]
     public override async Task<Proto.RouteSummary> RecordRoute(IAsyncStreamReader<Proto.Point> requestStream, ServerCallContext context)
     {
         var route = new RouteRecorder(features, clock);
@@ -64,12 +68,13 @@ internal sealed class RouteGuideService(IFeatureStore features, RouteChat chat, 
         return summary.ToProto();
     }
 
+    [Authorize(Scope.Chat)]
     public override async Task RouteChat(
         IAsyncStreamReader<Proto.RouteNote> requestStream, IServerStreamWriter<Proto.RouteNote> responseStream, ServerCallContext context)
     {
         // Ends the posting when the reading fails, so that nothing of this call is left running behind it.
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
-        var join = context.RequestHeaders.ToJoin(ClientAddress.Of(context.Peer));
+        var join = context.RequestHeaders.ToJoin(context.GetHttpContext().ClientIdentity());
         await using var session = chat.Join(join);
         var posting = PostAsync(requestStream, session, join.IsSequenced, ending.Token);
         try

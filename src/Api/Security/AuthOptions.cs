@@ -1,36 +1,45 @@
 namespace RouteService.Api.Security;
 
-/// <summary>Who may call. Off by default, which the start-up lines say; on by one switch, with at least one way to tell callers apart.</summary>
+/// <summary>Authentication of callers. Off by default, which the start-up lines say.</summary>
 internal sealed class AuthOptions
 {
-    /// <summary>Whether every call must come with a bearer token or an API key.</summary>
+    /// <summary>Whether every call requires a bearer token or an API key.</summary>
     public bool Enabled { get; init; }
 
-    /// <summary>The file of API keys: <see cref="ApiKeyFile"/> has its form.</summary>
+    /// <summary>File of API keys; <see cref="ApiKeyFile"/> describes its form.</summary>
     public string? ApiKeysPath { get; init; }
 
     /// <summary>The bearer tokens that are accepted.</summary>
     public JwtOptions Jwt { get; init; } = new();
 
-    /// <summary>Whether health is answered without credentials, as most probes ask for it.</summary>
+    /// <summary>Whether gRPC health is answered without credentials, as most probes ask for it.</summary>
     public bool AnonymousHealth { get; init; } = true;
 
     /// <summary>Whether reflection is answered without credentials.</summary>
     public bool AnonymousReflection { get; init; }
 }
 
-/// <summary>Bearer tokens: JWTs (RFC 7519) of one issuer, for one audience, signed by a key of a JWKS file or by one symmetric key.</summary>
+/// <summary>Bearer tokens: JWTs (RFC 7519) of one issuer, for one audience. Their keys may come from several of the sources below.</summary>
 internal sealed class JwtOptions
 {
-    /// <summary>The issuer, the claim "iss".</summary>
+    /// <summary>Expected claim "iss". With <see cref="Authority"/> the default is what its discovery document says.</summary>
     public string? Issuer { get; init; }
 
-    /// <summary>The audience, the claim "aud".</summary>
+    /// <summary>Expected claim "aud".</summary>
     public string Audience { get; init; } = "route-service";
 
-    /// <summary>The issuer's public keys, a JSON Web Key Set (RFC 7517), for RS, PS and ES signatures.</summary>
+    /// <summary>URL of the issuer, whose discovery document (OpenID Connect Discovery 1.0) leads to its keys.</summary>
+    public string? Authority { get; init; }
+
+    /// <summary>URL of the issuer's JSON Web Key Set (RFC 7517), for issuers without a discovery document.</summary>
+    public string? JwksUrl { get; init; }
+
+    /// <summary>Whether the two URLs must be https. A loopback address may always be http.</summary>
+    public bool RequireHttps { get; init; } = true;
+
+    /// <summary>File with the issuer's JSON Web Key Set.</summary>
     public string? JwksPath { get; init; }
 
-    /// <summary>A file with one symmetric key of 32 bytes or more, for HS signatures.</summary>
+    /// <summary>File with one symmetric key of 32 bytes or more, for HS signatures.</summary>
     public string? KeyPath { get; init; }
 }

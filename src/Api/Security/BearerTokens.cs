@@ -5,99 +5,136 @@ using Microsoft.IdentityModel.Tokens;
 
 namespace RouteService.Api.Security;
 
-/// <summary>Tells callers by their JWT, as RFC 8725 advises: the issuer, the audience, the time and the algorithm are all checked, and none may be missing.</summary>
-internal sealed class BearerTokens : IDisposable
+/// <summary>
+/// Validates bearer tokens as RFC 8725 advises: signature, algorithm, issuer, audience and time are all checked, and none may be missing. Good tokens
+/// are remembered for a minute, since checking a signature costs several times as much as the rest of a call.
+/// </summary>
+internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
 {
     private const int MaxRemembered = 10_000;
     private const int MinKeyBytes = 32;
 
-    // How long a token that was found good is not checked again: what a key that was withdrawn can still do.
+    // Also how long a key that the issuer withdrew remains of use.
     private static readonly TimeSpan Remembered = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan ClockSkew = TimeSpan.FromSeconds(30);
     private static readonly string[] PublicKeyAlgorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"];
     private static readonly string[] SymmetricAlgorithms = ["HS256", "HS384", "HS512"];
 
-    private readonly JsonWebTokenHandler _handler = new();
-    private readonly MemoryCache _good;
     private readonly JwtOptions _options;
-    private readonly Func<IEnumerable<SecurityKey>> _keys;
+    private readonly WatchedFile<IReadOnlyList<SecurityKey>>[] _files;
+    private readonly IssuerKeys? _issuer;
     private readonly TimeProvider _clock;
+    private readonly MemoryCache _good = new(new MemoryCacheOptions { SizeLimit = MaxRemembered });
 
-    public BearerTokens(JwtOptions options, Func<IEnumerable<SecurityKey>> keys, TimeProvider clock)
+    /// <param name="options">What is expected of a token.</param>
+    /// <param name="files">The files of keys.</param>
+    /// <param name="issuer">The keys at the issuer's URL; null where none is configured.</param>
+    /// <param name="clock">The clock of tokens.</param>
+    public BearerTokens(JwtOptions options, IEnumerable<WatchedFile<IReadOnlyList<SecurityKey>>> files, IssuerKeys? issuer, TimeProvider clock)
     {
         _options = options;
-        _keys = keys;
+        _files = [.. files];
+        _issuer = issuer;
         _clock = clock;
-        _good = new MemoryCache(new MemoryCacheOptions { SizeLimit = MaxRemembered });
+        Parameters = new TokenValidationParameters
+        {
+            IssuerValidator = (issuerClaim, _, _) => string.Equals(issuerClaim, Issuer, StringComparison.Ordinal)
+                ? issuerClaim
+                : throw new SecurityTokenInvalidIssuerException(),
+            ValidAudience = options.Audience,
+            ValidAlgorithms =
+            [
+                .. options.JwksPath is null && issuer is null ? [] : PublicKeyAlgorithms,
+                .. options.KeyPath is null ? [] : SymmetricAlgorithms,
+            ],
+            IssuerSigningKeyResolver = (_, _, id, _) => KeysFor(id),
+            LifetimeValidator = (notBefore, expires, _, _) => IsInTime(notBefore, expires),
+        };
     }
 
-    /// <summary>Reads the public keys of a JWKS file.</summary>
-    /// <exception cref="FormatException">It is none, or has no key for signatures.</exception>
-    public static IReadOnlyList<SecurityKey> ReadJwks(string path)
-    {
-        var keys = new JsonWebKeySet(File.ReadAllText(path)).GetSigningKeys();
+    /// <summary>What JwtBearer is to pass to <see cref="ValidateTokenAsync(string, TokenValidationParameters)"/>.</summary>
+    public TokenValidationParameters Parameters { get; }
 
-        // A symmetric key among the public ones would be known to everybody.
+    private string? Issuer => _options.Issuer ?? _issuer?.Current?.Issuer;
+
+    private int KeysVersion => _files.Sum(static file => file.Version) + (_issuer?.Version ?? 0);
+
+    /// <summary>Reads the public keys of a JSON Web Key Set.</summary>
+    /// <exception cref="FormatException">It has no key for signatures, or one that is not public.</exception>
+    public static IReadOnlyList<SecurityKey> ParseJwks(string json)
+    {
+        var keys = new JsonWebKeySet(json).GetSigningKeys();
+
+        // Everyone would know a symmetric key among the public ones.
         return keys.Count > 0 && !keys.Any(static key => key is SymmetricSecurityKey or JsonWebKey { Kty: "oct" })
             ? [.. keys]
-            : throw new FormatException("it is to be a JSON Web Key Set with public keys for signatures.");
+            : throw new FormatException("expected a JSON Web Key Set with public keys for signatures.");
     }
 
     /// <summary>Reads a symmetric key.</summary>
     /// <exception cref="FormatException">It is too short.</exception>
-    public static IReadOnlyList<SecurityKey> ReadKey(string path)
+    public static IReadOnlyList<SecurityKey> ReadSymmetricKey(string path)
     {
         var key = File.ReadAllBytes(path).AsSpan().TrimEnd("\r\n"u8).ToArray();
         return key.Length >= MinKeyBytes
             ? [new SymmetricSecurityKey(key)]
-            : throw new FormatException($"it has {key.Length} bytes; a key has at least {MinKeyBytes}.");
+            : throw new FormatException($"it has {key.Length} bytes; expected at least {MinKeyBytes}.");
     }
 
-    /// <summary>Who sends this token.</summary>
-    /// <returns>The caller, or why there is none.</returns>
-    public async ValueTask<(Caller? Caller, string? Refusal)> AuthenticateAsync(string token)
+    public override async Task<TokenValidationResult> ValidateTokenAsync(string token, TokenValidationParameters validationParameters)
     {
-        if (_good.TryGetValue(token, out Caller? known))
+        // Read before the keys are, so that a token checked by keys that are replaced meanwhile is not remembered beyond them.
+        var version = KeysVersion;
+        if (_good.TryGetValue(token, out Good? good) && good!.KeysVersion == version)
         {
-            return (known, null);
+            return good.Result;
         }
 
-        var result = await _handler.ValidateTokenAsync(token, new TokenValidationParameters
+        var result = await base.ValidateTokenAsync(token, validationParameters);
+        if (_issuer is not null && result.Exception is SecurityTokenSignatureKeyNotFoundException or SecurityTokenInvalidSignatureException)
         {
-            ValidIssuer = _options.Issuer,
-            ValidAudience = _options.Audience,
-            IssuerSigningKeys = _keys(),
-            ValidAlgorithms = _options.KeyPath is null ? PublicKeyAlgorithms : _options.JwksPath is null ? SymmetricAlgorithms : [.. PublicKeyAlgorithms, .. SymmetricAlgorithms],
-            LifetimeValidator = (notBefore, expires, _, _) => IsInTime(notBefore, expires),
-        });
+            await _issuer.RefreshAsync();
+            version = KeysVersion;
+            result = await base.ValidateTokenAsync(token, validationParameters);
+        }
+
         if (!result.IsValid)
         {
-            return (null, Refusal(result.Exception));
+            return new TokenValidationResult { Exception = Refusal(result.Exception) };
         }
 
-        var identity = result.ClaimsIdentity;
-        if (identity.FindFirst(JwtRegisteredClaimNames.Sub)?.Value is not { Length: > 0 } name)
+        if (result.ClaimsIdentity.FindFirst(JwtRegisteredClaimNames.Sub)?.Value is not { Length: > 0 } name)
         {
-            return (null, "The token does not say whose it is: it has no claim 'sub'.");
+            return new TokenValidationResult { Exception = new CredentialsException("The token has no claim 'sub', which names the caller.") };
         }
 
-        var caller = new Caller(name, [.. ScopesOf(identity)]);
-        var now = _clock.GetUtcNow();
-        var left = result.SecurityToken.ValidTo + ClockSkew - now.UtcDateTime;
+        result.ClaimsIdentity = Scope.Identify(name, ScopesOf(result.ClaimsIdentity), nameof(BearerTokens));
+        var left = result.SecurityToken.ValidTo - (_clock.GetUtcNow().UtcDateTime - ClockSkew);
         if (left > TimeSpan.Zero)
         {
-            _good.Set(token, caller, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = left < Remembered ? left : Remembered });
+            _good.Set(token, new Good(result, version), new MemoryCacheEntryOptions
+            {
+                Size = 1,
+                AbsoluteExpirationRelativeToNow = left < Remembered ? left : Remembered,
+            });
         }
 
-        return (caller, null);
+        return result;
     }
 
     public void Dispose() => _good.Dispose();
 
+    // A key without an id may be any.
+    private IEnumerable<SecurityKey> KeysFor(string? id) => _files
+        .SelectMany(static file => file.Current)
+        .Concat(_issuer?.Current?.Keys ?? [])
+        .Where(key => string.IsNullOrEmpty(id) || string.IsNullOrEmpty(key.KeyId) || string.Equals(key.KeyId, id, StringComparison.Ordinal));
+
+    // Nothing is added to the token's times, which may be as late as DateTime.MaxValue.
     private bool IsInTime(DateTime? notBefore, DateTime? expires)
     {
         var now = _clock.GetUtcNow().UtcDateTime;
-        return expires is { } end && now < end + ClockSkew && (notBefore is not { } start || now >= start - ClockSkew);
+        return expires > now - ClockSkew && (notBefore is null || notBefore <= now + ClockSkew);
     }
 
     private static IEnumerable<string> ScopesOf(ClaimsIdentity identity) => identity.Claims
@@ -105,13 +142,19 @@ internal sealed class BearerTokens : IDisposable
         .SelectMany(static claim => claim.Value.Split(' ', StringSplitOptions.RemoveEmptyEntries));
 
     // Never the library's own text, which may quote the token.
-    private string Refusal(Exception failure) => failure switch
+    private CredentialsException Refusal(Exception failure) => failure switch
     {
-        SecurityTokenInvalidLifetimeException or SecurityTokenExpiredException or SecurityTokenNoExpirationException => "The token is not valid at this time.",
-        SecurityTokenInvalidIssuerException => $"The token is of another issuer than {_options.Issuer}.",
-        SecurityTokenInvalidAudienceException => $"The token is for another audience than {_options.Audience}.",
+        SecurityTokenSignatureKeyNotFoundException when _issuer is { IsStale: true } =>
+            new("The token cannot be checked now: the issuer's signing keys are unavailable. Try again.", isUnavailable: true),
+        SecurityTokenInvalidLifetimeException or SecurityTokenExpiredException or SecurityTokenNoExpirationException =>
+            new("The token is not valid at this time."),
+        SecurityTokenInvalidIssuerException => new($"The token is of another issuer; expected {Issuer}."),
+        SecurityTokenInvalidAudienceException => new($"The token is for another audience; expected {_options.Audience}."),
         SecurityTokenSignatureKeyNotFoundException or SecurityTokenInvalidSignatureException or SecurityTokenInvalidAlgorithmException =>
-            "The token is not signed by a key that is known here.",
-        _ => "The token is not a signed JWT.",
+            new("The token is not signed by a known key."),
+        { InnerException: OverflowException } => new("The token has a time beyond 64 bits."),
+        _ => new("The token is not a signed JWT."),
     };
+
+    private sealed record Good(TokenValidationResult Result, int KeysVersion);
 }

@@ -32,7 +32,9 @@ public sealed class ChatOptions
     /// <summary>The longest id of a note, in bytes of UTF-8.</summary>
     public const int MaxIdBytes = 128;
 
-    /// <summary>The streams that one client address can have open; 0 for any number.</summary>
+    /// <summary>
+    /// The streams that one client can have open: a caller where there are credentials, else an address; 0 for any number.
+    /// </summary>
     [Range(0, 1_000_000)]
     public int MaxStreamsPerClient { get; init; }
 

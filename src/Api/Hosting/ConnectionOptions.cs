@@ -2,8 +2,8 @@ using System.ComponentModel.DataAnnotations;
 
 namespace RouteService.Api.Hosting;
 
-/// <summary>What a gRPC connection may take and how long it lives. Applied by <see cref="GrpcConnectionExtensions.UseGrpcConnections"/>.</summary>
-internal sealed class GrpcConnectionOptions
+/// <summary>What a gRPC connection may take and how long it lives. Applied by <see cref="Ports"/> and <see cref="ConnectionAge"/>.</summary>
+internal sealed class ConnectionOptions
 {
     /// <summary>The concurrent calls of one connection; a client with more opens another or waits. 100 is the least that RFC 9113 advises.</summary>
     [Range(1, 100_000)]

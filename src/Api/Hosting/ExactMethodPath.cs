@@ -1,0 +1,33 @@
+using Grpc.AspNetCore.Server;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Routing.Matching;
+
+namespace RouteService.Api.Hosting;
+
+/// <summary>
+/// A method is called by its exact path (gRPC over HTTP/2, "Path"). Routing also takes another case, a trailing slash, escapes, dot segments and a query;
+/// for these the stock endpoint of unknown methods is left, which answers UNIMPLEMENTED.
+/// </summary>
+internal sealed class ExactMethodPath : MatcherPolicy, IEndpointSelectorPolicy
+{
+    public override int Order => 0;
+
+    public bool AppliesToEndpoints(IReadOnlyList<Endpoint> endpoints) => endpoints.Any(static endpoint => MethodOf(endpoint) is not null);
+
+    public Task ApplyAsync(HttpContext httpContext, CandidateSet candidates)
+    {
+        // The test server of ASP.NET Core has no raw target.
+        var target = httpContext.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget is { Length: > 0 } raw ? raw : httpContext.Request.Path.Value;
+        for (var i = 0; i < candidates.Count; i++)
+        {
+            if (MethodOf(candidates[i].Endpoint) is { } method && !string.Equals(method, target, StringComparison.Ordinal))
+            {
+                candidates.SetValidity(i, false);
+            }
+        }
+
+        return Task.CompletedTask;
+    }
+
+    private static string? MethodOf(Endpoint? endpoint) => endpoint?.Metadata.GetMetadata<GrpcMethodMetadata>()?.Method.FullName;
+}

@@ -1,0 +1,75 @@
+using System.Text;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
+using RouteService.Api.Security;
+
+namespace RouteService.Api.Hosting;
+
+/// <summary>The two ports: gRPC over HTTP/2, and management over HTTP/1.1.</summary>
+internal static class Ports
+{
+    private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(10);
+
+    // What a header counts beside its name and its value (RFC 9113, 6.5.2).
+    private const int HeaderOverhead = 32;
+
+    public static void AddPorts(this WebApplicationBuilder builder)
+    {
+        var grpc = Settings.Read<GrpcOptions>(builder.Configuration);
+        var management = Settings.Read<ManagementOptions>(builder.Configuration);
+        var tls = ServerTls.Open(grpc);
+        if (tls is not null)
+        {
+            builder.Services.AddSingleton<IWatchedFile>(tls);
+            builder.Logging.AddHandshakeFailures();
+        }
+
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+
+            // A gateway that terminates TLS forwards ":scheme: https" over h2c.
+            kestrel.AllowAlternateSchemes = true;
+
+            // Kestrel's default ends the connection, and everybody's calls on it, for a byte that is not UTF-8. The replacement character serves the call.
+            kestrel.RequestHeaderEncodingSelector = static _ => Encoding.UTF8;
+            SetLimits(kestrel.Limits, grpc.Connection);
+            kestrel.ListenAnyIP(grpc.Port, listen =>
+            {
+                listen.Protocols = HttpProtocols.Http2;
+                listen.UseConnectionAge(grpc.Connection);
+                if (tls is not null)
+                {
+                    listen.UseHttps(new TlsHandshakeCallbackOptions
+                    {
+                        HandshakeTimeout = HandshakeTimeout,
+                        OnConnection = _ => ValueTask.FromResult(tls.Current),
+                    });
+                }
+            });
+            kestrel.ListenAnyIP(management.Port, listen => listen.Protocols = HttpProtocols.Http1);
+        });
+    }
+
+    /// <summary>Kestrel has one set of limits for all its ports.</summary>
+    private static void SetLimits(KestrelServerLimits limits, ConnectionOptions options)
+    {
+        limits.MaxConcurrentConnections = options.MaxConnections == 0 ? null : options.MaxConnections;
+        limits.Http2.MaxStreamsPerConnection = options.MaxStreams;
+        limits.Http2.KeepAlivePingDelay = options.KeepAliveTime == TimeSpan.Zero ? TimeSpan.MaxValue : options.KeepAliveTime;
+        limits.Http2.KeepAlivePingTimeout = options.KeepAliveTimeout;
+        limits.Http2.InitialStreamWindowSize = options.StreamWindow;
+        limits.Http2.InitialConnectionWindowSize = Math.Max(options.ConnectionWindow, options.StreamWindow);
+
+        // One limit on headers, the announced one: their number never comes first. Kestrel answers up to twice the limit with 431 and ends the connection
+        // above; a single field has no grace of its own, so it gets the same.
+        limits.MaxRequestHeadersTotalSize = options.MaxHeaderBytes;
+        limits.MaxRequestHeaderCount = options.MaxHeaderBytes / HeaderOverhead;
+        limits.Http2.MaxRequestHeaderFieldSize = 2 * options.MaxHeaderBytes;
+
+        // Kestrel measures both rates over a whole connection and ends the connection: one stalled reader or writer would end everybody's calls on it.
+        // A slow reader is slowed by flow control, a slow request message ends its own call (MessageTimeout), and a peer that is gone shows in the pings.
+        limits.MinResponseDataRate = null;
+        limits.MinRequestBodyDataRate = null;
+    }
+}

@@ -1,0 +1,68 @@
+using System.Globalization;
+using System.Net;
+using System.Threading.RateLimiting;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+using Microsoft.AspNetCore.HttpOverrides;
+using RouteService.Api.Errors;
+
+namespace RouteService.Api.Security;
+
+/// <summary>How often a client may call, and which header may name it.</summary>
+internal static class CallLimits
+{
+    private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
+
+    /// <summary>A bucket of tokens for each client, one taken by each call. Buckets of idle clients are dropped.</summary>
+    public static void AddCallLimits(this IServiceCollection services, LimitOptions options)
+    {
+        var bucket = new TokenBucketRateLimiterOptions
+        {
+            TokensPerPeriod = options.CallsPerSecond,
+            TokenLimit = options.CallBurst > 0 ? options.CallBurst : options.CallsPerSecond,
+            ReplenishmentPeriod = Period,
+        };
+        services.AddRateLimiter(limiter =>
+        {
+            limiter.GlobalLimiter = PartitionedRateLimiter.Create<HttpContext, string>(
+                context => RateLimitPartition.GetTokenBucketLimiter(context.ClientIdentity(), _ => bucket), StringComparer.Ordinal);
+            limiter.OnRejected = static (rejected, _) =>
+            {
+                Refuse(rejected.HttpContext.Response, rejected.Lease.TryGetMetadata(MetadataName.RetryAfter, out var wait) ? wait : Period);
+                return default;
+            };
+        });
+    }
+
+    /// <summary>Lets the proxies name the client they forward for. The header of anyone else is ignored.</summary>
+    /// <exception cref="SettingException">The list cannot be parsed.</exception>
+    public static void AddTrustedProxies(this IServiceCollection services, string proxies)
+    {
+        var networks = proxies.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(ParseNetwork).ToList();
+        services.Configure<ForwardedHeadersOptions>(options =>
+        {
+            options.ForwardedHeaders = ForwardedHeaders.XForwardedFor;
+
+            // The nearest address that is no proxy of ours is the client: what is farther left may be made up.
+            options.ForwardLimit = null;
+            options.KnownProxies.Clear();
+            options.KnownIPNetworks.Clear();
+            networks.ForEach(options.KnownIPNetworks.Add);
+        });
+    }
+
+    private static System.Net.IPNetwork ParseNetwork(string text) =>
+        System.Net.IPNetwork.TryParse(text, out var network) ? network
+        : IPAddress.TryParse(text, out var address) ? new System.Net.IPNetwork(address, 8 * address.GetAddressBytes().Length)
+        : throw new SettingException($"RouteService__Limits__TrustedProxies has '{text}'; expected addresses and networks such as 10.0.0.0/8, separated by commas.");
+
+    private static void Refuse(HttpResponse response, TimeSpan retryAfter)
+    {
+        // What clients with a retry policy obey (gRFC A6).
+        response.Headers["grpc-retry-pushback-ms"] = Math.Ceiling(retryAfter.TotalMilliseconds).ToString(CultureInfo.InvariantCulture);
+        response.Refuse(
+            StatusCode.ResourceExhausted,
+            "This client calls more often than it may; call again a little later.",
+            new Google.Rpc.RetryInfo { RetryDelay = Duration.FromTimeSpan(retryAfter) });
+    }
+}

@@ -1,0 +1,117 @@
+using System.Security.Claims;
+using System.Text.Encodings.Web;
+using Google.Rpc;
+using Grpc.Core;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+
+namespace RouteService.Api.Security;
+
+internal sealed class CallerOptions : AuthenticationSchemeOptions
+{
+    /// <summary>The kinds of credentials. The caller's name comes from the first that is valid.</summary>
+    public IReadOnlyList<string> Schemes { get; set; } = [];
+
+    /// <summary>The metadata to send, for callers without credentials.</summary>
+    public string Expected { get; set; } = "";
+}
+
+/// <summary>
+/// The default scheme: valid credentials of any kind are enough, whatever a gateway adds beside them. The caller has the scopes of all of them, so that
+/// no credentials are worth less beside others. A refusal is a gRPC status.
+/// </summary>
+/// <remarks>The base class gets no logger: it would log a second line for each refusal, without its call.</remarks>
+internal sealed partial class CallerAuthentication(
+    IOptionsMonitor<CallerOptions> options, UrlEncoder encoder, LogThrottle throttle, ILogger<CallerAuthentication> logger)
+    : AuthenticationHandler<CallerOptions>(options, NullLoggerFactory.Instance, encoder)
+{
+    public const string SchemeName = "Caller";
+
+    private const string ErrorDomain = "routeservice";
+    private const int MaxNameLength = 100;
+
+    protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
+    {
+        ClaimsPrincipal? caller = null;
+        CredentialsException? refusal = null;
+        foreach (var scheme in Options.Schemes)
+        {
+            var result = await Context.AuthenticateAsync(scheme);
+            if (result.Failure is { } failure)
+            {
+                refusal = CredentialsException.Join(refusal, failure);
+            }
+            else if (result.Principal is { } principal)
+            {
+                caller ??= new ClaimsPrincipal();
+                caller.AddIdentities(principal.Identities);
+            }
+        }
+
+        if (caller is null)
+        {
+            return refusal is null ? AuthenticateResult.NoResult() : AuthenticateResult.Fail(refusal);
+        }
+
+        if (refusal is not null && throttle.IsDue())
+        {
+            Log.RefusedBeside(logger, caller.Identity?.Name, Request.Path, refusal.Message);
+        }
+
+        return AuthenticateResult.Success(new AuthenticationTicket(caller, SchemeName));
+    }
+
+    protected override async Task HandleChallengeAsync(AuthenticationProperties properties)
+    {
+        var refusal = (await HandleAuthenticateOnceAsync()).Failure as CredentialsException
+            ?? new CredentialsException($"Authentication required: send {Options.Expected}.");
+        Log.Unauthenticated(logger, Request.Path, Context.ClientIdentity(), refusal.Message);
+        var (code, reason) = refusal.IsUnavailable ? (StatusCode.Unavailable, "KEYS_UNAVAILABLE") : (StatusCode.Unauthenticated, "UNAUTHENTICATED");
+        Response.Refuse(code, refusal.Message, new ErrorInfo { Reason = reason, Domain = ErrorDomain });
+    }
+
+    protected override Task HandleForbiddenAsync(AuthenticationProperties properties)
+    {
+        var scope = Context.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>()?.Policy;
+        var name = Context.ClientIdentity();
+        var message = $"'{(name.Length > MaxNameLength ? $"{name[..MaxNameLength]}…" : name)}' lacks the scope {scope} that {Request.Path} requires.";
+        Log.Forbidden(logger, message);
+        Response.Refuse(StatusCode.PermissionDenied, message, new ErrorInfo { Reason = "SCOPE_MISSING", Domain = ErrorDomain });
+        return Task.CompletedTask;
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Information, "{Method} refused to {Client}: {Refusal}")]
+        public static partial void Unauthenticated(ILogger logger, string method, string client, string refusal);
+
+        [LoggerMessage(2, LogLevel.Information, "{Refusal}")]
+        public static partial void Forbidden(ILogger logger, string refusal);
+
+        [LoggerMessage(3, LogLevel.Information, "'{Caller}' sent to {Method}, beside valid credentials, some that are ignored: {Refusal} (Logged once a minute at most.)")]
+        public static partial void RefusedBeside(ILogger logger, string? caller, string method, string refusal);
+    }
+}
+
+/// <summary>Lets one line a minute into the log, of those that each call of a client may cause.</summary>
+internal sealed class LogThrottle(TimeProvider clock)
+{
+    private readonly Lock _gate = new();
+    private long? _last;
+
+    public bool IsDue()
+    {
+        lock (_gate)
+        {
+            if (_last is { } last && clock.GetElapsedTime(last) < TimeSpan.FromMinutes(1))
+            {
+                return false;
+            }
+
+            _last = clock.GetTimestamp();
+            return true;
+        }
+    }
+}

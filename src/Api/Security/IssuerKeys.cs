@@ -1,0 +1,171 @@
+using Microsoft.IdentityModel.Protocols.OpenIdConnect;
+using Microsoft.IdentityModel.Tokens;
+
+namespace RouteService.Api.Security;
+
+/// <summary>
+/// The signing keys of the issuer at a URL. They are fetched in the background: calls use what is known and do not wait for an issuer that is down.
+/// (The ConfigurationManager of JwtBearer fetches inside of calls, one call after the other while the issuer does not answer, and after a rotation of
+/// keys refuses good tokens until its next refresh.)
+/// </summary>
+internal sealed partial class IssuerKeys : BackgroundService
+{
+    private const int MaxDocumentBytes = 1 << 20;
+
+    private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan RefreshPeriod = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan RetryPeriod = TimeSpan.FromSeconds(5);
+
+    private readonly Source _source;
+    private readonly TimeProvider _clock;
+    private readonly ILogger<IssuerKeys> _logger;
+    private readonly HttpClient _http;
+    private readonly Lock _gate = new();
+    private Task? _fetch;
+    private long? _lastRequest;
+    private volatile Fetched? _current;
+    private volatile bool _isFailing;
+    private volatile int _version;
+
+    public IssuerKeys(Source source, TimeProvider clock, ILogger<IssuerKeys> logger)
+    {
+        _source = source;
+        _clock = clock;
+        _logger = logger;
+        _http = new HttpClient(new SocketsHttpHandler { UseProxy = !source.Url.IsLoopback })
+        {
+            Timeout = RequestTimeout,
+            MaxResponseContentBufferSize = MaxDocumentBytes,
+        };
+    }
+
+    /// <summary>The newest keys; null until the first were fetched.</summary>
+    public Fetched? Current => _current;
+
+    /// <summary>Grows when <see cref="Current"/> has changed.</summary>
+    public int Version => _version;
+
+    /// <summary>Whether the keys may be out of date, since the issuer does not provide them at present.</summary>
+    public bool IsStale => _isFailing || _current is null;
+
+    /// <summary>Fetches again because the key of a token is unknown: the issuer may have rotated its keys. At most once in <see cref="RetryPeriod"/>.</summary>
+    /// <returns>Completes when the keys are as new as can be had now. Never fails.</returns>
+    public Task RefreshAsync()
+    {
+        lock (_gate)
+        {
+            // While the issuer does not answer, the background tries again; calls do not wait for that.
+            if (_isFailing)
+            {
+                return Task.CompletedTask;
+            }
+
+            if (_fetch is { IsCompleted: true })
+            {
+                if (_lastRequest is { } last && _clock.GetElapsedTime(last) < RetryPeriod)
+                {
+                    return Task.CompletedTask;
+                }
+
+                _lastRequest = _clock.GetTimestamp();
+            }
+
+            return FetchOnceAsync();
+        }
+    }
+
+    public override void Dispose()
+    {
+        _http.Dispose();
+        base.Dispose();
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        if (_source.Url is { Scheme: "http" })
+        {
+            Log.NotEncrypted(_logger, _source.Url);
+        }
+
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            await FetchOnceAsync().WaitAsync(stoppingToken);
+            await Task.Delay(_isFailing ? RetryPeriod : RefreshPeriod, _clock, stoppingToken);
+        }
+    }
+
+    private Task FetchOnceAsync()
+    {
+        lock (_gate)
+        {
+            return _fetch is { IsCompleted: false } ? _fetch : _fetch = Task.Run(FetchAsync);
+        }
+    }
+
+    private async Task FetchAsync()
+    {
+        try
+        {
+            var fetched = await ReadAsync();
+            if (_isFailing || _current is null)
+            {
+                Log.Available(_logger, fetched.Keys.Count, _source.Url);
+            }
+
+            _current = fetched;
+            _version++;
+            _isFailing = false;
+        }
+        catch (Exception e)
+        {
+            if (!_isFailing)
+            {
+                Log.Unavailable(_logger, _source.Url, e.GetBaseException().Message.ReplaceLineEndings(" "));
+            }
+
+            _isFailing = true;
+        }
+    }
+
+    private async Task<Fetched> ReadAsync()
+    {
+        if (!_source.IsDiscovery)
+        {
+            return new Fetched(null, BearerTokens.ParseJwks(await _http.GetStringAsync(_source.Url)));
+        }
+
+        var document = OpenIdConnectConfiguration.Create(await _http.GetStringAsync(_source.Url));
+        var jwks = Source.Parse(document.JwksUri, _source.RequireHttps) ?? throw new FormatException($"its jwks_uri is '{document.JwksUri}'; expected an https URL.");
+        return new Fetched(document.Issuer, BearerTokens.ParseJwks(await _http.GetStringAsync(jwks)));
+    }
+
+    /// <summary>Where the keys are.</summary>
+    /// <param name="Url">The discovery document or the key set.</param>
+    /// <param name="IsDiscovery">Which of the two.</param>
+    /// <param name="RequireHttps">Whether http is refused, but for loopback addresses.</param>
+    public sealed record Source(Uri Url, bool IsDiscovery, bool RequireHttps)
+    {
+        /// <returns>The URL; null where it is not an absolute URL or its scheme is refused.</returns>
+        public static Uri? Parse(string? url, bool requireHttps) =>
+            Uri.TryCreate(url, UriKind.Absolute, out var parsed)
+            && (parsed is { Scheme: "https" } || (parsed is { Scheme: "http" } && (parsed.IsLoopback || !requireHttps)))
+                ? parsed
+                : null;
+    }
+
+    /// <param name="Issuer">The issuer's name by its discovery document.</param>
+    /// <param name="Keys">Its keys.</param>
+    public sealed record Fetched(string? Issuer, IReadOnlyList<SecurityKey> Keys);
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Information, "{Count} signing keys were fetched from {Url}.")]
+        public static partial void Available(ILogger logger, int count, Uri url);
+
+        [LoggerMessage(2, LogLevel.Warning, "The signing keys at {Url} are unavailable; tokens signed by other keys than those known are refused until they are fetched: {Reason}")]
+        public static partial void Unavailable(ILogger logger, Uri url, string reason);
+
+        [LoggerMessage(3, LogLevel.Warning, "The signing keys at {Url} are fetched without TLS; whoever can change them on the way can forge tokens.")]
+        public static partial void NotEncrypted(ILogger logger, Uri url);
+    }
+}

@@ -1,0 +1,216 @@
+using Grpc.AspNetCore.Server;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Authentication.JwtBearer;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.IdentityModel.Tokens;
+using RouteService.Api.Errors;
+
+namespace RouteService.Api.Security;
+
+internal static class SecurityExtensions
+{
+    private const string Section = "RouteService__Auth__";
+    private const string Bearer = "Bearer ";
+
+    /// <summary>Authentication, authorization and the limits of calls, as far as they are configured, and the watch over every file that is reloaded.</summary>
+    /// <exception cref="SettingException">Something that the options name cannot be used.</exception>
+    public static void AddSecurity(this IServiceCollection services, AuthOptions auth, LimitOptions limits)
+    {
+        services.AddHostedService<FileReloader>();
+        if (limits.TrustedProxies is { } proxies)
+        {
+            services.AddTrustedProxies(proxies);
+        }
+
+        if (limits.CallsPerSecond > 0)
+        {
+            services.AddCallLimits(limits);
+        }
+
+        if (auth.Enabled)
+        {
+            services.AddCallers(auth);
+        }
+        else
+        {
+            // The methods still bear their policies, which nothing is to enforce.
+            services.Configure<RouteOptions>(static options => options.SuppressCheckForUnhandledSecurityMetadata = true);
+        }
+    }
+
+    /// <summary>Puts what is configured before the endpoints, and nothing else.</summary>
+    public static void UseSecurity(this IApplicationBuilder app, AuthOptions auth, LimitOptions limits)
+    {
+        if (limits.TrustedProxies is not null)
+        {
+            app.UseForwardedHeaders();
+        }
+
+        if (auth.Enabled)
+        {
+            app.UseAuthentication();
+        }
+
+        // Before authorization, so that guesses at credentials are limited too.
+        if (limits.CallsPerSecond > 0)
+        {
+            app.UseRateLimiter();
+        }
+
+        if (auth.Enabled)
+        {
+            app.UseAuthorization();
+        }
+    }
+
+    private static void AddCallers(this IServiceCollection services, AuthOptions auth)
+    {
+        var schemes = new List<string>();
+        var expected = new List<string>();
+        var authentication = services.AddAuthentication(CallerAuthentication.SchemeName);
+        services.RemoveDataProtection();
+        if (AddTokens(services, auth.Jwt))
+        {
+            authentication.AddJwtBearer();
+            services.AddOptions<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme).Configure<BearerTokens>(Configure);
+            schemes.Add(JwtBearerDefaults.AuthenticationScheme);
+            expected.Add("'authorization: Bearer TOKEN'");
+        }
+
+        if (auth.ApiKeysPath is { } path)
+        {
+            // Read now, as every file, so that one that cannot be used ends the start with its one line.
+            services.AddWatchedFile($"{Section}ApiKeysPath", path, ApiKeyFile.Read);
+            authentication.AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.SchemeName, null);
+            schemes.Add(ApiKeyAuthentication.SchemeName);
+            expected.Add($"'{ApiKeyAuthentication.Header}: KEY'");
+        }
+
+        if (schemes.Count == 0)
+        {
+            throw new SettingException(
+                $"{Section}Enabled is true, but no credentials are configured: set {Section}ApiKeysPath, or {Section}Jwt__ with Authority, JwksUrl, JwksPath or KeyPath.");
+        }
+
+        services.AddSingleton<LogThrottle>();
+        authentication.AddScheme<CallerOptions, CallerAuthentication>(CallerAuthentication.SchemeName, options =>
+        {
+            options.Schemes = schemes;
+            options.Expected = $"metadata {string.Join(" or ", expected)}";
+        });
+        services.AddAuthorization(Configure);
+    }
+
+    /// <summary>Keeps the start from writing keys to the home folder, which AddAuthentication brings for cookies.</summary>
+    private static void RemoveDataProtection(this IServiceCollection services)
+    {
+        foreach (var service in services
+            .Where(static service => service.ServiceType == typeof(IHostedService)
+                && service.ImplementationType?.Assembly == typeof(DataProtectionServiceCollectionExtensions).Assembly)
+            .ToList())
+        {
+            services.Remove(service);
+        }
+    }
+
+    /// <returns>Whether tokens are configured.</returns>
+    private static bool AddTokens(IServiceCollection services, JwtOptions options)
+    {
+        var source = SourceOf(options);
+        if (source is null && options is { JwksPath: null, KeyPath: null })
+        {
+            return false;
+        }
+
+        if (string.IsNullOrWhiteSpace(options.Issuer) && options.Authority is null)
+        {
+            throw new SettingException($"{Section}Jwt__Issuer is not set; expected the issuer whose tokens are accepted.");
+        }
+
+        if (options.JwksPath is { } jwks)
+        {
+            services.AddWatchedFile($"{Section}Jwt__JwksPath", jwks, static path => BearerTokens.ParseJwks(File.ReadAllText(path)));
+        }
+
+        if (options.KeyPath is { } key)
+        {
+            services.AddWatchedFile($"{Section}Jwt__KeyPath", key, BearerTokens.ReadSymmetricKey);
+        }
+
+        if (source is not null)
+        {
+            services.AddSingleton(source);
+            services.AddSingleton<IssuerKeys>();
+            services.AddHostedService(static provider => provider.GetRequiredService<IssuerKeys>());
+        }
+
+        services.AddSingleton(provider => new BearerTokens(
+            options,
+            provider.GetServices<WatchedFile<IReadOnlyList<SecurityKey>>>(),
+            provider.GetService<IssuerKeys>(),
+            provider.GetRequiredService<TimeProvider>()));
+        return true;
+    }
+
+    private static IssuerKeys.Source? SourceOf(JwtOptions options)
+    {
+        var (variable, url) = (options.Authority, options.JwksUrl) switch
+        {
+            (null, null) => default,
+            ({ } authority, null) => ("Authority", authority),
+            (null, { } jwks) => ("JwksUrl", jwks),
+            _ => throw new SettingException($"{Section}Jwt__Authority and {Section}Jwt__JwksUrl are both set; expected one of them."),
+        };
+        if (url is null)
+        {
+            return null;
+        }
+
+        var isDiscovery = options.Authority is not null;
+        var parsed = IssuerKeys.Source.Parse(isDiscovery ? $"{url.TrimEnd('/')}/.well-known/openid-configuration" : url, options.RequireHttps);
+        return parsed is not null
+            ? new IssuerKeys.Source(parsed, isDiscovery, options.RequireHttps)
+            : throw new SettingException($"{Section}Jwt__{variable} is '{url}'; expected an https URL ({Section}Jwt__RequireHttps=false also allows http).");
+    }
+
+    private static void AddWatchedFile<T>(this IServiceCollection services, string variable, string path, Func<string, T> read)
+        where T : class
+    {
+        var file = new WatchedFile<T>(variable, [path], () => read(path));
+        services.AddSingleton(file);
+        services.AddSingleton<IWatchedFile>(file);
+    }
+
+    private static void Configure(JwtBearerOptions bearer, BearerTokens tokens)
+    {
+        bearer.TokenHandlers.Clear();
+        bearer.TokenHandlers.Add(tokens);
+        bearer.TokenValidationParameters = tokens.Parameters;
+        bearer.SaveToken = false;
+        bearer.Events = new JwtBearerEvents
+        {
+            // Of several headers JwtBearer would make one token.
+            OnMessageReceived = static context =>
+            {
+                context.Token = context.Request.Headers.Authorization
+                    .FirstOrDefault(static value => value is not null && value.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase))?[Bearer.Length..].Trim();
+                return Task.CompletedTask;
+            },
+        };
+    }
+
+    private static void Configure(AuthorizationOptions authorization)
+    {
+        foreach (var scope in Scope.All)
+        {
+            authorization.AddPolicy(scope, policy => policy.RequireAuthenticatedUser().RequireClaim(Scope.Claim, scope));
+        }
+
+        // Every gRPC method without a policy of its own, so that a new one is closed until somebody opens it. A path without a method is UNIMPLEMENTED
+        // for everyone, and the management port has no callers.
+        authorization.FallbackPolicy = new AuthorizationPolicyBuilder()
+            .RequireAssertion(static context => context.User.Identity is { IsAuthenticated: true }
+                || (context.Resource as HttpContext)?.GetEndpoint()?.Metadata.GetMetadata<GrpcMethodMetadata>() is null)
+            .Build();
+    }
+}

@@ -1,0 +1,119 @@
+using System.Security.Cryptography;
+using RouteService.Api.Errors;
+
+namespace RouteService.Api.Security;
+
+/// <summary>A file, or a few that belong together, that is read again when it changes.</summary>
+internal interface IWatchedFile
+{
+    /// <summary>Reads the file again if its content has changed, and logs that, or once for each reason why it cannot be used.</summary>
+    void Reload(ILogger logger);
+}
+
+/// <summary>
+/// The content of files: read at the start, and again when their bytes change. Bytes are compared, because Kubernetes changes a mounted secret by
+/// changing a link, which leaves no trace at the file itself.
+/// </summary>
+internal sealed partial class WatchedFile<T> : IWatchedFile
+    where T : class
+{
+    private readonly string _variable;
+    private readonly string[] _paths;
+    private readonly Func<T> _read;
+    private byte[] _hash;
+    private volatile T _current;
+    private volatile int _version;
+    private string? _problem;
+
+    /// <param name="variable">The setting that names the file, for the errors.</param>
+    /// <param name="paths">The file, and those that are read with it; null for one that is not configured.</param>
+    /// <param name="read">Makes of them what is used.</param>
+    /// <exception cref="SettingException">They cannot be read or used.</exception>
+    public WatchedFile(string variable, string?[] paths, Func<T> read)
+    {
+        _variable = variable;
+        _paths = [.. paths.OfType<string>()];
+        _read = read;
+        (_hash, _current) = OrRefuse(() => (Hash(), _read()));
+    }
+
+    public T Current => _current;
+
+    /// <summary>Grows when <see cref="Current"/> has changed.</summary>
+    public int Version => _version;
+
+    public void Reload(ILogger logger)
+    {
+        try
+        {
+            var hash = OrRefuse(Hash);
+            if (!hash.AsSpan().SequenceEqual(_hash))
+            {
+                _current = OrRefuse(_read);
+                _hash = hash;
+                _version++;
+                Log.Reloaded(logger, _paths[0]);
+            }
+
+            _problem = null;
+        }
+        catch (SettingException e)
+        {
+            if (!string.Equals(e.Message, _problem, StringComparison.Ordinal))
+            {
+                _problem = e.Message;
+                Log.NotReloaded(logger, e.Message);
+            }
+        }
+    }
+
+    private byte[] Hash()
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (var path in _paths)
+        {
+            hash.AppendData(File.ReadAllBytes(path));
+        }
+
+        return hash.GetHashAndReset();
+    }
+
+    private TResult OrRefuse<TResult>(Func<TResult> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (Exception e) when (e is CryptographicException or IOException or UnauthorizedAccessException or ArgumentException or FormatException)
+        {
+            throw new SettingException($"{_variable} is '{_paths[0]}', which cannot be used: {e.Message.ReplaceLineEndings(" ")}");
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Information, "{Path} has changed and is in use.")]
+        public static partial void Reloaded(ILogger logger, string path);
+
+        [LoggerMessage(2, LogLevel.Error, "{Problem} Keeping the previous version.")]
+        public static partial void NotReloaded(ILogger logger, string problem);
+    }
+}
+
+/// <summary>Reloads the watched files when they change.</summary>
+internal sealed class FileReloader(IEnumerable<IWatchedFile> files, TimeProvider clock, ILogger<FileReloader> logger) : BackgroundService
+{
+    private static readonly TimeSpan Period = TimeSpan.FromSeconds(5);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Period, clock);
+        while (await timer.WaitForNextTickAsync(stoppingToken))
+        {
+            foreach (var file in files)
+            {
+                file.Reload(logger);
+            }
+        }
+    }
+}
