@@ -1,3 +1,6 @@
+using System.Net;
+using System.Net.Sockets;
+
 namespace RouteService.Foreign.Tests;
 
 /// <summary>The program as a person at a terminal meets it.</summary>
@@ -91,6 +94,36 @@ public sealed class CommandLineTests : IAsyncDisposable
         var ownPort = new Dictionary<string, string> { ["RouteService__Management__Port"] = $"{_service.ManagementPort}" };
         Assert.Equal("Ready.", (await Command.RunServiceAsync(["health"], ownPort)).AssertSuccess().Output.Trim());
         AssertRefused(await RunAsync("health", $"http://localhost:{_service.GrpcPort}"), "has answered with 400; is it a management port?");
+    }
+
+    [Fact]
+    public async Task Health_asks_the_service_and_no_proxy()
+    {
+        // A proxy that answers everything with 200.
+        using var proxy = new TcpListener(IPAddress.Loopback, 0);
+        proxy.Start();
+        var answering = Task.Run(async () =>
+        {
+            while (true)
+            {
+                using var client = await proxy.AcceptTcpClientAsync();
+                await client.GetStream().WriteAsync("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"u8.ToArray());
+            }
+        });
+        var address = $"http://{proxy.LocalEndpoint}";
+        var environment = new Dictionary<string, string>(RunningService.Environment)
+        {
+            ["HTTP_PROXY"] = address, ["http_proxy"] = address, ["ALL_PROXY"] = address, ["all_proxy"] = address,
+        };
+        foreach (var dead in (string[])["http://localhost:1", "http://127.0.0.1:1", "http://[::1]:1"])
+        {
+            AssertRefused(await Command.RunServiceAsync(["health", dead], environment), "says that it is ready: Connection refused");
+        }
+
+        await _service.InitializeAsync();
+        (await Command.RunServiceAsync(["health", $"http://localhost:{_service.ManagementPort}"], environment)).AssertSuccess();
+        proxy.Stop();
+        await Assert.ThrowsAnyAsync<Exception>(() => answering);
     }
 
     [Theory]

@@ -34,10 +34,12 @@ public abstract class ServiceTest : IAsyncLifetime
         return path;
     }
 
-    internal GrpcChannel Connect(HttpMessageHandler? handler = null)
+    internal GrpcChannel Connect(HttpMessageHandler? handler = null) =>
+        Connect($"{(handler is null ? "http" : "https")}://{Service.Address}", handler);
+
+    internal GrpcChannel Connect(string address, HttpMessageHandler? handler)
     {
-        var channel = GrpcChannel.ForAddress(
-            $"{(handler is null ? "http" : "https")}://{Service.Address}", new GrpcChannelOptions { HttpHandler = handler, DisposeHttpClient = true });
+        var channel = GrpcChannel.ForAddress(address, new GrpcChannelOptions { HttpHandler = handler, DisposeHttpClient = true });
         _channels.Add(channel);
         return channel;
     }

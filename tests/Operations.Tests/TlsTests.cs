@@ -61,15 +61,67 @@ public sealed class TlsTests : ServiceTest
         await HelloAsync(Connect(_authority.Client(client)));
     }
 
+    [Fact]
+    public async Task Mutual_TLS_knows_intermediate_authorities_by_their_root()
+    {
+        using var server = _authority.Certify("server");
+        using var intermediate = new Authority("An intermediate", _authority);
+        using var client = intermediate.Certify("client");
+        Use(server, "pem");
+        Service.Settings["RouteService__Grpc__ClientCaPath"] = Write("ca.pem", $"{intermediate.Pem}\n{_authority.Pem}\n");
+        await StartAsync();
+
+        await HelloAsync(Connect(_authority.Client(client)));
+    }
+
+    [Fact]
+    public async Task Failed_handshakes_are_told_with_their_reason_and_not_each_of_them()
+    {
+        using var server = _authority.Certify("server");
+        using var stranger = new Authority().Certify("client");
+        Use(server, "pem");
+        Service.Settings["RouteService__Grpc__ClientCaPath"] = Write("ca.pem", _authority.Pem);
+        await StartAsync();
+
+        for (var i = 0; i < 5; i++)
+        {
+            await RefusalAsync(StatusCode.Unavailable, HelloAsync(Connect(_authority.Client(stranger))));
+        }
+
+        var output = await Service.OutputAsync("A TLS handshake failed: ");
+        Assert.Contains("errors in the certificate chain: PartialChain", output, StringComparison.Ordinal);
+        Assert.Equal(2, output.Split("A TLS handshake failed: ").Length);
+    }
+
+    [Fact]
+    public async Task An_intermediate_authority_without_its_root_is_refused()
+    {
+        using var server = _authority.Certify("server");
+        using var intermediate = new Authority("An intermediate", _authority);
+        Use(server, "pem");
+        Service.Settings["RouteService__Grpc__ClientCaPath"] = Write("ca.pem", intermediate.Pem);
+
+        await AssertRefusedAsync(
+            "RouteService__Grpc__ClientCaPath has the intermediate authority 'CN=An intermediate' without the root that it leads to; "
+            + "add the certificate of 'CN=An authority'.",
+            Service.Settings);
+    }
+
     [Theory]
+    [InlineData("RouteService__Grpc__CertificateKeyPath is set, and RouteService__Grpc__CertificatePath is not", "CertificateKeyPath", "server.key")]
+    [InlineData("RouteService__Grpc__CertificatePassword is set, and RouteService__Grpc__CertificatePath is not", "CertificatePassword", "secret")]
     [InlineData("RouteService__Grpc__ClientCaPath is set, and RouteService__Grpc__CertificatePath is not", "ClientCaPath", "ca.pem")]
     [InlineData("RouteService__Grpc__CertificatePath is 'ca.pem', which cannot be used", "CertificatePath", "ca.pem")]
     public async Task A_wrong_setting_is_told_in_one_line(string complaint, string name, string value)
     {
         Write("ca.pem", _authority.Pem);
 
-        var answer = await Command.RunServiceAsync(
-            [], new Dictionary<string, string>(RunningService.Environment) { [$"RouteService__Grpc__{name}"] = value }, Service.Folder);
+        await AssertRefusedAsync(complaint, new Dictionary<string, string>(RunningService.Environment) { [$"RouteService__Grpc__{name}"] = value });
+    }
+
+    private async Task AssertRefusedAsync(string complaint, Dictionary<string, string> settings)
+    {
+        var answer = await Command.RunServiceAsync([], settings, Service.Folder);
 
         Assert.Equal(1, answer.ExitCode);
         Assert.Contains(complaint, answer.Error);

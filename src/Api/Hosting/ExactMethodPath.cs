@@ -16,8 +16,7 @@ internal sealed class ExactMethodPath : MatcherPolicy, IEndpointSelectorPolicy
 
     public Task ApplyAsync(HttpContext httpContext, CandidateSet candidates)
     {
-        // The test server of ASP.NET Core has no raw target.
-        var target = httpContext.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget is { Length: > 0 } raw ? raw : httpContext.Request.Path.Value;
+        var target = httpContext.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
         for (var i = 0; i < candidates.Count; i++)
         {
             if (MethodOf(candidates[i].Endpoint) is { } method && !string.Equals(method, target, StringComparison.Ordinal))

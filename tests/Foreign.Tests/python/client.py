@@ -282,7 +282,13 @@ def health(channel):
         "/grpc.health.v1.Health/Check", health_pb2.HealthCheckRequest.SerializeToString, health_pb2.HealthCheckResponse.FromString)
     for service in ("", "routeguide.RouteGuide", "helloworld.Greeter", "HelloService"):
         assert check(health_pb2.HealthCheckRequest(service=service)).status == health_pb2.HealthCheckResponse.SERVING
-    expect(grpc.StatusCode.NOT_FOUND, "nobody", lambda: check(health_pb2.HealthCheckRequest(service="nobody")))
+    expect(grpc.StatusCode.NOT_FOUND, "", lambda: check(health_pb2.HealthCheckRequest(service="nobody")))
+    watch = channel.unary_stream(
+        "/grpc.health.v1.Health/Watch", health_pb2.HealthCheckRequest.SerializeToString, health_pb2.HealthCheckResponse.FromString)
+    for service, status in (("routeguide.RouteGuide", health_pb2.HealthCheckResponse.SERVING), ("nobody", health_pb2.HealthCheckResponse.SERVICE_UNKNOWN)):
+        watching = watch(health_pb2.HealthCheckRequest(service=service), timeout=60)
+        assert next(watching).status == status
+        watching.cancel()
 
 
 def stopped_by_signal(channel):

@@ -10,13 +10,21 @@ internal sealed class Authority : IDisposable
 {
     private readonly X509Certificate2 _own;
 
-    public Authority(string name = "An authority")
+    /// <summary>A root, or an intermediate under another.</summary>
+    public Authority(string name = "An authority", Authority? root = null)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, hasPathLengthConstraint: false, 0, critical: true));
         request.CertificateExtensions.Add(new X509SubjectKeyIdentifierExtension(request.PublicKey, critical: false));
-        _own = request.CreateSelfSigned(Now.AddDays(-1), Now.AddDays(1));
+        if (root is null)
+        {
+            _own = request.CreateSelfSigned(Now.AddDays(-1), Now.AddDays(1));
+            return;
+        }
+
+        using var certificate = request.Create(root._own, Now.AddDays(-1), Now.AddHours(18), RandomNumberGenerator.GetBytes(8));
+        _own = certificate.CopyWithPrivateKey(key);
     }
 
     private static DateTimeOffset Now => TimeProvider.System.GetUtcNow();

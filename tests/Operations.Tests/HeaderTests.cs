@@ -1,0 +1,177 @@
+using Grpc.Core;
+using Grpc.Net.Client;
+using RouteService.Contracts.Routeguide;
+
+namespace RouteService.Operations.Tests;
+
+/// <summary>The headers of one call never harm another's: each call here has a neighbour on its connection, which goes on.</summary>
+public sealed class HeaderTests : ServiceTest
+{
+    private const string SayHello = "/helloworld.Greeter/SayHello";
+    private const string Bidi = "/HelloService/BidiHello";
+
+    // A gateway that terminates TLS sends "https" over h2c.
+    [Theory]
+    [InlineData("http")]
+    [InlineData("https")]
+    [InlineData("other")]
+    public async Task Any_scheme_is_served(string scheme) => await ServedAsync((":scheme", scheme));
+
+    // Text that is not UTF-8, in every kind of header that the service or its stack reads.
+    [Theory]
+    [InlineData("x-user-name")]
+    [InlineData("x-data-bin")]
+    [InlineData("user-agent")]
+    [InlineData("cookie")]
+    [InlineData("host")]
+    [InlineData("traceparent")]
+    [InlineData("tracestate")]
+    [InlineData("baggage")]
+    [InlineData("authorization")]
+    [InlineData("x-api-key")]
+    [InlineData("grpc-timeout")]
+    [InlineData("grpc-encoding")]
+    [InlineData("grpc-accept-encoding")]
+    public async Task A_value_with_any_byte_is_served(string name)
+    {
+        await StartAsync();
+        await using var connection = await RawConnection.OpenAsync(Service.GrpcPort);
+        await connection.CallAsync(1, Bidi);
+        string[] values =
+        [
+            "", "José", "\x80", "\xff", "\xc3", "\xc3\xa9", "\x7f", "\t",
+            new([.. Enumerable.Range(0x80, 0x80).Select(static value => (char)value)]),
+            new([.. Enumerable.Range(1, 0x1f).Where(static value => value is not ('\r' or '\n')).Select(static value => (char)value)]),
+        ];
+        var stream = 3;
+        foreach (var value in values)
+        {
+            var answer = await connection.AnswerAsync(stream, SayHello, RawConnection.Message("you"), (name, value));
+
+            Assert.True(answer is { Status: StatusCode.OK, Reset: null }, $"{name}: {Uri.EscapeDataString(value)}: {answer.Status}");
+            stream += 2;
+        }
+
+        await NeighbourAsync(connection);
+    }
+
+    [Theory]
+    [InlineData("content-type", "application/grpc\xe9", 415)]
+    [InlineData("content-type", "text/plain", 415)]
+    [InlineData("content-type", "application/grpc-web", 415)]
+    [InlineData("content-type", null, 415)]
+    public async Task What_is_no_gRPC_is_refused_by_itself(string name, string? value, int http)
+    {
+        await StartAsync();
+        await using var connection = await RawConnection.OpenAsync(Service.GrpcPort);
+        await connection.CallAsync(1, Bidi);
+
+        var answer = await connection.AnswerAsync(3, SayHello, RawConnection.Message("you"), (name, value));
+
+        Assert.Equal(($"{http}", StatusCode.Internal), (answer.Http, answer.Status));
+        await NeighbourAsync(connection);
+    }
+
+    [Theory]
+    [InlineData(":authority", "\xe9")]
+    [InlineData(":path", "/helloworld.Greeter/Say\xe9")]
+    public async Task What_cannot_be_a_request_is_reset_by_itself(string name, string value)
+    {
+        await StartAsync();
+        await using var connection = await RawConnection.OpenAsync(Service.GrpcPort);
+        await connection.CallAsync(1, Bidi);
+
+        // PROTOCOL_ERROR.
+        Assert.Equal(1, (await connection.AnswerAsync(3, SayHello, RawConnection.Message("you"), (name, value))).Reset);
+        await NeighbourAsync(connection);
+    }
+
+    [Fact]
+    public async Task Trailers_of_the_client_are_passed_over()
+    {
+        await StartAsync();
+        await using var connection = await RawConnection.OpenAsync(Service.GrpcPort);
+        await connection.CallAsync(1, Bidi);
+        await connection.CallAsync(3, SayHello);
+        await connection.MessageAsync(3, RawConnection.Message("you"));
+        await connection.SendAsync(RawConnection.TrailersFrame(3, ("x-sum", "José")));
+
+        Assert.Equal(StatusCode.OK, (await connection.AnswerAsync(3)).Status);
+        await NeighbourAsync(connection);
+    }
+
+    [Fact]
+    public async Task Headers_are_limited_by_their_bytes_alone()
+    {
+        await StartAsync();
+        await using var connection = await RawConnection.OpenAsync(Service.GrpcPort);
+        await connection.CallAsync(1, Bidi);
+        var (stream, taken, refused) = (3, 0, 0);
+
+        // A header counts 32 bytes beside its name and its value (RFC 9113, 6.5.2); what is over the limit is refused up to twice of it.
+        foreach (var (headers, length) in ((int, int)[])[(1, 60_000), (1, 80_000), (1, 120_000), (20, 3_000), (30, 3_000), (1_500, 1), (2_100, 1), (3_000, 1)])
+        {
+            var size = 300 + (headers * (32 + 5 + length));
+            var answer = await connection.AnswerAsync(
+                stream, SayHello, RawConnection.Message("you"), [.. Enumerable.Range(1_000, headers).Select(i => ($"x{i}", new string('v', length)))]);
+
+            Assert.Equal(size <= 64 * 1024 ? (StatusCode.OK, "200") : (StatusCode.Unknown, "431"), (answer.Status, answer.Http));
+            _ = size <= 64 * 1024 ? taken++ : refused++;
+            stream += 2;
+        }
+
+        Assert.True(taken > 2 && refused > 2);
+        await NeighbourAsync(connection);
+    }
+
+    // Joined by commas, and as entries of their own; docs/chat.md promises these numbers.
+    [Theory]
+    [InlineData(65_536, 1, 2_700)]
+    [InlineData(65_536, 850, 1)]
+    [InlineData(65_536, 500, 3)]
+    [InlineData(262_144, 1, 10_000)]
+    public async Task A_chat_listens_at_as_many_locations_as_its_metadata_holds(int headerBytes, int entries, int locations)
+    {
+        Service.Settings["RouteService__Grpc__Connection__MaxHeaderBytes"] = $"{headerBytes}";
+        await StartAsync();
+        var client = new RouteGuide.RouteGuideClient(Connect());
+        using var neighbour = client.RouteChat(deadline: Soon);
+
+        // The longest of all locations.
+        var places = Enumerable.Range(0, entries * locations)
+            .Select(static i => new Point { Latitude = -899_900_000 + i, Longitude = -1_799_900_000 }).ToList();
+        var headers = new Metadata { { "route-chat-mode", "sequenced" } };
+        foreach (var entry in places.Chunk(locations))
+        {
+            headers.Add("route-chat-listen", string.Join(',', entry.Select(static place => $"{place.Latitude},{place.Longitude}")));
+        }
+
+        using var listener = client.RouteChat(headers, deadline: Soon);
+        using var poster = client.RouteChat(new Metadata { { "route-chat-mode", "sequenced" } }, deadline: Soon);
+        await poster.RequestStream.WriteAsync(new RouteNote { Location = places[^1], Message = "there" });
+        Assert.True(await poster.ResponseStream.MoveNext(CancellationToken.None));
+
+        // Live, or as what was there before.
+        Assert.True(await listener.ResponseStream.MoveNext(CancellationToken.None));
+        Assert.Equal("there", listener.ResponseStream.Current.Message);
+        await neighbour.RequestStream.CompleteAsync();
+        Assert.False(await neighbour.ResponseStream.MoveNext(CancellationToken.None));
+    }
+
+    private async Task ServedAsync(params (string Name, string? Value)[] headers)
+    {
+        await StartAsync();
+        await using var connection = await RawConnection.OpenAsync(Service.GrpcPort);
+        await connection.CallAsync(1, Bidi);
+
+        Assert.Equal(RawConnection.Message("Hello, you!"), (await connection.AnswerAsync(3, SayHello, RawConnection.Message("you"), headers)).Body);
+        await NeighbourAsync(connection);
+    }
+
+    /// <summary>The call on the connection's first stream, BidiHello, goes on.</summary>
+    private static async Task NeighbourAsync(RawConnection connection)
+    {
+        await connection.MessageAsync(1, RawConnection.Message("neighbour"), isLast: true);
+        Assert.Equal(RawConnection.Message("Hello, neighbour!"), (await connection.AnswerAsync(1)).Body);
+    }
+}

@@ -1,0 +1,80 @@
+using System.Text;
+using Grpc.Core;
+using RouteService.Contracts.Routeguide;
+
+namespace RouteService.Operations.Tests;
+
+/// <summary>Who reads or writes slowly harms no other call of the connection.</summary>
+public sealed class SlowClientTests : ServiceTest
+{
+    private const string Bidi = "/HelloService/BidiHello";
+
+    [Fact]
+    public async Task A_call_whose_message_stops_half_way_ends_and_its_neighbours_go_on()
+    {
+        await StartAsync();
+        await using var connection = await RawConnection.OpenAsync(Service.GrpcPort);
+        await connection.CallAsync(1, Bidi);
+        await connection.CallAsync(3, Bidi);
+        await connection.MessageAsync(3, RawConnection.Message("before the silence"));
+        await connection.MessageAsync(3, []);
+        string[] paths = ["/helloworld.Greeter/SayHello", "/HelloService/LotsOfReplies", "/routeguide.RouteGuide/RecordRoute", Bidi];
+        foreach (var (i, path) in paths.Index())
+        {
+            await connection.CallAsync(5 + (2 * i), path);
+            await connection.MessageAsync(5 + (2 * i), RawConnection.Message("the rest does not come")[..(i + 1)]);
+        }
+
+        // Kestrel's own limit, the rate of a connection's bodies, would have ended the connection after some five seconds.
+        var ended = new Dictionary<int, RawFrame>();
+        while (ended.Count < paths.Length)
+        {
+            var frame = (await connection.ReadAsync(RawConnection.Headers))!.Value;
+            if (frame.EndsStream)
+            {
+                ended.Add(frame.Stream, frame);
+            }
+        }
+
+        Assert.Equal([5, 7, 9, 11], ended.Keys.Order());
+        Assert.All(ended.Values, static end => Assert.Contains(("grpc-status", $"{(int)StatusCode.DeadlineExceeded}"), RawConnection.Fields(end.Payload)));
+        foreach (var neighbour in (int[])[1, 3])
+        {
+            await connection.MessageAsync(neighbour, RawConnection.Message("after"), isLast: true);
+            Assert.EndsWith("Hello, after!", Encoding.UTF8.GetString((await connection.AnswerAsync(neighbour)).Body), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_stalled_reader_ends_no_neighbour()
+    {
+        await StartAsync();
+        await using var connection = await RawConnection.OpenAsync(Service.GrpcPort);
+
+        // The connection has room; the listing of the world does not fit into its stream's 64 KB, and nobody makes more.
+        await connection.SendAsync(RawConnection.Frame(RawConnection.WindowUpdate, 0, 0, 0, 0x10, 0, 0));
+        await connection.CallAsync(1, "/routeguide.RouteGuide/ListFeatures");
+        await connection.MessageAsync(1, RawConnection.Message(new Rectangle
+        {
+            Lo = new Point { Latitude = -900_000_000, Longitude = -1_800_000_000 },
+            Hi = new Point { Latitude = 900_000_000, Longitude = 1_800_000_000 },
+        }), isLast: true);
+        for (var received = 0; received < 65_535;)
+        {
+            received += (await connection.ReadAsync(RawConnection.Data))!.Value.Payload.Length;
+        }
+
+        // Kestrel's own limit has a grace of five seconds.
+        await connection.CallAsync(3, Bidi);
+        for (var second = 0; second < 10; second++)
+        {
+            await Task.Delay(TimeSpan.FromSeconds(1));
+            await connection.MessageAsync(3, RawConnection.Message($"{second}"));
+            Assert.Equal(RawConnection.Message($"Hello, {second}!"), (await connection.ReadAsync(RawConnection.Data))!.Value.Payload);
+        }
+
+        // With room, the listing goes on to its end.
+        await connection.SendAsync(RawConnection.Frame(RawConnection.WindowUpdate, 0, 1, 0, 0x10, 0, 0));
+        Assert.Equal(StatusCode.OK, (await connection.AnswerAsync(1)).Status);
+    }
+}
