@@ -10,10 +10,9 @@ if [[ ${1-} == -h || ${1-} == --help ]]; then
   exit 0
 fi
 
-if ! compgen -G '/usr/share/postgresql/*/extension/postgis.control' >/dev/null; then
-  echo "Missing: apt-get install postgresql-15-postgis-3" >&2
-  exit 1
-fi
+. bench/tools.sh
+need postgresql-15-postgis-3 compgen -G '/usr/share/postgresql/*/extension/postgis.control'
+stop_if_missing
 
 # A server does not run as root, and whom it runs as has to come to its folder.
 work=$(mktemp -d)

@@ -5,9 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 
-from load import SERVICE, Server, free_port
+from load import Figures, command, free_port
 
 # What is not PostgreSQL's default. fsync, synchronous_commit and full_page_writes are: what is committed is on disk.
 SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
@@ -38,8 +37,9 @@ class Cluster:
         self._run("pg_ctl", "-D", self._folder / "data", "-w", "-m", "immediate", "stop")
 
     def _run(self, program, *arguments):
-        command = [*self._as, self._programs / program, *arguments]
-        run = subprocess.run(command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+        run = subprocess.run(
+            [*self._as, self._programs / program, *arguments],
+            cwd=self._folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
         if run.returncode != 0:
             sys.exit(f"{program} failed: {run.stderr.decode()}")
 
@@ -57,17 +57,17 @@ class Cluster:
 
     def create(self, database):
         self.psql("postgres", f"CREATE DATABASE {database};")
-        command("migrate", self.environment(database))
+        command("migrate", environment=self.environment(database))
 
     def copied(self, database, query):
-        """Rows a second of a query to nowhere by psql's \\copy, as psql times it."""
+        """Rows of a query that go nowhere by psql's \\copy, as psql times it."""
         def measure(_, seconds):
-            rows = spent = 0
-            while spent < seconds:
+            figures = Figures()
+            while figures.seconds < seconds:
                 printed = self.psql(database, "\\timing on", *[f"\\copy {query} TO '/dev/null' BINARY"] * 3)
-                rows += 3 * self.count(database, query)
-                spent += sum(float(time) for time in re.findall(r"Time: ([\d.]+) ms", printed)) / 1000
-            return rows / spent
+                figures.count += 3 * self.count(database, query)
+                figures.seconds += sum(float(time) for time in re.findall(r"Time: ([\d.]+) ms", printed)) / 1000
+            return figures
 
         return measure
 
@@ -80,19 +80,3 @@ class Cluster:
         """Megabytes of the table, of its primary key and of its spatial index."""
         return [int(size) / 1e6 for size in self.psql(database, "SELECT pg_relation_size(name) FROM unnest("
             "ARRAY['feature', 'feature_pkey', 'feature_location']) WITH ORDINALITY AS r (name, i) ORDER BY i;").split()]
-
-
-def command(*arguments):
-    """Runs the program, and returns how many seconds that took."""
-    *arguments, environment = arguments
-    started = time.monotonic()
-    run = subprocess.run(["dotnet", SERVICE, *arguments], env=os.environ | environment, capture_output=True, encoding="utf-8", check=False)
-    if run.returncode != 0:
-        sys.exit(f"{arguments[0]} failed: {run.stderr}")
-    return time.monotonic() - started
-
-
-def start_service(name, work, environment):
-    port = free_port()
-    ports = {"RouteService__Grpc__Port": str(port), "RouteService__Management__Port": str(free_port())}
-    return Server(name, ["dotnet", SERVICE], port, ports | environment, open(work / f"{name}.log", "w+", encoding="utf-8"))

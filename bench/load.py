@@ -1,18 +1,25 @@
-"""What the measuring scripts share: a server under load, h2rg that loads it, and the bodies that it sends."""
+"""What the measuring scripts share: servers under load, h2rg that loads them, measurements that take turns, and reports."""
+import argparse
 import contextlib
+import datetime
 import os
 import pathlib
 import platform
-import random
 import re
 import socket
-import struct
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
+
+from messages import note, write_body
 
 BENCH = pathlib.Path(__file__).resolve().parent
 SERVICE = BENCH.parent / "src/Api/bin/Release/net10.0/RouteService.Api.dll"
+
+# Options of h2rg: many callers at once, or one.
+BUSY = ("-c", 10, "-m", 10)
+ALONE = ("-c", 1, "-m", 1)
 
 
 class Server:
@@ -20,9 +27,11 @@ class Server:
 
     def __init__(self, name, command, port, environment, log):
         self.name = name
+        self.port = port
         self.address = f"127.0.0.1:{port}"
         self._log = log
-        self._process = subprocess.Popen(command, env=os.environ | environment, cwd=pathlib.Path(log.name).parent, stdout=log, stderr=log)
+        folder = pathlib.Path(log.name).parent
+        self._process = subprocess.Popen(command, env=os.environ | environment, cwd=folder, stdout=log, stderr=log)
         self.pid = self._process.pid
         self._wait_until_listening(port)
         time.sleep(1)
@@ -39,8 +48,16 @@ class Server:
             time.sleep(0.05)
 
     def megabytes(self):
+        """Resident memory."""
+        return self._status("VmRSS")
+
+    def megabytes_at_most(self):
+        """The most that its resident memory has been."""
+        return self._status("VmHWM")
+
+    def _status(self, name):
         status = pathlib.Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
-        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+        return int(re.search(rf"{name}:\s+(\d+)", status)[1]) / 1024
 
     def processor_seconds(self):
         """What it has used of the processors so far."""
@@ -57,21 +74,81 @@ class Server:
         self._log.close()
 
 
+def start_service(name, work, environment, program=SERVICE):
+    """RouteService on free ports, its settings at their defaults but for those of the environment, its files in the work folder."""
+    port = free_port()
+    defaults = {
+        "RouteService__Grpc__Port": str(port),
+        "RouteService__Management__Port": "0",
+        "RouteService__Sqlite__Path": str(work / f"{name}.db"),
+        "RouteService__Sqlite__NotesPath": str(work / f"{name}-notes.db"),
+    }
+    return Server(name, ["dotnet", program], port, defaults | environment, open_log(work, name))
+
+
+def open_log(work, name):
+    return open(work / f"{name}.log", "w+", encoding="utf-8")
+
+
+def command(*arguments, environment, program=SERVICE):
+    """Runs a command of RouteService, and returns how many seconds that took."""
+    started = time.monotonic()
+    run = subprocess.run(
+        ["dotnet", program, *arguments], env=os.environ | environment, capture_output=True, encoding="utf-8", check=False)
+    if run.returncode != 0:
+        sys.exit(f"{arguments[0]} failed: {run.stdout}{run.stderr}")
+    return time.monotonic() - started
+
+
+@dataclass
+class Figures:
+    """What came of a load: things done, and the time and the server's processor time that they took, in seconds."""
+
+    count: float = 0
+    seconds: float = 0
+    processor_seconds: float = 0
+
+    def add(self, run, count):
+        self.count += count
+        self.seconds += run["seconds"]
+        self.processor_seconds += run["server_seconds"]
+        return self
+
+    @property
+    def rate(self):
+        return self.count / self.seconds
+
+    @property
+    def microseconds(self):
+        """Processor time for each."""
+        return self.processor_seconds / self.count * 1e6
+
+
 class Load:
-    """Runs of h2rg, the load client. Each checks every call's status and, where it can be told, the number of messages that came."""
+    """
+    Runs of h2rg, the load client. Each checks every call's status and, where it can be told, the number of messages that came. What the
+    methods return takes a server and a time in seconds, and returns figures.
+    """
 
     def __init__(self, work):
         self._work = work
         self._latitude = 0
 
-    def calls(self, body, *options):
-        return lambda server, seconds: self.run("GetFeature", body, server, "-s", seconds, "--expect", 1, *options)["rpc_s"]
+    def calls(self, method, body, *options, expected=1):
+        return self._timed("calls", method, body, expected, *options)
 
     def listed(self, body, count, *options):
-        return lambda server, seconds: self.run("ListFeatures", body, server, "-s", seconds, "--expect", count, *options)["msg_s"]
+        return self._timed("received", "ListFeatures", body, count, *options)
 
     def recorded(self, body, *options):
-        return lambda server, seconds: self.run("RecordRoute", body, server, "-s", seconds, "--expect", 1, *options)["sent_s"]
+        return self._timed("sent", "RecordRoute", body, 1, *options)
+
+    def _timed(self, counted, method, body, expected, *options):
+        def measure(server, seconds):
+            run = self.run(method, body, server, "-s", seconds, "--expect", expected, *options)
+            return Figures().add(run, run[counted])
+
+        return measure
 
     def passing(self, places, travellers):
         """One traveller after the other leaves a note at each of many places, and gets what those before have left there."""
@@ -85,73 +162,41 @@ class Load:
     def _chat(self, places_at, calls, received):
         # Notes stay, so a run must not meet those of an earlier one: each has a latitude of its own.
         def measure(server, seconds):
-            notes = spent = 0
-            while spent < seconds:
+            figures = Figures()
+            while figures.seconds < seconds:
                 self._latitude += 1
-                body = self._work / "notes.bin"
-                body.write_bytes(b"".join(frame(note(*place, i)) for i, place in enumerate(places_at(self._latitude))))
-                run = self.run("RouteChat", body, server, "-n", calls, "-c", 1, "-m", 1)
-                if run["msgs"] != received:
-                    sys.exit(f"{server.name} sent {run['msgs']:.0f} notes; {received} are owed")
-                notes += run["sent_msgs"] + run["msgs"]
-                spent += run["secs"]
-            return notes / spent
+                notes = [note(*place, i) for i, place in enumerate(places_at(self._latitude))]
+                run = self.run("RouteChat", write_body(self._work / "notes.bin", *notes), server, "-n", calls, *ALONE)
+                if run["received"] != received:
+                    sys.exit(f"{server.name} sent {run['received']:.0f} notes; expected {received}")
+                figures.add(run, run["sent"] + run["received"])
+            return figures
 
         return measure
 
     def run(self, method, body, server, *options):
-        command = [self._work / "h2rg", method, body, server.address, *map(str, options)]
-        run = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+        """One run of h2rg: what it prints, and `server_seconds`, the server's processor time."""
+        arguments = [self._work / "h2rg", method, body, server.address, *map(str, options)]
+        before = server.processor_seconds()
+        run = subprocess.run(arguments, capture_output=True, encoding="utf-8", check=False)
         if run.returncode != 0:
             sys.exit(f"{method} on {server.name} failed:\n{run.stdout}{run.stderr}")
-        return {key: float(value) for key, value in re.findall(r"(\w+)=([\d.]+)", run.stdout)}
+        printed = {key: float(value) for key, value in re.findall(r"(\w+)=([\d.]+)", run.stdout)}
+        return printed | {"server_seconds": server.processor_seconds() - before}
 
 
-def frame(message):
-    """A message as gRPC sends it: not compressed, its length, itself."""
-    return struct.pack(">BI", 0, len(message)) + message
-
-
-def note(latitude, longitude, number):
-    """RouteNote{location{latitude, longitude}, message} in protobuf's encoding."""
-    return field(1, point(latitude, longitude)) + field(2, b"Note %09d" % number)
-
-
-def rectangle(south, west, north, east):
-    """Rectangle{lo{latitude, longitude}, hi{latitude, longitude}}."""
-    return field(1, point(south, west)) + field(2, point(north, east))
-
-
-def point(latitude, longitude):
-    """Point{latitude, longitude}; fields of zero are not sent."""
-    return b"".join(tag + varint(value) for tag, value in ((b"\x08", latitude), (b"\x10", longitude)) if value)
-
-
-def field(number, content):
-    return bytes([number << 3 | 2]) + varint(len(content)) + content
-
-
-def varint(value):
-    value &= (1 << 64) - 1
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
-
-
-def shuffled(body):
-    """The messages of a body in another order, always the same: the peers find what is early in their lists sooner."""
-    data, messages, at = body.read_bytes(), [], 0
-    while at < len(data):
-        end = at + 5 + int.from_bytes(data[at + 1:at + 5], "big")
-        messages.append(data[at:end])
-        at = end
-    random.Random(1).shuffle(messages)
-    mixed = body.with_suffix(".shuffled.bin")
-    mixed.write_bytes(b"".join(messages))
-    return mixed
+def take_turns(sides, seconds, rounds, warm_up):
+    """
+    Measures several sides, each a function of a time in seconds, and returns the results of each, a list. The sides take turns in each
+    round, so that a slow moment of the machine meets them all, and every other round goes backwards, so that none always comes first.
+    """
+    for measure in sides.values():
+        measure(warm_up)
+    results = {name: [] for name in sides}
+    for i in range(rounds):
+        for name, measure in list(sides.items())[::-1 if i % 2 else 1]:
+            results[name].append(measure(seconds))
+    return results
 
 
 def free_port():
@@ -160,8 +205,31 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def version(*command):
-    return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.strip()
+def arguments(kind=""):
+    """The arguments that every measuring script takes; kind is what the name of its results ends with."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("work", type=pathlib.Path)
+    parser.add_argument("--save", nargs="?", const=f"{datetime.date.today()}{kind}", metavar="NAME")
+    parser.add_argument("--quick", action="store_true")
+    return parser
+
+
+def publish(lines, name):
+    """Prints a report, and saves it where it has a name."""
+    report = "\n".join(lines) + "\n"
+    print(report, end="")
+    if name:
+        results = BENCH / "results"
+        results.mkdir(exist_ok=True)
+        (results / f"{name}.md").write_text(report, encoding="utf-8")
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def version(*program):
+    return subprocess.run(program, capture_output=True, encoding="utf-8", check=True).stdout.strip()
 
 
 def machine(*peers):
@@ -173,7 +241,7 @@ def machine(*peers):
         f".NET SDK {version('dotnet', '--version')}",
         *peers,
     ]
-    return f"{'; '.join(parts)}. Commit {version('git', '-C', str(BENCH), 'rev-parse', '--short', 'HEAD')}."
+    return f"{'; '.join(parts)}. Commit {version('git', '-C', str(BENCH), 'describe', '--always', '--dirty', '--exclude=*')}."
 
 
 def number(value):

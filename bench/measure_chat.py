@@ -1,16 +1,14 @@
 """The measuring half of chat.sh: durable notes, fan-out, and the memory of those who stall.
 
 Usage: measure_chat.py WORKFOLDER [--save [NAME]] [--quick]"""
-import argparse
 import datetime
-import pathlib
 import re
 import statistics
 import subprocess
 import sys
 
-from cluster import Cluster, start_service
-from load import BENCH, machine, number
+from cluster import Cluster
+from load import BENCH, arguments, machine, number, publish, start_service
 
 CHAT = BENCH / "Chat/bin/Release/net10.0/RouteService.Chat.Bench.dll"
 
@@ -73,23 +71,19 @@ def stalling(server, notes):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("work", type=pathlib.Path)
-    parser.add_argument("--save", nargs="?", const=f"{datetime.date.today()}-chat", metavar="NAME")
-    parser.add_argument("--quick", action="store_true")
-    options = parser.parse_args()
+    options = arguments("-chat").parse_args()
     seconds, rounds, notes, rates = (1, 1, 10_000, (10,)) if options.quick else (4, 3, 100_000, (10, 50))
 
     with Cluster(options.work) as cluster:
         cluster.create("chat")
-        folder = {"RouteService__Sqlite__Path": str(options.work / "f.db"), "RouteService__Sqlite__NotesPath": str(options.work / "n.db")}
-        embedded = start_service("embedded", options.work, folder)
+        embedded = start_service("embedded", options.work, {})
         one, two = (start_service(name, options.work, cluster.environment("chat")) for name in ("one", "two"))
         lines = [
             f"# RouteChat, {datetime.date.today()}\n",
             f"`bench/chat.sh {' '.join(sys.argv[2:])}".rstrip() + "`\n",
             machine(f"PostgreSQL {cluster.psql('postgres', 'SHOW server_version;').split()[0]}"),
-            f"\nServers, database and clients share the machine's cores. fsync is on. {'Medians of three' if rounds == 3 else 'One short run'}.",
+            "\nServers, database and clients share the machine's cores. fsync is on. "
+            f"{'Medians of three' if rounds == 3 else 'One short run'}.",
             "\n## Durable notes a second, acknowledged; beside: a commit for each note\n",
             "| | RouteChat | beside | | ratio |",
             "|---|---:|---|---:|---:|",
@@ -108,10 +102,7 @@ def main():
         for server in (embedded, one, two):
             server.stop()
 
-    report = "\n".join(lines) + "\n"
-    print(report, end="")
-    if options.save:
-        (BENCH / "results" / f"{options.save}.md").write_text(report, encoding="utf-8")
+    publish(lines, options.save)
 
 
 main()

@@ -1,12 +1,9 @@
-"""The measuring half of operations.sh: a well-behaved client beside each attack, the time from SIGTERM to the end, and the cost of telemetry.
+"""The measuring half of operations.sh: a well-behaved client beside each attack, the time from SIGTERM to the end, the cost of telemetry.
 
 Usage: measure_operations.py WORKFOLDER [--save [NAME]] [--quick]"""
-import argparse
 import contextlib
 import datetime
-import http.server
 import multiprocessing
-import pathlib
 import socket
 import statistics
 import struct
@@ -14,12 +11,16 @@ import sys
 import time
 import zlib
 
-from load import BENCH, SERVICE, Load, Server, frame, free_port, machine, note, number, point, rectangle
+from collector import Collector
+from load import ALONE, BUSY, Load, arguments, machine, number, publish, start_service, take_turns
+from messages import WORLD, frame, note, point, write_body
 
 DATA, HEADERS, RESET, SETTINGS = 0, 1, 3, 4
 END_STREAM, END_HEADERS = 1, 4
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-WORLD = rectangle(-900_000_000, -1_800_000_000, 900_000_000, 1_800_000_000)
+
+# One of the sample features, which an empty store is filled with.
+SAMPLE = point(407838351, -746143763)
 
 
 def http2(kind, flags, stream, payload=b""):
@@ -140,36 +141,28 @@ ATTACKS = [
 ]
 
 
-def start(work, name, **settings):
-    port = free_port()
-    environment = {"RouteService__Grpc__Port": str(port), "RouteService__Management__Port": "0",
-                   "RouteService__Sqlite__Path": str(work / f"{name}.db"), "RouteService__Sqlite__NotesPath": str(work / f"{name}-notes.db"), **settings}
-    return port, Server(name, ["dotnet", SERVICE], port, environment, open(work / f"{name}.log", "w+", encoding="utf-8"))
-
-
 def under_attack(work, seconds):
     """Lines of (who attacks, calls/s, p50 and p99 in µs of one client that calls one after the other, MB during, MB afterwards)."""
     load = Load(work)
-    body = work / "point.bin"
-    body.write_bytes(frame(point(407838351, -746143763)))
+    body = write_body(work / "point.bin", SAMPLE)
     for i, (label, attack) in enumerate(ATTACKS):
-        port, server = start(work, f"attacked-{i}")
-        load.run("GetFeature", body, server, "-s", 3, "-c", 1, "-m", 1)
+        server = start_service(f"attacked-{i}", work, {})
+        load.run("GetFeature", body, server, "-s", 3, *ALONE)
         attacker = None
         if attack:
             ready = multiprocessing.Event()
-            attacker = multiprocessing.Process(target=attack, args=(port, ready), daemon=True)
+            attacker = multiprocessing.Process(target=attack, args=(server.port, ready), daemon=True)
             attacker.start()
             if not ready.wait(60):
                 sys.exit(f"The attack '{label}' has not begun after a minute.")
             time.sleep(1)
-        run = load.run("GetFeature", body, server, "-s", seconds, "-c", 1, "-m", 1, "--expect", 1)
+        run = load.run("GetFeature", body, server, "-s", seconds, *ALONE, "--expect", 1)
         during = server.megabytes()
         if attacker:
             attacker.kill()
             attacker.join()
         time.sleep(2)
-        yield label, run["rpc_s"], run["lat_us_p50"], run["p99"], during, server.megabytes()
+        yield label, run["calls_s"], run["p50_us"], run["p99_us"], during, server.megabytes()
         server.stop()
 
 
@@ -178,11 +171,11 @@ def shutdown(work, rounds):
     for streams in (0, 50, 500):
         times = []
         for i in range(rounds):
-            port, server = start(work, f"stopped-{streams}-{i}")
+            server = start_service(f"stopped-{streams}-{i}", work, {})
             held = []
             for stream in range(streams):
                 if stream % 100 == 0:
-                    held.append(connect(port))
+                    held.append(connect(server.port))
                 number = 2 * (stream % 100) + 1
                 held[-1].sendall(call(number, b"/routeguide.RouteGuide/RouteChat") + http2(DATA, 0, number, frame(note(1, stream, 1))))
             time.sleep(1)
@@ -192,76 +185,40 @@ def shutdown(work, rounds):
         yield streams, sorted(times)[rounds // 2]
 
 
-class Collector(http.server.BaseHTTPRequestHandler):
-    """Takes what comes by OTLP, and looks at nothing."""
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-
-def collect(port):
-    http.server.ThreadingHTTPServer(("127.0.0.1", port), Collector).serve_forever()
-
-
 def telemetry(work, seconds, rounds):
-    """Lines of (what is exported, median calls/s, that as a part of what it is with nothing, median processor time a call, the same for that, MB)."""
-    port = free_port()
-    collector = multiprocessing.Process(target=collect, args=(port,), daemon=True)
-    collector.start()
-    everything = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-                  "OTEL_METRIC_EXPORT_INTERVAL": "1000"}
-    sides = {
-        "nothing": {},
-        "everything, of traces one in a hundred": everything | {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.01"},
-        "everything, all traces": everything,
-    }
+    """Lines of (what is exported, calls/s, processor time a call, each followed by its ratio to that with nothing, MB)."""
     load = Load(work)
-    body = work / "point.bin"
-    body.write_bytes(frame(point(407838351, -746143763)))
-    servers = {label: start(work, f"told-{i}", **settings)[1] for i, (label, settings) in enumerate(sides.items())}
-
-    def run(server, seconds):
-        before = server.processor_seconds()
-        calls = load.run("GetFeature", body, server, "-s", seconds, "-c", 10, "-m", 10, "--expect", 1)["rpc_s"]
-        return calls, (server.processor_seconds() - before) / (calls * seconds)
-
-    for server in servers.values():
-        run(server, 3 * seconds)  # .NET compiles its hot paths again until then.
-    runs = {label: [] for label in sides}
-    for _ in range(rounds):
-        for label, server in servers.items():
-            runs[label].append(run(server, seconds))
-    megabytes = {label: server.megabytes() for label, server in servers.items()}
-    for server in servers.values():
-        server.stop()
-    collector.kill()
-    calls, times = ({label: statistics.median(run[i] for run in runs[label]) for label in sides} for i in (0, 1))
-    for label in sides:
-        yield (label, number(calls[label]), f"{calls[label] / calls['nothing']:.2f}", f"{times[label] * 1e6:.1f}", f"{times[label] / times['nothing']:.2f}",
-               number(megabytes[label]))
+    calls = load.calls("GetFeature", write_body(work / "point.bin", SAMPLE), *BUSY)
+    with Collector() as collector:
+        settings = {
+            "nothing": {},
+            "everything, of traces one in a hundred": collector.environment(traces=0.01),
+            "everything, all traces": collector.environment(),
+        }
+        servers = {label: start_service(f"told-{i}", work, environment) for i, (label, environment) in enumerate(settings.items())}
+        # .NET compiles its hot paths again until three times the time of a run has passed.
+        runs = take_turns(
+            {label: lambda time, server=server: calls(server, time) for label, server in servers.items()}, seconds, rounds, 3 * seconds)
+        megabytes = {label: server.megabytes() for label, server in servers.items()}
+        for server in servers.values():
+            server.stop()
+    rates = {label: statistics.median(run.rate for run in runs[label]) for label in servers}
+    times = {label: statistics.median(run.microseconds for run in runs[label]) for label in servers}
+    for label in servers:
+        yield (label, number(rates[label]), f"{rates[label] / rates['nothing']:.2f}", f"{times[label]:.1f}",
+               f"{times[label] / times['nothing']:.2f}", number(megabytes[label]))
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("work", type=pathlib.Path)
-    parser.add_argument("--save", nargs="?", const=f"{datetime.date.today()}-operations", metavar="NAME")
-    parser.add_argument("--quick", action="store_true")
-    options = parser.parse_args()
+    options = arguments("-operations").parse_args()
     seconds, rounds = (1, 1) if options.quick else (5, 3)
 
     lines = [
         f"# RouteService attacked and stopped, {datetime.date.today()}\n",
         f"`bench/operations.sh {' '.join(sys.argv[2:])}".rstrip() + "`\n",
         machine(),
-        f"\nOne client makes one GetFeature after the other for {seconds} s, in the embedded store, while a program of its own attacks from the same machine, "
-        "whose cores they share. Each line is a fresh server.\n",
+        f"\nOne client makes one GetFeature after the other for {seconds} s, in the embedded store, while a program of its own attacks "
+        "from the same machine, whose cores they share. Each line is a fresh server.\n",
         "| while attacked by | calls/s | p50, µs | p99, µs | MB during | MB after |",
         "|---|---:|---:|---:|---:|---:|",
         *(f"| {label} | {' | '.join(number(value) for value in values)} |" for label, *values in under_attack(options.work, seconds)),
@@ -270,16 +227,14 @@ def main():
         "|---:|---:|",
         *(f"| {streams} | {taken:.2f} |" for streams, taken in shutdown(options.work, rounds)),
         "\n## The cost of telemetry\n",
-        f"GetFeature from 10 connections with 10 calls each, for {seconds} s; {'medians of five runs' if rounds == 3 else 'one run'} in turn. What is exported goes "
-        "by OTLP every second to a program on the same machine.\n",
+        f"GetFeature from 10 connections with 10 calls each, for {seconds} s; "
+        f"{'medians of five runs' if rounds == 3 else 'one run'} in turn. "
+        "What is exported goes by OTLP every second to a program on the same machine.\n",
         "| exported | calls/s | of that with nothing | processor, µs a call | of that | MB |",
         "|---|---:|---:|---:|---:|---:|",
         *(f"| {' | '.join(cells)} |" for cells in telemetry(options.work, seconds, 5 if rounds == 3 else 1)),
     ]
-    report = "\n".join(lines) + "\n"
-    print(report, end="")
-    if options.save:
-        (BENCH / "results" / f"{options.save}.md").write_text(report, encoding="utf-8")
+    publish(lines, options.save)
 
 
 main()

@@ -1,10 +1,7 @@
 """The measuring half of postgis.sh: starts a cluster and the servers on it, loads them and psql in turns, and prints the tables.
 
 Usage: measure_postgis.py WORKFOLDER [--save [NAME]] [--quick]"""
-import argparse
 import datetime
-import json
-import pathlib
 import random
 import statistics
 import sys
@@ -12,8 +9,9 @@ import time
 from dataclasses import dataclass
 from typing import Callable
 
-from cluster import SETTINGS, Cluster, command, start_service
-from load import BENCH, Load, frame, machine, number, rectangle, shuffled
+from cluster import SETTINGS, Cluster
+from load import ALONE, BUSY, Load, arguments, command, machine, number, publish, say, start_service, take_turns
+from messages import WORLD, point, rectangle, shuffled, synthetic_features, write_body
 
 # A tenth of the world, in E7: of features spread evenly over the grid it has a tenth.
 SOUTH, WEST, NORTH, EAST = -300_000_000, -540_000_000, 300_000_000, 540_000_000
@@ -26,21 +24,12 @@ COPY_ALL = f"(SELECT {COLUMNS} FROM feature)"
 
 @dataclass
 class Row:
-    """What is measured, and beside what. Both measure for a time in seconds, and return a rate."""
+    """What is measured, and beside what. Both measure for a time in seconds, and return figures."""
 
     label: str
     ours: Callable | None
     beside: str = ""
     other: Callable | None = None
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
-
-
-def read_features(work):
-    features = json.loads((work / "features.json").read_text(encoding="utf-8"))
-    return [(feature["location"]["latitude"], feature["location"]["longitude"], feature["name"]) for feature in features]
 
 
 def write_csv(path, features):
@@ -54,8 +43,8 @@ def degrees(e7):
     return f"{'-' if e7 < 0 else ''}{abs(e7) // 10**7}.{abs(e7) % 10**7:07}"
 
 
-def write_files(work):
-    features = read_features(work)
+def write_files(work, features):
+    """What the servers are filled with and asked for; returns how many of the features the rectangle has."""
     write_csv(work / "places.csv", features)
 
     # The same on the other side of the equator: all of it different.
@@ -65,32 +54,31 @@ def write_files(work):
     with open(work / "rows.csv", "w", encoding="utf-8") as file:
         file.writelines(f'{latitude},{longitude},"{name}"\n' for latitude, longitude, name in features)
 
-    (work / "rectangle.bin").write_bytes(frame(rectangle(SOUTH, WEST, NORTH, EAST)))
+    write_body(work / "world.bin", WORLD)
+    write_body(work / "rectangle.bin", rectangle(SOUTH, WEST, NORTH, EAST))
     dice = random.Random(1)
     small = [(dice.randrange(-900_000_000, 890_000_000), dice.randrange(-1_800_000_000, 1_790_000_000)) for _ in range(10_000)]
-    (work / "small.bin").write_bytes(b"".join(frame(rectangle(south, west, south + 10**7, west + 10**7)) for south, west in small))
-    inside = sum(SOUTH <= latitude <= NORTH and WEST <= longitude <= EAST for latitude, longitude, _ in features)
-    return len(features), inside
+    write_body(work / "small.bin", *(rectangle(south, west, south + 10**7, west + 10**7) for south, west in small))
+    points = [point(latitude, longitude) for latitude, longitude, _ in features[:100_000]]
+    write_body(work / "route.bin", *points)
+    write_body(work / "points.bin", *shuffled(points))
+    return sum(SOUTH <= latitude <= NORTH and WEST <= longitude <= EAST for latitude, longitude, _ in features)
 
 
 def reading(cluster, work, total, inside, seconds, rounds, warm_up):
     """Yields the lines of the table of reads."""
     load = Load(work)
-    bodies = work / "bodies"
-    busy = ("-c", 10, "-m", 10)
-    one = ("-c", 1, "-m", 1)
-    points = shuffled(bodies / "record_100k.bin")
 
     say("Reading: import")
     cluster.create("places")
-    command("import", work / "places.csv", cluster.environment("places"))
+    command("import", work / "places.csv", environment=cluster.environment("places"))
     cluster.create("unsorted")
     copy_in(cluster, work, "unsorted")
     for database in ("places", "unsorted"):
         cluster.psql(database, "VACUUM ANALYZE feature;")
 
     embedded_store = {"RouteService__Sqlite__Path": str(work / "places.db")}
-    command("import", work / "places.csv", embedded_store)
+    command("import", work / "places.csv", environment=embedded_store)
 
     postgis = cluster.environment("places")
     services = [
@@ -99,16 +87,17 @@ def reading(cluster, work, total, inside, seconds, rounds, warm_up):
         start_service("embedded", work, embedded_store),
     ]
     ours, uncoalesced, embedded = services
-    get = load.calls(points, "--split", *busy)
-    record = load.recorded(bodies / "record_100k.bin", *one)
-    record_four = load.recorded(bodies / "record_100k.bin", "-c", 4, "-m", 1)
+    get = load.calls("GetFeature", work / "points.bin", "--split", *BUSY)
+    list_small = load.calls("ListFeatures", work / "small.bin", "--split", *BUSY, expected=-1)
+    record = load.recorded(work / "route.bin", *ALONE)
+    record_four = load.recorded(work / "route.bin", "-c", 4, "-m", 1)
     rows = [
-        Row(f"ListFeatures, {number(inside)} of {number(total)}: features/s", load.listed(work / "rectangle.bin", inside, *one),
+        Row(f"ListFeatures, {number(inside)} of {number(total)}: features/s", load.listed(work / "rectangle.bin", inside, *ALONE),
             "`\\copy` of the same rectangle", cluster.copied("places", COPY_RECTANGLE)),
         Row("the same rectangle", None, "`\\copy` of it, of rows on disk as they came", cluster.copied("unsorted", COPY_RECTANGLE)),
-        Row(f"ListFeatures, all {number(total)}: features/s", load.listed(bodies / "list_all.bin", total, *one),
+        Row(f"ListFeatures, all {number(total)}: features/s", load.listed(work / "world.bin", total, *ALONE),
             "`\\copy` of all", cluster.copied("places", COPY_ALL)),
-        Row("ListFeatures, 1° × 1°, many: calls/s", lambda server, time: load.run("ListFeatures", work / "small.bin", server, "-s", time, "--split", *busy)["rpc_s"]),
+        Row("ListFeatures, 1° × 1°, many: calls/s", list_small),
         Row("GetFeature, many points: calls/s", get, "a query each", lambda _, time: get(uncoalesced, time)),
         Row("the same", get, "the embedded store", lambda _, time: get(embedded, time)),
         Row("RecordRoute, one route of 100 000 points: points/s", record, "the embedded store", lambda _, time: record(embedded, time)),
@@ -118,14 +107,10 @@ def reading(cluster, work, total, inside, seconds, rounds, warm_up):
         yield "Memory at rest: MB", ours.megabytes_at_rest, "", None
         for row in rows:
             say(f"Reading: {row.label}")
-            sides = [side for side in (row.ours, row.other) if side]
-            for side in sides:
-                side(ours, warm_up)
-            figures = {side: [] for side in sides}
-            for _ in range(rounds):
-                for side in sides:
-                    figures[side].append(side(ours, seconds))
-            yield (row.label, row.ours and statistics.median(figures[row.ours]), row.beside, row.other and statistics.median(figures[row.other]))
+            sides = {side: lambda time, side=side: side(ours, time) for side in (row.ours, row.other) if side}
+            results = take_turns(sides, seconds, rounds, warm_up)
+            rates = {side: statistics.median(figures.rate for figures in results[side]) for side in sides}
+            yield row.label, rates.get(row.ours), row.beside, rates.get(row.other)
             if row.beside == "`\\copy` of all":
                 yield "Memory after all these lists: MB", ours.megabytes(), "", None
         yield "Memory after all that: MB", ours.megabytes(), "", None
@@ -153,10 +138,10 @@ def importing(cluster, work, total, rounds):
     settled = lambda: cluster.psql("imports", "CHECKPOINT;")
     steps = [
         ("\\copy", empty, lambda: copy_in(cluster, work, "imports")),
-        ("granted", empty, lambda: command("import", work / "places.csv", importer)),
-        ("import", empty, lambda: command("import", work / "places.csv", owner)),
-        ("again", settled, lambda: command("import", work / "places.csv", owner)),
-        ("replace", settled, lambda: command("import", work / "others.csv", "--replace", owner)),
+        ("granted", empty, lambda: command("import", work / "places.csv", environment=importer)),
+        ("import", empty, lambda: command("import", work / "places.csv", environment=owner)),
+        ("again", settled, lambda: command("import", work / "places.csv", environment=owner)),
+        ("replace", settled, lambda: command("import", work / "others.csv", "--replace", environment=owner)),
     ]
     seconds = {name: [] for name, _, _ in steps}
     sizes = {}
@@ -168,7 +153,8 @@ def importing(cluster, work, total, rounds):
             sizes[name] = cluster.sizes("imports")
     rate = {name: total / statistics.median(values) for name, values in seconds.items()}
     return [
-        (f"Import of {number(total)} from CSV into an empty database: rows/s", rate["import"], "`\\copy` into the same table", rate["\\copy"]),
+        (f"Import of {number(total)} from CSV into an empty database: rows/s", rate["import"],
+         "`\\copy` into the same table", rate["\\copy"]),
         ("the same by a role that does not own the table: rows/s", rate["granted"], "`\\copy` into the same table", rate["\\copy"]),
         ("the same again, nothing changed: rows/s", rate["again"], "", None),
         ("`--replace` by others, nothing the same: rows/s", rate["replace"], "", None),
@@ -196,14 +182,10 @@ def size_table(lines, total):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("work", type=pathlib.Path)
-    parser.add_argument("--save", nargs="?", const=f"{datetime.date.today()}-postgis", metavar="NAME")
-    parser.add_argument("--quick", action="store_true")
-    options = parser.parse_args()
-    seconds, rounds, warm_up = (0.5, 1, 1) if options.quick else (3, 3, 10)
+    options = arguments("-postgis").parse_args()
+    total, seconds, rounds, warm_up = (100_000, 0.5, 1, 1) if options.quick else (1_000_000, 3, 3, 10)
 
-    total, inside = write_files(options.work)
+    inside = write_files(options.work, synthetic_features(total))
     with Cluster(options.work) as cluster:
         server = cluster.psql("postgres", "SHOW server_version;").split()[0]
         postgis = cluster.psql("postgres", "SELECT default_version FROM pg_available_extensions WHERE name = 'postgis';")
@@ -211,10 +193,10 @@ def main():
             f"# RouteService on PostGIS, {datetime.date.today()}\n",
             f"`bench/postgis.sh {' '.join(sys.argv[2:])}".rstrip() + "`\n",
             machine(f"PostgreSQL {server}", f"PostGIS {postgis}"),
-            f"\nPostgreSQL has {', '.join(f'{key} {value}' for key, value in SETTINGS.items())}, and is at its defaults otherwise, so it is durable: "
-            f"fsync is {cluster.psql('postgres', 'SHOW fsync;')}.",
-            f"\n{'The median of three rounds' if rounds == 3 else 'One short round'}, of {seconds} s each after {warm_up} s of warm-up where they are reads; "
-            "both sides take turns. How to read it: bench/README.md.",
+            f"\nPostgreSQL has {', '.join(f'{key} {value}' for key, value in SETTINGS.items())}, and is at its defaults otherwise, so it "
+            f"is durable: fsync is {cluster.psql('postgres', 'SHOW fsync;')}.",
+            f"\n{'The median of three rounds' if rounds == 3 else 'One short round'}, of {seconds} s each after {warm_up} s of warm-up "
+            "where they are reads; both sides take turns. How to read it: bench/README.md.",
             "\n## Reads\n",
             *table(list(reading(cluster, options.work, total, inside, seconds, rounds, warm_up))),
             "\n## Import\n",
@@ -222,12 +204,7 @@ def main():
         imports, sizes = importing(cluster, options.work, total, rounds)
         lines += [*table(imports), "\n## Sizes\n", *size_table(sizes, total)]
 
-    report = "\n".join(lines) + "\n"
-    print(report, end="")
-    if options.save:
-        results = BENCH / "results"
-        results.mkdir(exist_ok=True)
-        (results / f"{options.save}.md").write_text(report, encoding="utf-8")
+    publish(lines, options.save)
 
 
 main()

@@ -3,7 +3,6 @@
 #   bench/postgis.sh [--save [NAME]] [--quick]
 #     --save    also writes them to bench/results/NAME.md; NAME is today's date and "-postgis" unless given
 #     --quick   one short round with a tenth of the features: whether everything works, not how fast it is
-#   H2RG=…/h2rg.cc bench/postgis.sh    the load client, with mkdb.py and mkbody.py beside it; ../shared/tools/h2rg.cc unless given
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [[ ${1-} == -h || ${1-} == --help ]]; then
@@ -11,29 +10,10 @@ if [[ ${1-} == -h || ${1-} == --help ]]; then
   exit 0
 fi
 
-h2rg=${H2RG:-../shared/tools/h2rg.cc}
-tools=$(dirname "$h2rg")
-
-missing=()
-need() { "${@:2}" >/dev/null 2>&1 || missing+=("$1"); }
-need g++ command -v g++
-need libnghttp2-dev test -e /usr/include/nghttp2/nghttp2.h
+. bench/tools.sh
+need_load_client
 need postgresql-15-postgis-3 compgen -G '/usr/share/postgresql/*/extension/postgis.control'
-if ((${#missing[@]})); then
-  echo "Missing: apt-get install ${missing[*]}" >&2
-  exit 1
-fi
-for tool in "$h2rg" "$tools/mkdb.py" "$tools/mkbody.py"; do
-  if [[ ! -e $tool ]]; then
-    echo "Missing: $tool (H2RG names the load client's source; mkdb.py and mkbody.py are beside it)" >&2
-    exit 1
-  fi
-done
-
-features=1000000
-if [[ " $* " == *" --quick "* ]]; then
-  features=100000
-fi
+stop_if_missing
 
 # A server does not run as root, and whom it runs as has to come to its folder.
 work=$(mktemp -d)
@@ -42,10 +22,6 @@ trap 'rm -rf "$work"' EXIT
 
 echo "Building" >&2
 dotnet build src/Api -c Release --nologo -v quiet >&2
-g++ -O2 -std=c++17 "$h2rg" -o "$work/h2rg" -lnghttp2
-
-echo "Making $features features" >&2
-python3 "$tools/mkdb.py" synth "$features" "$work/features.json"
-python3 "$tools/mkbody.py" "$work/features.json" "$work/bodies" >/dev/null
+build_load_client "$work"
 
 python3 bench/measure_postgis.py "$work" "$@"

@@ -47,7 +47,7 @@ if [[ $engine == buildah ]]; then
   # buildah hands signals on to nobody; the program is the last of those that it has started.
   send() {
     local process=$serving child
-    while child=$(pgrep --parent "$process" | head -n 1) && [[ -n $child ]]; do process=$child; done
+    while child=$(cat "/proc/$process"/task/*/children 2>/dev/null || true) && [[ -n $child ]]; do process=${child%% *}; done
     kill -s "$1" "$process"
   }
   trap 'send KILL 2>/dev/null || true; buildah rm "$container" >/dev/null' EXIT

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Options;
 using RouteService.Api.Commands;
 using RouteService.Api.Hosting;
+using RouteService.Api.Telemetry;
 using RouteService.Domain.Features;
 using RouteService.Infrastructure.Postgis;
 
@@ -18,6 +19,7 @@ static async Task ServeAsync(string[] settings)
 static async Task ImportAsync(FileInfo file, bool replace, CancellationToken cancellationToken)
 {
     await using var app = BuildWithStore();
+    await using var telemetry = app.Configuration.StartTelemetry(TimeProvider.System);
     if (app.Services.GetService<PostgisDatabase>() is { } database)
     {
         await PostgisSchema.CheckAsync(database, cancellationToken);

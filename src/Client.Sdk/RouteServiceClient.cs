@@ -1,12 +1,9 @@
-using System.Net;
-using System.Net.Security;
-using System.Security.Cryptography.X509Certificates;
 using Grpc.Core;
 using Grpc.Health.V1;
 using Grpc.Net.Client;
-using Grpc.Net.Client.Configuration;
 using RouteService.Client.Calls;
 using RouteService.Client.Chat;
+using RouteService.Client.Connections;
 using RouteService.Client.Listing;
 using RouteService.Contracts.Helloworld;
 using RouteService.Contracts.Routeguide;
@@ -20,10 +17,6 @@ namespace RouteService.Client;
 public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, IDisposable
 {
     private const int MaxPlaces = 10_000;
-
-    // A server that is not there may say nothing at all; a unary call then still has time for another address.
-    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan KeepAliveTimeout = TimeSpan.FromSeconds(10);
 
     private readonly GrpcChannel _channel;
     private readonly CallInvoker _invoker;
@@ -54,12 +47,13 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
         options = options.Copy();
-        _channel = CreateChannel(options);
+        var server = options.Server!;
+        _channel = ServiceChannel.Create(options, server);
         _invoker = _channel.CreateCallInvoker();
         _guide = new RouteGuide.RouteGuideClient(_invoker);
         _greeter = new Greeter.GreeterClient(_invoker);
         _health = new Health.HealthClient(_invoker);
-        _context = new CallContext(options, () => _isDisposed, _channel.Address);
+        _context = new CallContext(options, () => _isDisposed, server);
         _unary = new UnaryCalls(_context);
     }
 
@@ -67,10 +61,14 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
     public static string Version { get; } = typeof(RouteServiceClient).Assembly.GetName().Version!.ToString(3);
 
     /// <summary>Where the connections are.</summary>
-    /// <exception cref="InvalidOperationException"><see cref="RouteServiceClientOptions.ConfigureHandler"/> has made a handler whose connections cannot be seen.</exception>
-    public ConnectionState State => (ConnectionState)_channel.State;
+    /// <exception cref="InvalidOperationException">
+    /// The connections cannot be seen: <see cref="RouteServiceClientOptions.ConfigureHandler"/> has made a handler that hides them, or they go through a proxy.
+    /// </exception>
+    public ConnectionState State => _isDisposed ? ConnectionState.Shutdown : (ConnectionState)_channel.State;
 
-    /// <summary>Makes a connection, so that the first call finds one. No call needs it.</summary>
+    /// <summary>
+    /// Makes a connection, so that the first call finds one. No call needs it. TLS begins with the first call, which therefore is what says that a certificate is wrong.
+    /// </summary>
     /// <param name="cancellationToken">Stops waiting.</param>
     /// <exception cref="RouteServiceException">There is none within <see cref="RouteServiceClientOptions.Timeout"/>; why the last attempt failed is in its message.</exception>
     /// <exception cref="InvalidOperationException">As of <see cref="State"/>.</exception>
@@ -83,17 +81,18 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, late.Token);
         try
         {
-            await _channel.ConnectAsync(over.Token).ConfigureAwait(false);
+            // The channel itself waits for the addresses of a host without regard to the token.
+            await _channel.ConnectAsync(over.Token).WaitAsync(over.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException e) when (_isDisposed)
+        {
+            throw new ObjectDisposedException($"{nameof(RouteServiceClient)} has been disposed of.", e);
         }
         catch (OperationCanceledException e) when (late.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            var last = _channel.ConnectFailure;
-            var detail = FormattableString.Invariant($"There is no connection to {options.Address} after {options.Timeout.TotalSeconds} s. {last.Detail}");
-            throw CallContext.Failed("ConnectAsync", new RpcException(new Status(StatusCode.Unavailable, detail.TrimEnd(), last.DebugException ?? e)), attempts: 0);
-        }
-        catch (ObjectDisposedException e)
-        {
-            throw new ObjectDisposedException($"{nameof(RouteServiceClient)} has been disposed of.", e);
+            var why = await LastConnectFailureAsync().ConfigureAwait(false);
+            var detail = FormattableString.Invariant($"There is no connection to {options.Address} after {options.Timeout.TotalSeconds} s. {why?.Detail}");
+            throw CallContext.Failed("ConnectAsync", new RpcException(new Status(StatusCode.Unavailable, detail.TrimEnd(), why?.DebugException ?? e)), attempts: 0);
         }
     }
 
@@ -158,7 +157,14 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
         {
             if (_context.Options.ConfigureHandler is null)
             {
-                await ConnectAsync(cancellationToken).ConfigureAwait(false);
+                try
+                {
+                    await ConnectAsync(cancellationToken).ConfigureAwait(false);
+                }
+                catch (InvalidOperationException e) when (e is not ObjectDisposedException)
+                {
+                    // Connections that go through a proxy cannot be seen; the session's stream makes one.
+                }
             }
 
             var session = new ChatSession(_context, _guide, listen, after, Forget);
@@ -274,71 +280,27 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
         }
     }
 
-    private static GrpcChannel CreateChannel(RouteServiceClientOptions options)
+    /// <summary>
+    /// Why the last attempt to connect has failed. The channel tells nobody but the calls, which it fails by it at once: so this is one, which is not sent unless there is a
+    /// connection after all.
+    /// </summary>
+    private async Task<Status?> LastConnectFailureAsync()
     {
-        var sockets = new SocketsHttpHandler
+        if (_channel.State != ConnectivityState.TransientFailure)
         {
-            // A connection takes as many calls at once as the server says, 100 of most; beyond that another is made.
-            EnableMultipleHttp2Connections = true,
-            AllowAutoRedirect = false,
-            UseCookies = false,
-            UseProxy = options is { IsSecure: true, IsDns: false },
-            AutomaticDecompression = DecompressionMethods.None,
-
-            // The span of a call is sent by the call: HTTP would put one of its own between that and the server's.
-            ActivityHeadersPropagator = null,
-            ConnectTimeout = ConnectTimeout,
-            PooledConnectionIdleTimeout = options.IsDns ? TimeSpan.FromMinutes(30) : Timeout.InfiniteTimeSpan,
-            KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
-            KeepAlivePingDelay = options.KeepAlive,
-            KeepAlivePingTimeout = KeepAliveTimeout,
-        };
-        if (options.Tls is { } tls)
-        {
-            sockets.SslOptions = CreateTls(tls);
+            return null;
         }
 
-        var channel = new GrpcChannelOptions
+        try
         {
-            HttpHandler = options.ConfigureHandler?.Invoke(sockets) ?? sockets,
-            DisposeHttpClient = true,
-            UserAgentPrefix = $"RouteService.Client/{Version}",
-            Clock = options.Clock,
-            InitialReconnectBackoff = TimeSpan.FromMilliseconds(250),
-            MaxReconnectBackoff = TimeSpan.FromSeconds(10),
-        };
-        if (options.Resolve is not null)
-        {
-            channel.Resolve = options.Resolve;
+            var deadline = TimeProvider.System.GetUtcNow().AddSeconds(1).UtcDateTime;
+            using var call = _health.CheckAsync(new HealthCheckRequest(), new CallOptions(deadline: deadline));
+            await call.ResponseAsync.ConfigureAwait(false);
+            return null;
         }
-
-        if (options.IsDns)
+        catch (RpcException e)
         {
-            channel.Credentials = options.Credentials;
-            channel.ServiceConfig = new ServiceConfig { LoadBalancingConfigs = { new RoundRobinConfig() } };
+            return e.StatusCode == StatusCode.Unavailable ? e.Status : null;
         }
-
-        return GrpcChannel.ForAddress(options.Address, channel);
-    }
-
-    private static SslClientAuthenticationOptions CreateTls(TlsOptions tls)
-    {
-        var options = new SslClientAuthenticationOptions();
-        if (tls.AuthorityFile is not null)
-        {
-            options.CertificateChainPolicy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
-            options.CertificateChainPolicy.CustomTrustStore.ImportFromPemFile(tls.AuthorityFile);
-        }
-
-        if (tls.ClientCertificateFile is not null)
-        {
-            var chain = new X509Certificate2Collection();
-            chain.ImportFromPemFile(tls.ClientCertificateFile);
-            chain.RemoveAt(0);
-            options.ClientCertificateContext = SslStreamCertificateContext.Create(
-                X509Certificate2.CreateFromPemFile(tls.ClientCertificateFile, tls.ClientKeyFile), chain, offline: true);
-        }
-
-        return options;
     }
 }

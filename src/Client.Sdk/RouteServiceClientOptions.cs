@@ -1,7 +1,4 @@
 using System.Net;
-using Grpc.Core;
-using Grpc.Net.Client;
-using Grpc.Net.Client.Internal;
 
 namespace RouteService.Client;
 
@@ -78,7 +75,9 @@ public sealed record RouteServiceClientOptions
     /// <summary>Finds the addresses of a <c>dns</c> host; null, the default, for the system's resolver.</summary>
     public Func<string, CancellationToken, Task<IPAddress[]>>? Resolve { get; set; }
 
-    /// <summary>What deadlines and pauses are measured by; the system's clock by default.</summary>
+    /// <summary>
+    /// What pauses, silences and the time left to a call are measured by; the system's clock by default. An attempt that is under way ends by the system's clock.
+    /// </summary>
     public TimeProvider Clock { get; set; } = TimeProvider.System;
 
     /// <summary>The longest that a timer takes: 24 days, 20 hours and some minutes.</summary>
@@ -88,8 +87,22 @@ public sealed record RouteServiceClientOptions
 
     internal bool IsSecure => IsDns ? Tls is not null : Address.StartsWith("https:", StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>What a <c>dns</c> address leaves open; null for the others.</summary>
-    internal ChannelCredentials? Credentials => !IsDns ? null : IsSecure ? ChannelCredentials.SecureSsl : ChannelCredentials.Insecure;
+    /// <summary>Scheme, host and port of the server, as HTTP has them; null where <see cref="Address"/> is not an address.</summary>
+    internal Uri? Server
+    {
+        get
+        {
+            // "dns:[//authority/]host[:port]" (gRPC Name Resolution); an authority would be the DNS server to ask.
+            var isUri = Uri.TryCreate(Address, UriKind.Absolute, out var uri);
+            if (isUri && IsDns)
+            {
+                isUri = uri!.Authority.Length == 0
+                    && Uri.TryCreate($"{(IsSecure ? "https" : "http")}://{uri.AbsolutePath.TrimStart('/')}", UriKind.Absolute, out uri);
+            }
+
+            return isUri && uri is { Scheme: "http" or "https", PathAndQuery: "/", Fragment: "" } ? uri : null;
+        }
+    }
 
     /// <summary>A copy that nobody else changes.</summary>
     internal RouteServiceClientOptions Copy() => this with
@@ -103,7 +116,7 @@ public sealed record RouteServiceClientOptions
     /// <exception cref="ArgumentException">An option is out of its range, or two contradict each other.</exception>
     internal void Validate()
     {
-        Check(IsAddress(), nameof(Address), Address, "http://HOST:PORT, https://HOST:PORT or dns:///HOST:PORT, without a path");
+        Check(Server is not null, nameof(Address), Address, "http://HOST:PORT, https://HOST:PORT or dns:///HOST:PORT, without a path");
         Check(
             (Timeout > TimeSpan.Zero && Timeout <= MaxTime) || Timeout == System.Threading.Timeout.InfiniteTimeSpan,
             nameof(Timeout), Timeout, $"more than zero and at most {MaxTime.Days} days, or infinite (-00:00:00.001)");
@@ -130,24 +143,6 @@ public sealed record RouteServiceClientOptions
         Check(Tls is null || Tls.ClientKeyFile is null || Tls.ClientCertificateFile is not null, "Tls.ClientKeyFile", Tls?.ClientKeyFile, "with ClientCertificateFile, whose key it is");
         Check(BearerToken is null || IsSecure || SendTokenWithoutTls, nameof(BearerToken), Address, "for an address with TLS, or together with SendTokenWithoutTls");
         Check(Clock is not null, nameof(Clock), null, "set; TimeProvider.System is the default");
-    }
-
-    private bool IsAddress()
-    {
-        if (!Uri.TryCreate(Address, UriKind.Absolute, out var uri))
-        {
-            return false;
-        }
-
-        try
-        {
-            _ = ChannelTarget.Parse(uri, new GrpcChannelOptions { Credentials = Credentials });
-            return true;
-        }
-        catch (ArgumentException)
-        {
-            return false;
-        }
     }
 
     private static void Check(bool isRight, string option, object? value, string wanted)

@@ -88,11 +88,9 @@ public sealed class ConnectionTests
         await using var service = await ScriptedService.StartAsync(new Script());
         await using var alive = TcpProxy.Start(() => service.Port, Loopback(21));
         await using var alsoAlive = TcpProxy.Start(() => service.Port, Loopback(22), alive.Port);
-        await using var mute = TcpProxy.Start(() => service.Port, Loopback(24), alive.Port);
-        mute.Stall();
         using var hole = new BlackHole(Loopback(25), alive.Port);
 
-        // Refused at 23, taken and not answered at 24, dropped at 25: whichever of them comes first.
+        // Refused at 23, 24 and 26, dropped at 25: whichever of them comes first.
         await using var client = ConnectByName(alive.Port, static _ => [Loopback(23), Loopback(24), Loopback(25), Loopback(21), Loopback(22), Loopback(26)]);
         var calls = Enumerable.Range(0, 300).Select(i => client.GetFeatureAsync(At(i))).ToList();
         await Task.WhenAll(calls).WaitAsync(Patience);
@@ -103,6 +101,39 @@ public sealed class ConnectionTests
         await UntilAsync(() => service.Script.Calls > 500, "The load has begun.");
         alsoAlive.Refuse();
         await Task.WhenAll(busy).WaitAsync(Patience);
+    }
+
+    [Fact]
+    public async Task A_call_on_a_connection_that_has_gone_silent_is_made_again_on_another()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script());
+        await using var proxy = TcpProxy.Start(() => service.Port);
+        await using var client = Connect(proxy.Address, static options => options with { KeepAlive = TimeSpan.FromSeconds(1), Timeout = Timeout.InfiniteTimeSpan });
+        await client.GetFeatureAsync(Here);
+        proxy.Stall();
+
+        var call = client.GetFeatureAsync(Here);
+        await UntilAsync(() => proxy.Connections == 2, "The ping was not answered, and another connection is made.");
+        Assert.False(call.IsCompleted);
+        proxy.Flow();
+
+        Assert.NotNull(await call.WaitAsync(Patience));
+    }
+
+    [Fact]
+    public async Task A_hedge_goes_to_another_address_where_one_takes_calls_and_says_nothing()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script());
+        await using var alive = TcpProxy.Start(() => service.Port, Loopback(31));
+        await using var mute = TcpProxy.Start(() => service.Port, Loopback(32), alive.Port);
+        await using var client = ConnectByName(alive.Port, static _ => [Loopback(31), Loopback(32)], new HedgingOptions { Delay = TimeSpan.FromMilliseconds(50) });
+        while (alive.Connections == 0 || mute.Connections == 0)
+        {
+            await CallAsync(client, 1);
+        }
+
+        mute.Stall();
+        await CallAsync(client, 10).WaitAsync(Patience);
     }
 
     [Fact]
@@ -291,8 +322,8 @@ public sealed class ConnectionTests
     }
 
     /// <summary>A client of a name that has these addresses.</summary>
-    private static RouteServiceClient ConnectByName(int port, Func<string, IPAddress[]> resolve) => Connect(
-        $"dns:///routes.test:{port}", options => options with { Resolve = (name, _) => Task.FromResult(resolve(name)) });
+    private static RouteServiceClient ConnectByName(int port, Func<string, IPAddress[]> resolve, HedgingOptions? hedging = null) => Connect(
+        $"dns:///routes.test:{port}", options => options with { Resolve = (name, _) => Task.FromResult(resolve(name)), Hedging = hedging });
 
     private static IPAddress Loopback(byte last) => new([127, 0, 0, last]);
 

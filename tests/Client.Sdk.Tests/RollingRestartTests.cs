@@ -42,9 +42,11 @@ public sealed class RollingRestartTests : IAsyncLifetime
 
         for (var i = 0; i < Replicas; i++)
         {
-            // As the endpoints of a Service: gone with SIGTERM, and back when it is ready.
+            // As the endpoints of a Service: gone with SIGTERM, and back when it is ready. Connections that are open drain meanwhile.
+            _doors[i].Close();
             Assert.Equal(0, await _services[i].StopAsync());
             await _services[i].InitializeAsync();
+            _doors[i].Accept();
             await Task.Delay(500);
             await Task.WhenAll(load.Where(static task => task.IsFaulted));
         }

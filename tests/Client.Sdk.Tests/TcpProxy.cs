@@ -52,15 +52,20 @@ internal sealed class TcpProxy : IAsyncDisposable
         }
     }
 
-    /// <summary>Refuses connections from here on, and resets those that there are.</summary>
-    public void Refuse()
+    /// <summary>Refuses connections from here on, and leaves those that there are.</summary>
+    public void Close()
     {
         lock (_lock)
         {
             _listener?.Dispose();
             _listener = null;
         }
+    }
 
+    /// <summary>Refuses connections from here on, and resets those that there are.</summary>
+    public void Refuse()
+    {
+        Close();
         Reset();
     }
 

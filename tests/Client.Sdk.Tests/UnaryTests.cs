@@ -395,7 +395,7 @@ public sealed class UnaryTests
         await client.GetFeatureAsync(Here);
 
         var request = service.Script.Requests.Single();
-        Assert.Matches(@"^RouteService\.Client/\d+\.\d+\.\d+ grpc-dotnet-", request["user-agent"]);
+        Assert.Matches(@"^RouteService\.Client/\d+\.\d+\.\d+ grpc-dotnet/", request["user-agent"]);
         Assert.Equal("gzip", request["grpc-encoding"]);
     }
 

@@ -56,9 +56,10 @@ public sealed class PythonTests(RunningService service, PythonTests.Stubs stubs)
             if (!File.Exists(Python)
                 || (await Command.RunAsync(Python, ["-c", "import grpc"])).ExitCode != 0
                 || !File.Exists("/usr/bin/protoc")
+                || !File.Exists("/usr/include/google/protobuf/any.proto")
                 || !File.Exists("/usr/bin/grpc_python_plugin"))
             {
-                Missing = "Python's grpcio is missing: apt-get install python3-grpcio protobuf-compiler protobuf-compiler-grpc";
+                Missing = "Python's grpcio is missing: apt-get install python3-grpcio protobuf-compiler libprotobuf-dev protobuf-compiler-grpc";
                 return;
             }
 

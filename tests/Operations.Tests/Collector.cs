@@ -57,7 +57,11 @@ internal sealed class Collector : IAsyncDisposable
     }
 
     /// <summary>Waits until this has come.</summary>
-    public static async Task<T> ShouldComeAsync<T>(Func<T?> find, string what)
+    public static Task<T> ShouldComeAsync<T>(Func<T?> find, string what)
+        where T : class => ShouldComeAsync(find, () => what);
+
+    /// <inheritdoc cref="ShouldComeAsync{T}(Func{T}, string)" />
+    public static async Task<T> ShouldComeAsync<T>(Func<T?> find, Func<string> what)
         where T : class
     {
         var started = TimeProvider.System.GetTimestamp();
@@ -68,7 +72,7 @@ internal sealed class Collector : IAsyncDisposable
                 return found;
             }
 
-            Assert.True(TimeProvider.System.GetElapsedTime(started) < ServiceTest.Patience, $"There has come no {what}.");
+            Assert.True(TimeProvider.System.GetElapsedTime(started) < ServiceTest.Patience, $"There has come no {what()}.");
             await Task.Delay(100);
         }
     }

@@ -1,10 +1,13 @@
 using System.Diagnostics;
+using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Google.Protobuf.Collections;
 using Grpc.Core;
+using Grpc.Health.V1;
 using RouteService.Contracts.Routeguide;
 using RouteService.Operations.Tests.Otlp;
+using RouteService.Testing.Postgres;
 using Point = RouteService.Contracts.Routeguide.Point;
 
 namespace RouteService.Operations.Tests;
@@ -86,6 +89,7 @@ public sealed partial class TelemetryTests : ServiceTest
         }
 
         await RefusalAsync(StatusCode.InvalidArgument, guide.GetFeatureAsync(new Point { Latitude = int.MaxValue }, deadline: Soon).ResponseAsync);
+        await FailStatementAsync(database);
         using (var route = guide.RecordRoute(deadline: Soon))
         {
             for (var i = 0; i < 3; i++)
@@ -118,6 +122,16 @@ public sealed partial class TelemetryTests : ServiceTest
                 .FirstOrDefault(static point => point.Count > 0 && point.Sum > 0),
             "delay of what was sent");
         await Collector.ShouldComeAsync(() => Points("routeservice.chat.streams").FirstOrDefault(static point => point.AsInt == 1), "open stream of the chat");
+        await Collector.ShouldComeAsync(() => Points("db.client.operation.failed").FirstOrDefault(), "statement that failed");
+
+        // A short name: a connection string would be a label as long as it is, which changes with the database.
+        Assert.Equal(["routeservice", "routeservice-unpooled"], collector.Metrics
+            .Where(static metric => metric.Name.StartsWith("db.client.", StringComparison.Ordinal))
+            .SelectMany(static metric => AttributesOf(metric))
+            .SelectMany(static attributes => attributes.Where(static one => one.Key == "db.client.connection.pool.name"))
+            .Select(static pool => pool.Value.StringValue)
+            .Distinct()
+            .Order(StringComparer.Ordinal));
 
         // Whatever a dashboard or an alert asks for is there under that very name.
         await Collector.ShouldComeAsync(() => collector.Metrics.FirstOrDefault(static metric => metric.Name == "dotnet.gc.collections"), "metric of the process");
@@ -127,13 +141,92 @@ public sealed partial class TelemetryTests : ServiceTest
         var emitted = PrometheusNames(collector.Metrics).Concat(Labels(collector.Metrics)).ToHashSet(StringComparer.Ordinal);
         foreach (var file in (string[])["alerts.yaml", "dashboard.json"])
         {
-            var asked = MetricName().Matches(File.ReadAllText(Repository.File("deploy", "observability", file))).Select(static match => match.Value).ToHashSet(StringComparer.Ordinal);
-            Assert.NotEmpty(asked);
+            var asked = MetricNames(await File.ReadAllTextAsync(Repository.File("deploy", "observability", file)));
             Assert.True(asked.IsSubsetOf(emitted), $"{file} asks for {string.Join(", ", asked.Except(emitted))}; there are {string.Join(", ", emitted.Order(StringComparer.Ordinal))}");
         }
 
         IEnumerable<Otlp.Point> Points(string name) =>
             collector.Metrics.Where(metric => metric.Name == name).SelectMany(static metric => (metric.Sum ?? metric.Gauge)?.DataPoints ?? []);
+    }
+
+    [Fact]
+    public async Task Every_histogram_in_seconds_has_bounds_in_seconds()
+    {
+        using var authority = new Authority();
+        using var certificate = authority.Certify("server");
+        await using var collector = await ExportAsync("grpc");
+        await using var database = await OnPostgresAsync();
+        var key = certificate.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem();
+        Service.Settings["RouteService__Grpc__CertificatePath"] = Write("server.pem", $"{certificate.ExportCertificatePem()}\n{key}");
+        await StartAsync();
+        var channel = Connect(authority.Client());
+        await FeatureAsync(channel);
+        using (var chat = new RouteGuide.RouteGuideClient(channel).RouteChat(deadline: Soon))
+        {
+            await chat.RequestStream.WriteAsync(new RouteNote { Location = new Point(), Message = "x" });
+            await chat.RequestStream.WriteAsync(new RouteNote { Location = new Point(), Message = "y" });
+            Assert.True(await chat.ResponseStream.MoveNext(CancellationToken.None));
+        }
+
+        channel.Dispose();
+        var file = Write("places.csv", "name,latitude,longitude\nx,1,2\n");
+        (await Command.RunServiceAsync(["import", file], Service.Settings, Service.Folder)).AssertSuccess();
+
+        string[] expected =
+        [
+            "db.client.connection.npgsql.create_time",
+            "db.client.operation.duration",
+            "kestrel.connection.duration",
+            "kestrel.tls_handshake.duration",
+            "routeservice.chat.commit.duration",
+            "routeservice.chat.delivery.delay",
+            "routeservice.import.duration",
+            "routeservice.lookups.wait",
+            "rpc.server.call.duration",
+        ];
+        var histograms = await Collector.ShouldComeAsync(
+            () => collector.Metrics.Where(static metric => metric.Histogram is not null && metric.Unit == "s").ToList() is var all
+                && expected.ToHashSet(StringComparer.Ordinal).IsSubsetOf(all.Select(static metric => metric.Name)) ? all : null,
+            $"export of all of {string.Join(", ", expected)}");
+        Assert.All(histograms, static metric => Assert.All(metric.Histogram.DataPoints, point =>
+        {
+            Assert.True(point.ExplicitBounds.Min() <= 0.1, $"{metric.Name} begins at {point.ExplicitBounds.Min()} s.");
+            Assert.True(point.ExplicitBounds.Max() <= 7_200, $"{metric.Name} ends at {point.ExplicitBounds.Max()} s.");
+        }));
+    }
+
+    [Fact]
+    public async Task Probes_are_in_no_trace()
+    {
+        await using var collector = await ExportAsync("grpc");
+        await using var database = await OnPostgresAsync();
+        Service.Settings["RouteService__Management__Prometheus"] = "true";
+        await StartAsync();
+        using var http = new HttpClient();
+
+        await Service.HealthAsync("ready");
+        await new Health.HealthClient(Connect()).CheckAsync(new HealthCheckRequest { Service = "routeguide.RouteGuide" }, deadline: Soon);
+        await http.GetStringAsync($"http://localhost:{Service.ManagementPort}/metrics");
+
+        // Readiness is asked for at the start, too; whatever looks up more is the service itself, for those who watch its health.
+        var asked = LookUps() + 3;
+        await Collector.ShouldComeAsync(() => LookUps() > asked ? collector : null, "look-up of the service's own");
+        var caller = Caller();
+        await FeatureAsync(Connect(), Parent(caller));
+
+        foreach (var name in (string[])["routeguide.RouteGuide/GetFeature", "look up"])
+        {
+            await Collector.ShouldComeAsync(() => collector.Spans.FirstOrDefault(span => span.Name == name && IsIn(span, caller)), name);
+        }
+
+        // The chat reads its log by itself; look-ups are of calls and of probes.
+        Assert.DoesNotContain(collector.Spans, span => !IsIn(span, caller) && (span.Kind == Server || span.Name == "look up" || IsLookUp(span)));
+
+        long LookUps() => collector.Metrics.Where(static metric => metric.Name == "routeservice.lookups.batch.size")
+            .SelectMany(static metric => metric.Histogram.DataPoints)
+            .Max(static point => (long?)point.Count) ?? 0;
+
+        static bool IsLookUp(Span span) => span.Attributes.Any(static one => one.Value.StringValue.Contains("FROM unnest", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -179,6 +272,90 @@ public sealed partial class TelemetryTests : ServiceTest
         Assert.Equal(0, await Service.StopAsync());
     }
 
+    [Theory]
+    [InlineData("OTEL_EXPORTER_OTLP_ENDPOINT", "127.0.0.1:4999", "expected an http or https URI such as http://localhost:4317")]
+    [InlineData("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317", "expected an http or https URI such as http://localhost:4317")]
+    [InlineData("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "ftp://localhost", "expected an http or https URI such as http://localhost:4317")]
+    [InlineData("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "/v1/metrics", "expected an http or https URI such as http://localhost:4317")]
+    [InlineData("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "collector", "expected an http or https URI such as http://localhost:4317")]
+    [InlineData("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "expected grpc or http/protobuf")]
+    [InlineData("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http", "expected grpc or http/protobuf")]
+    [InlineData("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "GRPC", "expected grpc or http/protobuf")]
+    [InlineData("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/json", "expected grpc or http/protobuf")]
+    [InlineData("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "expected milliseconds")]
+    [InlineData("OTEL_EXPORTER_OTLP_LOGS_COMPRESSION", "zstd", "expected none or gzip")]
+    public async Task A_variable_that_cannot_be_used_ends_the_start(string name, string value, string expected)
+    {
+        foreach (var arguments in (string[][])[[], ["import", Write("places.csv", "name,latitude,longitude\nx,1,2\n")]])
+        {
+            var answer = await Command.RunServiceAsync(
+                arguments, new Dictionary<string, string>(RunningService.Environment) { [name] = value }, Service.Folder);
+
+            Assert.Equal((1, $"routeservice: {name} is '{value}'; {expected}."), (answer.ExitCode, answer.Error.Trim()));
+        }
+    }
+
+    [Fact]
+    public async Task Headers_that_cannot_be_used_end_the_start_and_are_not_told()
+    {
+        var answer = await Command.RunServiceAsync(
+            [], new Dictionary<string, string>(RunningService.Environment) { ["OTEL_EXPORTER_OTLP_HEADERS"] = "hush-hush" }, Service.Folder);
+
+        Assert.Equal(
+            (1, "routeservice: OTEL_EXPORTER_OTLP_HEADERS is malformed; expected name=value, further ones after commas."),
+            (answer.ExitCode, answer.Error.Trim()));
+    }
+
+    [Theory]
+    [InlineData("TRACES")]
+    [InlineData("METRICS")]
+    [InlineData("LOGS")]
+    public async Task A_signal_can_have_an_endpoint_of_its_own_and_be_the_only_one(string signal)
+    {
+        await using var collector = await ExportAsync("http/protobuf");
+        await using var other = await Collector.StartAsync("grpc");
+        Service.Settings.Remove("OTEL_EXPORTER_OTLP_ENDPOINT");
+        Service.Settings[$"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"] =
+            signal == "TRACES" ? other.Endpoint : $"{collector.Endpoint}/v1/{signal.ToLowerInvariant()}";
+        Service.Settings["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"] = "grpc";
+        await StartAsync();
+
+        await HelloAsync(Connect());
+
+        Assert.Contains($"OpenTelemetry: {signal.ToLowerInvariant()} to http://", Service.Output);
+        var used = signal == "TRACES" ? other : collector;
+        await Collector.ShouldComeAsync(
+            () => signal switch
+            {
+                "TRACES" => used.Spans.FirstOrDefault(),
+                "METRICS" => used.Metrics.FirstOrDefault(),
+                _ => (object?)used.Logs.FirstOrDefault(),
+            },
+            signal);
+        await Service.StopAsync();
+        Assert.Equal(
+            (signal == "TRACES", signal == "METRICS", signal == "LOGS"),
+            (other.Spans.Any() || collector.Spans.Any(), collector.Metrics.Any() || other.Metrics.Any(), collector.Logs.Any() || other.Logs.Any()));
+    }
+
+    /// <summary>By themselves, the exporters would wait for the end of their requests: for ten minutes here.</summary>
+    [Theory]
+    [InlineData("grpc")]
+    [InlineData("http/protobuf")]
+    public async Task A_collector_that_never_answers_does_not_hold_up_the_end(string protocol)
+    {
+        using var silent = new SilentCollector();
+        Service.Settings["OTEL_EXPORTER_OTLP_ENDPOINT"] = silent.Endpoint;
+        Service.Settings["OTEL_EXPORTER_OTLP_PROTOCOL"] = protocol;
+        Service.Settings["OTEL_EXPORTER_OTLP_TIMEOUT"] = "600000";
+        Service.Settings["OTEL_BSP_SCHEDULE_DELAY"] = "100";
+        await StartAsync();
+        await HelloAsync(Connect());
+        await silent.RequestAsync();
+
+        Assert.Equal(0, await Service.StopAsync());
+    }
+
     [Fact]
     public async Task In_a_container_each_line_is_an_object_of_JSON()
     {
@@ -208,7 +385,7 @@ public sealed partial class TelemetryTests : ServiceTest
     }
 
     /// <summary>As Prometheus has them after its translation: dots are underscores, the unit and the kind are suffixes.</summary>
-    private static IEnumerable<string> PrometheusNames(IEnumerable<Metric> metrics) => metrics.SelectMany(static metric =>
+    internal static IEnumerable<string> PrometheusNames(IEnumerable<Metric> metrics) => metrics.SelectMany(static metric =>
     {
         var unit = metric.Unit switch { "s" => "_seconds", "By" => "_bytes", _ => "" };
         var name = metric.Name.Replace('.', '_');
@@ -218,8 +395,20 @@ public sealed partial class TelemetryTests : ServiceTest
             : (string[])[metric.Sum is { IsMonotonic: true } ? $"{name}_total" : name];
     });
 
+    /// <summary>The names of metrics and labels in expressions for Prometheus.</summary>
+    internal static HashSet<string> MetricNames(string text)
+    {
+        var names = MetricName().Matches(text).Select(static match => match.Value).ToHashSet(StringComparer.Ordinal);
+        Assert.NotEmpty(names);
+        return names;
+    }
+
+    private static IEnumerable<RepeatedField<KeyValue>> AttributesOf(Metric metric) =>
+        metric.Histogram?.DataPoints.Select(static point => point.Attributes)
+        ?? (metric.Sum ?? metric.Gauge).DataPoints.Select(static point => point.Attributes);
+
     private static IEnumerable<string> Labels(IEnumerable<Metric> metrics) => metrics
-        .SelectMany(static metric => metric.Histogram?.DataPoints.Select(static point => point.Attributes) ?? (metric.Sum ?? metric.Gauge).DataPoints.Select(static point => point.Attributes))
+        .SelectMany(AttributesOf)
         .SelectMany(static attributes => attributes.Select(static attribute => attribute.Key.Replace('.', '_')));
 
     [GeneratedRegex(@"\b(rpc|routeservice|db_client|dotnet|kestrel|gc)_[a-z_]+")]
@@ -227,6 +416,14 @@ public sealed partial class TelemetryTests : ServiceTest
 
     [GeneratedRegex(@"alert: (\w+)")]
     private static partial Regex Alert();
+
+    /// <summary>Makes a statement of the service fail, once.</summary>
+    private async Task FailStatementAsync(TestDatabase database)
+    {
+        await database.ExecuteAsync("ALTER TABLE feature RENAME TO gone");
+        await RefusalAsync(StatusCode.Unavailable, FeatureAsync(Connect()));
+        await database.ExecuteAsync("ALTER TABLE gone RENAME TO feature");
+    }
 
     private static ActivityContext Caller() => new(ActivityTraceId.CreateRandom(), ActivitySpanId.CreateRandom(), ActivityTraceFlags.Recorded);
 

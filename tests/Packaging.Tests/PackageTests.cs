@@ -9,7 +9,7 @@ namespace RouteService.Packaging.Tests;
 /// <summary>What is in the packages.</summary>
 public sealed class PackageTests(Packages packages)
 {
-    public static TheoryData<string> Ids => [Packages.Client, Packages.Testing];
+    public static TheoryData<string> Ids => [Packages.Contracts, Packages.Client, Packages.Testing];
 
     [Theory]
     [MemberData(nameof(Ids))]
@@ -41,15 +41,27 @@ public sealed class PackageTests(Packages packages)
     }
 
     [Fact]
-    public void The_client_depends_on_protobuf_polly_and_options_and_on_no_gRPC_package() =>
-        Assert.Equal(["Google.Protobuf", "Microsoft.Extensions.Options.ConfigurationExtensions", "Polly.Core"], Dependencies(Packages.Client).Select(static one => one.Id));
+    public void The_contract_depends_on_messages_and_stubs_alone() =>
+        Assert.Equal(["Google.Protobuf", "Grpc.Core.Api"], Dependencies(Packages.Contracts).Select(static one => one.Id));
+
+    [Fact]
+    public void The_client_depends_on_the_contract_of_its_own_version_and_on_the_stock_packages()
+    {
+        var dependencies = Dependencies(Packages.Client).ToDictionary();
+
+        Assert.Equal(packages.Version, dependencies[Packages.Contracts]);
+        Assert.Equal(
+            ["Grpc.HealthCheck", "Grpc.Net.Client", "Grpc.StatusProto", "Microsoft.Extensions.Options.ConfigurationExtensions", "Polly.Core", Packages.Contracts],
+            dependencies.Keys.Order(StringComparer.Ordinal));
+    }
 
     [Fact]
     public void The_double_depends_on_the_client_of_its_own_version() =>
         Assert.Equal([(Packages.Client, packages.Version)], Dependencies(Packages.Testing));
 
     [Theory]
-    [MemberData(nameof(Ids))]
+    [InlineData(Packages.Client)]
+    [InlineData(Packages.Testing)]
     public void No_public_type_is_of_another_namespace_than_ours_or_the_one_where_registrations_are_looked_for(string id)
     {
         using var reader = ReadAssembly(id);

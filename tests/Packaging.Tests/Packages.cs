@@ -9,6 +9,7 @@ namespace RouteService.Packaging.Tests;
 /// <summary>The packages, made of what is built, in a folder outside of the repository from which its subfolders install them.</summary>
 public sealed class Packages : IAsyncLifetime
 {
+    public const string Contracts = "RouteService.Contracts";
     public const string Client = "RouteService.Client";
     public const string Testing = "RouteService.Client.Testing";
 
@@ -42,10 +43,10 @@ public sealed class Packages : IAsyncLifetime
               <packageSources><add key="packed" value="feed" /></packageSources>
             </configuration>
             """);
-        foreach (var project in new[] { "Client.Sdk", "Client.Sdk.Testing" })
+        foreach (var project in new[] { Repository.File("protos"), Repository.File("src", "Client.Sdk"), Repository.File("src", "Client.Sdk.Testing") })
         {
             (await DotnetAsync(
-                Repository.File("src", project), "pack", "--no-build", "-c", Repository.Configuration, "-o", Feed, $"-p:PackageVersion={Version}", $"-p:RepositoryUrl={RepositoryUrl}"))
+                project, "pack", "--no-build", "-c", Repository.Configuration, "-o", Feed, $"-p:PackageVersion={Version}", $"-p:RepositoryUrl={RepositoryUrl}"))
                 .AssertSuccess();
         }
     }

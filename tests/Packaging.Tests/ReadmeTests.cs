@@ -55,7 +55,7 @@ public sealed class ReadmeTests(Packages packages, RunningService service) : ICl
                 <NoWarn>xUnit1051</NoWarn>
               </PropertyGroup>
               <ItemGroup>
-                <PackageReference Include="xunit.v3" Version="3.2.2" />
+                <PackageReference Include="xunit.v3" Version="4.0.2" />
               </ItemGroup>
             </Project>
             """);

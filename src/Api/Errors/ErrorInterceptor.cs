@@ -36,9 +36,10 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<E
         ServerCallContext context,
         ClientStreamingServerMethod<TRequest, TResponse> continuation)
     {
+        using var requests = streams.Bind(requestStream);
         try
         {
-            return await continuation(streams.Bind(requestStream), context);
+            return await continuation(requests, context);
         }
         catch (Exception e) when (ToStatus(e) is { } status)
         {
@@ -68,9 +69,10 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<E
         ServerCallContext context,
         DuplexStreamingServerMethod<TRequest, TResponse> continuation)
     {
+        using var requests = streams.Bind(requestStream);
         try
         {
-            await continuation(streams.Bind(requestStream), responseStream, context);
+            await continuation(requests, responseStream, context);
         }
         catch (Exception e) when (ToStatus(e) is { } status)
         {

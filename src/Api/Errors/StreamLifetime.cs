@@ -15,26 +15,43 @@ internal sealed class StreamLifetime
     /// <summary>Ends the wait of every open request stream, and of those that open later, with UNAVAILABLE.</summary>
     public Task EndAsync() => _ending.CancelAsync();
 
-    /// <summary>A request stream whose reads end with UNAVAILABLE after <see cref="EndAsync"/>.</summary>
-    public IAsyncStreamReader<T> Bind<T>(IAsyncStreamReader<T> requests) => new Reader<T>(requests, _ending.Token);
+    /// <summary>A request stream whose reads end with UNAVAILABLE after <see cref="EndAsync"/>. Dispose of it with the call.</summary>
+    public Reader<T> Bind<T>(IAsyncStreamReader<T> requests) => new(requests, _ending.Token);
 
-    private sealed class Reader<T>(IAsyncStreamReader<T> requests, CancellationToken ending) : IAsyncStreamReader<T>
+    /// <summary>
+    /// Cancels the pending read; to only stop waiting for it is not enough. Kestrel reuses the stream of a call that has ended, and a read that
+    /// is still pending then fails a later call with "Reading is already in progress".
+    /// </summary>
+    internal sealed class Reader<T>(IAsyncStreamReader<T> requests, CancellationToken ending) : IAsyncStreamReader<T>, IDisposable
     {
+        // Linked once, as a call reads all its messages with one token.
+        private CancellationTokenSource? _either;
+        private CancellationToken _token;
+
         public T Current => requests.Current;
 
         public Task<bool> MoveNext(CancellationToken cancellationToken)
         {
-            var next = requests.MoveNext(cancellationToken);
-            return next.IsCompleted ? next : WaitAsync(next);
+            if (_either is null || cancellationToken != _token)
+            {
+                _either?.Dispose();
+                _either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, ending);
+                _token = cancellationToken;
+            }
+
+            var next = requests.MoveNext(_either.Token);
+            return next.IsCompletedSuccessfully ? next : WaitAsync(next);
         }
+
+        public void Dispose() => _either?.Dispose();
 
         private async Task<bool> WaitAsync(Task<bool> next)
         {
             try
             {
-                return await next.WaitAsync(ending);
+                return await next;
             }
-            catch (OperationCanceledException e) when (e.CancellationToken == ending)
+            catch (OperationCanceledException) when (ending.IsCancellationRequested && !_token.IsCancellationRequested)
             {
                 throw new RpcException(Stopping);
             }

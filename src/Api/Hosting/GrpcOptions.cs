@@ -29,10 +29,13 @@ internal sealed class GrpcOptions
     public string? ClientCaPath { get; init; }
 }
 
-/// <summary>Where health is served over HTTP/1.1 for people and probes.</summary>
+/// <summary>Where health, and metrics for Prometheus, are served over HTTP/1.1.</summary>
 internal sealed class ManagementOptions
 {
     /// <summary>The port; 0 for any that is free.</summary>
     [Range(0, 65535)]
     public int Port { get; init; } = 8081;
+
+    /// <summary>Whether Prometheus can scrape /metrics there.</summary>
+    public bool Prometheus { get; init; }
 }

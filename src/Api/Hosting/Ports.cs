@@ -2,6 +2,7 @@ using System.Text;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using RouteService.Api.Security;
+using RouteService.Api.Telemetry;
 
 namespace RouteService.Api.Hosting;
 
@@ -47,7 +48,15 @@ internal static class Ports
                     });
                 }
             });
-            kestrel.ListenAnyIP(management.Port, listen => listen.Protocols = HttpProtocols.Http1);
+            kestrel.ListenAnyIP(management.Port, static listen =>
+            {
+                listen.Protocols = HttpProtocols.Http1;
+                listen.Use(static next => connection =>
+                {
+                    connection.Features.Set(new ManagementConnection());
+                    return next(connection);
+                });
+            });
         });
     }
 

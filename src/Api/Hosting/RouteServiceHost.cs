@@ -17,12 +17,7 @@ internal static class RouteServiceHost
         services.AddSettings();
         services.AddSingleton(TimeProvider.System);
         builder.AddConsoleLog();
-        if (OpenTelemetryExport.Start(builder.Configuration) is { } export)
-        {
-            services.AddSingleton(_ => export);
-            export.AddTo(builder.Logging);
-        }
-
+        builder.AddTelemetry(Settings.Read<ManagementOptions>(builder.Configuration).Prometheus);
         builder.AddPorts();
         builder.AddStore(withSamples: true);
         services.AddSecurity(Settings.Read<AuthOptions>(builder.Configuration), Settings.Read<LimitOptions>(builder.Configuration));
@@ -51,6 +46,7 @@ internal static class RouteServiceHost
     public static void MapRouteService(this WebApplication app)
     {
         var auth = app.Services.GetRequiredService<AuthOptions>();
+        app.UseTelemetry();
         app.UseSecurity(auth, app.Services.GetRequiredService<LimitOptions>());
         app.UseMessageTimeout();
         app.MapGrpcService<GreeterService>();

@@ -1,4 +1,3 @@
-using System.Reflection;
 using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -16,21 +15,18 @@ internal sealed partial class StartupReport(
     GrpcOptions grpc,
     AuthOptions auth,
     IHostApplicationLifetime lifetime,
-    ILogger<StartupReport> logger,
-    OpenTelemetryExport? export = null)
+    TelemetrySettings telemetry,
+    ILogger<StartupReport> logger)
     : IHostedLifecycleService
 {
     private static readonly TimeSpan CountPatience = TimeSpan.FromSeconds(2);
-
-    public static string Version { get; } =
-        typeof(StartupReport).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
 
     public async Task StartedAsync(CancellationToken cancellationToken)
     {
         // Kestrel lists its addresses in the order in which the listeners were added.
         var ports = server.Features.Get<IServerAddressesFeature>()!.Addresses.Select(static address => new Uri(address).Port).ToList();
         var tls = grpc.CertificatePath is not null;
-        Log.Version(logger, Version, RuntimeInformation.FrameworkDescription);
+        Log.Version(logger, ServiceVersion.Text, RuntimeInformation.FrameworkDescription);
         await ReportStoreAsync(cancellationToken);
         Log.Addresses(logger, ports[0], tls ? "TLS" : "h2c, without TLS", ports[1]);
         if (auth.Enabled)
@@ -42,9 +38,14 @@ internal sealed partial class StartupReport(
             Log.AccessOpen(logger);
         }
 
-        if (export is not null)
+        if (telemetry.ExportsAny)
         {
-            Log.Exporting(logger, export.Target);
+            Log.Exporting(logger, telemetry.ToString());
+        }
+
+        if (telemetry.Prometheus)
+        {
+            Log.Scraped(logger, ports[1]);
         }
 
         Log.HowToCall(logger, tls ? "" : "-plaintext ", ports[0]);
@@ -108,6 +109,9 @@ internal sealed partial class StartupReport(
 
         [LoggerMessage(10, LogLevel.Information, "OpenTelemetry: {Target}.")]
         public static partial void Exporting(ILogger logger, string target);
+
+        [LoggerMessage(11, LogLevel.Information, "Prometheus: metrics on http://localhost:{ManagementPort}/metrics.")]
+        public static partial void Scraped(ILogger logger, int managementPort);
 
         [LoggerMessage(5, LogLevel.Information, "Stopping.")]
         public static partial void Stopping(ILogger logger);

@@ -11,7 +11,6 @@ namespace RouteService.Client.Calls;
 internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> isDisposed, Uri server)
 {
     private const string Pushback = "grpc-retry-pushback-ms";
-    private const string Details = "grpc-status-details-bin";
 
     // In gRPC over HTTP/2 the encoding of requests is chosen by this metadata, which is not sent.
     private const string RequestEncoding = "grpc-internal-encoding-request";
@@ -52,11 +51,13 @@ internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> 
 
         if (Activity.Current is { } activity)
         {
-            // By us, and not by HTTP, which would put a span of its own between the caller's and the server's (RouteServiceClient.CreateChannel).
+            // By us, and not by HTTP, which would put a span of its own between the caller's and the server's (ServiceChannel).
             DistributedContextPropagator.Current.Inject(activity, headers ??= [], static (headers, key, value) => ((Metadata)headers!).Add(key, value));
         }
 
-        var call = new CallOptions(headers, deadline == DateTimeOffset.MaxValue ? DateTime.MaxValue : deadline.UtcDateTime, cancellationToken);
+        // The channel has the system's clock.
+        var end = deadline == DateTimeOffset.MaxValue ? DateTime.MaxValue : (TimeProvider.System.GetUtcNow() + TimeLeft(deadline)).UtcDateTime;
+        var call = new CallOptions(headers, end, cancellationToken);
         return Options.BearerToken is null ? new(call) : new(WithTokenAsync(call, deadline));
     }
 
@@ -159,11 +160,12 @@ internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> 
     {
         var why = reason ?? ReasonOf(failure.StatusCode);
         var status = StatusNames.Of(failure.StatusCode);
+        var detail = DetailOf(failure.Status);
         _ = IsRetryable(failure, out var pushback);
-        return new RouteServiceException(why, RouteServiceException.Describe(method, why, status, failure.Status.Detail, attempts), failure.Status.DebugException)
+        return new RouteServiceException(why, RouteServiceException.Describe(method, why, status, detail, attempts), failure.Status.DebugException)
         {
             Status = status,
-            Detail = failure.Status.Detail,
+            Detail = detail,
             FieldViolations = ViolationsOf(failure),
             Attempts = attempts,
             Delivered = delivered,
@@ -183,22 +185,20 @@ internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> 
         _ => FailureReason.Unexpected,
     };
 
+    /// <summary>In words: of a deadline that passes here the channel says nothing, and of a connection that cannot be made not why.</summary>
+    private static string DetailOf(Grpc.Core.Status status) => status switch
+    {
+        { StatusCode: StatusCode.DeadlineExceeded, Detail: "" } => "The time of the call was over.",
+        { DebugException: { } cause } when !status.Detail.Contains(cause.Message, StringComparison.Ordinal) => $"{status.Detail} {cause.Message}".Trim(),
+        _ => status.Detail,
+    };
+
     private static IReadOnlyList<FieldViolation> ViolationsOf(RpcException failure)
     {
-        if (failure.Trailers.Get(Details) is not { IsBinary: true, ValueBytes: var bytes })
-        {
-            return [];
-        }
-
         try
         {
-            var details = Google.Rpc.Status.Parser.ParseFrom(bytes).Details;
-            return
-            [
-                .. details.Where(static detail => detail.Is(BadRequest.Descriptor))
-                    .SelectMany(static detail => detail.Unpack<BadRequest>().FieldViolations)
-                    .Select(static violation => new FieldViolation(violation.Field, violation.Description)),
-            ];
+            var violations = failure.GetRpcStatus()?.GetDetail<BadRequest>()?.FieldViolations ?? [];
+            return [.. violations.Select(static violation => new FieldViolation(violation.Field, violation.Description))];
         }
         catch (InvalidProtocolBufferException)
         {

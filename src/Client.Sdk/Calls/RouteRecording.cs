@@ -6,7 +6,8 @@ using Proto = RouteService.Contracts.Routeguide;
 namespace RouteService.Client.Calls;
 
 /// <summary>One RecordRoute, with its attempts.</summary>
-internal sealed class RouteRecording(CallContext context, RouteGuide.RouteGuideClient guide, TimeSpan? timeout, CancellationToken cancellationToken)
+internal sealed class RouteRecording(
+    CallContext context, RouteGuide.RouteGuideClient guide, TimeSpan? timeout, CancellationToken cancellationToken)
 {
     private const string FullName = "routeguide.RouteGuide/RecordRoute";
 
@@ -18,6 +19,8 @@ internal sealed class RouteRecording(CallContext context, RouteGuide.RouteGuideC
     private readonly Cancellation _cancellation = new(cancellationToken);
     private long _sent;
 
+    private string Silence => FormattableString.Invariant($"The server took nothing for {context.Options.StreamSilence.TotalSeconds} s.");
+
     /// <summary>Points that can be sent again, from the first.</summary>
     public Task<RouteSummary> RecordAsync(IReadOnlyCollection<Coordinate> points) => RunAsync(
         static () => true,
@@ -25,11 +28,14 @@ internal sealed class RouteRecording(CallContext context, RouteGuide.RouteGuideC
         {
             foreach (var point in points)
             {
-                await SendAsync(call, silence, point).ConfigureAwait(false);
+                if (!await TrySendAsync(call, silence, point).ConfigureAwait(false))
+                {
+                    return;
+                }
             }
         });
 
-    /// <summary>Points that come once. The first of them are kept, and while they are all there are, another attempt begins with them.</summary>
+    /// <summary>Points that come once. The first are kept; while those are all that came, another attempt begins with them.</summary>
     public async Task<RouteSummary> RecordOnceAsync(IAsyncEnumerable<Coordinate> points)
     {
         var coming = points.GetAsyncEnumerator(_cancellation.Token);
@@ -42,7 +48,10 @@ internal sealed class RouteRecording(CallContext context, RouteGuide.RouteGuideC
                 {
                     for (var i = 0; i < kept!.Count; i++)
                     {
-                        await SendAsync(call, silence, kept[i]).ConfigureAwait(false);
+                        if (!await TrySendAsync(call, silence, kept[i]).ConfigureAwait(false))
+                        {
+                            return;
+                        }
                     }
 
                     while (await coming.MoveNextAsync().ConfigureAwait(false))
@@ -50,13 +59,19 @@ internal sealed class RouteRecording(CallContext context, RouteGuide.RouteGuideC
                         var point = coming.Current;
                         kept = kept?.Count < MaxKept ? kept : null;
                         kept?.Add(point);
-                        await SendAsync(call, silence, point).ConfigureAwait(false);
+                        if (!await TrySendAsync(call, silence, point).ConfigureAwait(false))
+                        {
+                            return;
+                        }
                     }
                 }).ConfigureAwait(false);
         }
     }
 
-    private async Task<RouteSummary> RunAsync(Func<bool> canRepeat, Func<AsyncClientStreamingCall<Point, Proto.RouteSummary>, SilenceTimer, Task> send)
+    /// <param name="canRepeat">Whether another attempt can send all points.</param>
+    /// <param name="send">Sends them, as far as the stream takes them. What it throws is the caller's own.</param>
+    private async Task<RouteSummary> RunAsync(
+        Func<bool> canRepeat, Func<AsyncClientStreamingCall<Point, Proto.RouteSummary>, SilenceTimer, Task> send)
     {
         using var trace = CallTrace.Start(FullName, context);
         using var cancellation = _cancellation;
@@ -69,27 +84,32 @@ internal sealed class RouteRecording(CallContext context, RouteGuide.RouteGuideC
                 AsyncClientStreamingCall<Point, Proto.RouteSummary>? call = null;
                 using var silence = new SilenceTimer(context.Options.Clock, context.Options.StreamSilence, () => call?.Dispose());
                 RpcException failure;
+                var isSent = false;
                 try
                 {
-                    var options = await context.OptionsAsync(_deadline, resumption.Attempts++, extra: null, cancellation.Token).ConfigureAwait(false);
+                    var options = await context.OptionsAsync(_deadline, resumption.Attempts++, extra: null, cancellation.Token)
+                        .ConfigureAwait(false);
                     call = guide.RecordRoute(options);
-                    return await RunOnceAsync(call, silence, send).ConfigureAwait(false);
+                    await send(call, silence).ConfigureAwait(false);
+                    isSent = true;
+                    return await CompleteAsync(call, silence).ConfigureAwait(false);
                 }
-                catch (RpcException e)
+                catch (RpcException e) when (isSent)
                 {
                     failure = silence.HasFired
-                        ? new RpcException(new Status(
-                            StatusCode.Unavailable, FormattableString.Invariant($"The server took nothing for {context.Options.StreamSilence.TotalSeconds} s.")))
-                        : e;
+                        ? new RpcException(new Status(StatusCode.Unavailable, Silence))
+                        : ConnectionFailure.AsUnavailable(e);
                 }
                 finally
                 {
                     call?.Dispose();
                 }
 
-                if (!canRepeat() || !await resumption.WaitAsync(failure, silence.HasFired, wasUnderWay: false, cancellation.Token).ConfigureAwait(false))
+                var isSilent = silence.HasFired;
+                if (!canRepeat()
+                    || !await resumption.WaitAsync(failure, isSilent, wasUnderWay: false, cancellation.Token).ConfigureAwait(false))
                 {
-                    throw context.End(FullName, failure, resumption.Attempts, _sent, cancellation, silence.HasFired ? FailureReason.Stalled : null);
+                    throw context.End(FullName, failure, resumption.Attempts, _sent, cancellation, isSilent ? FailureReason.Stalled : null);
                 }
             }
         }
@@ -107,17 +127,14 @@ internal sealed class RouteRecording(CallContext context, RouteGuide.RouteGuideC
         }
     }
 
-    private static async Task<RouteSummary> RunOnceAsync(
-        AsyncClientStreamingCall<Point, Proto.RouteSummary> call, SilenceTimer silence, Func<AsyncClientStreamingCall<Point, Proto.RouteSummary>, SilenceTimer, Task> send)
+    private static async Task<RouteSummary> CompleteAsync(AsyncClientStreamingCall<Point, Proto.RouteSummary> call, SilenceTimer silence)
     {
         try
         {
-            await send(call, silence).ConfigureAwait(false);
             await call.RequestStream.CompleteAsync().ConfigureAwait(false);
         }
-        catch (RpcException)
+        catch (Exception e) when (IsEndOfStream(e))
         {
-            // The server has ended the call before it had all; why is in the response.
         }
 
         silence.Start();
@@ -131,17 +148,31 @@ internal sealed class RouteRecording(CallContext context, RouteGuide.RouteGuideC
             TimeSpan.FromSeconds(reply.ElapsedTime));
     }
 
-    private async Task SendAsync(AsyncClientStreamingCall<Point, Proto.RouteSummary> call, SilenceTimer silence, Coordinate point)
+    /// <returns>False where the stream is over; its response says why.</returns>
+    private async ValueTask<bool> TrySendAsync(
+        AsyncClientStreamingCall<Point, Proto.RouteSummary> call, SilenceTimer silence, Coordinate point)
     {
-        var write = call.RequestStream.WriteAsync(CallContext.ToPoint(point), _cancellation.Token);
-        if (!write.IsCompleted)
+        try
         {
-            silence.Start();
-            await write.ConfigureAwait(false);
-            silence.Stop();
-        }
+            // The call itself has the token; here it would be registered for each point.
+            var write = call.RequestStream.WriteAsync(CallContext.ToPoint(point), CancellationToken.None);
+            if (!write.IsCompleted)
+            {
+                silence.Start();
+                await write.ConfigureAwait(false);
+                silence.Stop();
+            }
 
-        await write.ConfigureAwait(false);
-        _sent++;
+            await write.ConfigureAwait(false);
+            _sent++;
+            return true;
+        }
+        catch (Exception e) when (IsEndOfStream(e))
+        {
+            return false;
+        }
     }
+
+    /// <summary>What writing throws where the server has ended the call, the connection has, or <see cref="SilenceTimer"/>.</summary>
+    private static bool IsEndOfStream(Exception e) => e is RpcException or HttpRequestException or IOException or InvalidOperationException;
 }

@@ -195,7 +195,7 @@ internal sealed class UnaryCalls
             }
             catch (RpcException e)
             {
-                return Outcome.FromException<TResponse>(new AttemptFailedException(e, deadline, activity));
+                return Outcome.FromException<TResponse>(new AttemptFailedException(ConnectionFailure.AsUnavailable(e), deadline, activity));
             }
             catch (Exception e)
             {

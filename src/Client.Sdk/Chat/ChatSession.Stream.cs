@@ -134,7 +134,12 @@ internal sealed partial class ChatSession
         }
         catch (RpcException e)
         {
-            return e;
+            return ConnectionFailure.AsUnavailable(e);
+        }
+        catch (ObjectDisposedException e)
+        {
+            // The stream was ended here, between two notes.
+            return new RpcException(new Status(StatusCode.Cancelled, e.Message));
         }
         finally
         {
@@ -206,7 +211,7 @@ internal sealed partial class ChatSession
 
             await call.RequestStream.CompleteAsync().ConfigureAwait(false);
         }
-        catch (Exception e) when (e is RpcException or InvalidOperationException)
+        catch (Exception e) when (e is RpcException or HttpRequestException or IOException or InvalidOperationException)
         {
             // The stream is over; its reader knows why.
         }

@@ -150,7 +150,12 @@ internal sealed class FeatureListing(CallContext context, CallInvoker invoker, B
                 catch (RpcException e)
                 {
                     _silence.Stop();
-                    failure = e;
+                    failure = ConnectionFailure.AsUnavailable(e);
+                }
+                catch (ObjectDisposedException e) when (_silence.HasFired)
+                {
+                    // The stream was ended while no feature was waited for yet.
+                    failure = new RpcException(new Status(StatusCode.Cancelled, e.Message));
                 }
                 catch (Exception e)
                 {

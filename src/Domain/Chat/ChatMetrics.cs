@@ -7,6 +7,17 @@ public sealed class ChatMetrics
 {
     public const string MeterName = "RouteService.Chat";
 
+    // The SDK's own bounds are for milliseconds.
+    private static readonly InstrumentAdvice<double> Seconds = new()
+    {
+        HistogramBucketBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600],
+    };
+
+    private static readonly InstrumentAdvice<int> Notes = new()
+    {
+        HistogramBucketBoundaries = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024],
+    };
+
     private readonly UpDownCounter<long> _streams;
     private readonly Counter<long> _posts;
     private readonly Histogram<int> _batchSize;
@@ -20,12 +31,14 @@ public sealed class ChatMetrics
         var meter = meters.Create(MeterName);
         _streams = meter.CreateUpDownCounter<long>("routeservice.chat.streams", "{stream}", "Streams of RouteChat that are open.");
         _posts = meter.CreateCounter<long>("routeservice.chat.posts", "{note}", "Notes committed.");
-        _batchSize = meter.CreateHistogram<int>("routeservice.chat.commit.size", "{note}", "Notes of one commit.");
-        _commitDuration = meter.CreateHistogram<double>("routeservice.chat.commit.duration", "s", "Time of a commit.");
-        _deliveryDelay = meter.CreateHistogram<double>(
+        _batchSize = meter.CreateHistogram("routeservice.chat.commit.size", "{note}", "Notes of one commit.", tags: null, Notes);
+        _commitDuration = meter.CreateHistogram("routeservice.chat.commit.duration", "s", "Time of a commit.", tags: null, Seconds);
+        _deliveryDelay = meter.CreateHistogram(
             "routeservice.chat.delivery.delay",
             "s",
-            "Time from when a stream has something to be sent until its connection has taken that.");
+            "Time from when a stream has something to be sent until its connection has taken that.",
+            tags: null,
+            Seconds);
         _fallenBehind = meter.CreateCounter<long>(
             "routeservice.chat.fallen_behind", "{stream}", "Streams ended for being behind too long.");
         _logReads = meter.CreateCounter<long>(

@@ -90,7 +90,8 @@ internal sealed class CoalescedLookUps : IAsyncDisposable
     }
 
     /// <summary>
-    /// Starts the query's span, as a child of the first caller's and linked to the others'. Records how long each has waited.
+    /// Starts the query's span, as a child of the first recorded caller's and linked to the others'. Without a recorded caller the query is
+    /// in no trace, or Npgsql would begin one for each query of callers that were not sampled. Records how long each has waited.
     /// </summary>
     private static Activity? Follow(List<Waiter> batch)
     {
@@ -107,9 +108,10 @@ internal sealed class CoalescedLookUps : IAsyncDisposable
             return null;
         }
 
-        var callers = batch.Where(static waiter => waiter.Caller != default).Select(static waiter => waiter.Caller).ToList();
+        var callers = batch.ConvertAll(static waiter => waiter.Caller)
+            .FindAll(static caller => caller.TraceFlags.HasFlag(ActivityTraceFlags.Recorded));
         return callers.Count == 0
-            ? null
+            ? new Activity("look up").Start()
             : StoreTelemetry.Source.StartActivity(
                 "look up",
                 ActivityKind.Internal,

@@ -18,6 +18,9 @@ public sealed class PostgisDatabase : IAsyncDisposable
         "Application Name=route-service;Timeout=5;Command Timeout=10;Cancellation Timeout=1000;Maximum Pool Size=20;"
         + "Max Auto Prepare=20;Auto Prepare Min Usages=2;Keepalive=30;No Reset On Close=true;";
 
+    // db.client.connection.pool.name of the metrics.
+    private const string PoolName = "routeservice";
+
     private readonly NpgsqlDataSource _reads;
     private readonly NpgsqlDataSource _unpooled;
 
@@ -27,7 +30,7 @@ public sealed class PostgisDatabase : IAsyncDisposable
     /// <exception cref="ArgumentException">The connection string cannot be understood; says which part.</exception>
     public PostgisDatabase(string connectionString)
     {
-        var builder = new NpgsqlDataSourceBuilder(Defaults + connectionString);
+        var builder = new NpgsqlDataSourceBuilder(Defaults + connectionString) { Name = PoolName };
         if (builder.ConnectionStringBuilder.Host is not { Length: > 0 } host)
         {
             throw new ArgumentException("It names no Host.", nameof(connectionString));
@@ -38,6 +41,7 @@ public sealed class PostgisDatabase : IAsyncDisposable
         Description = $"database '{builder.ConnectionStringBuilder.Database ?? builder.ConnectionStringBuilder.Username}' on {host}";
 
         builder.ConnectionStringBuilder.Pooling = false;
+        builder.Name = $"{PoolName}-unpooled";
         (_, _unpooled) = Build(builder, host);
     }
 

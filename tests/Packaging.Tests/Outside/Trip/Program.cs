@@ -1,17 +1,14 @@
-using Grpc.Core;
-using Grpc.Net.Client;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using RouteService.Client;
 
-// A program with types of its own that are named as gRPC's, and options from configuration.
+// A program of the SDK alone, with options from configuration.
 var configuration = new ConfigurationBuilder()
     .AddInMemoryCollection([new("RouteService:Address", args[0]), new("RouteService:Retry:MaxAttempts", "2"), new("RouteService:Hedging:MaxHedges", "1")])
     .Build();
 await using var services = new ServiceCollection().AddRouteServiceClient(configuration.GetSection("RouteService")).BuildServiceProvider();
 var client = services.GetRequiredService<IRouteServiceClient>();
 
-Console.WriteLine($"own: {new Status("a status")}, {GrpcChannel.Name}");
 Console.WriteLine($"health: {await client.CheckHealthAsync()}");
 Console.WriteLine($"hello: {await client.SayHelloAsync("trip")}");
 

@@ -1,0 +1,154 @@
+using Grpc.AspNetCore.Server;
+using Npgsql;
+using OpenTelemetry;
+using OpenTelemetry.Instrumentation.AspNetCore;
+using OpenTelemetry.Logs;
+using OpenTelemetry.Metrics;
+using OpenTelemetry.Resources;
+using OpenTelemetry.Trace;
+using RouteService.Api.Errors;
+using RouteService.Domain.Chat;
+using RouteService.Infrastructure;
+
+namespace RouteService.Api.Telemetry;
+
+/// <summary>Traces, metrics and logs by OTLP (<see cref="TelemetrySettings"/>), and metrics for Prometheus to scrape.</summary>
+internal static class TelemetryExtensions
+{
+    private const string ScrapePath = "/metrics";
+
+    /// <summary>Adds what is exported. Call it before other hosted services are added, so that telemetry outlives them.</summary>
+    /// <exception cref="SettingException">A variable of OpenTelemetry's has a value that cannot be used.</exception>
+    public static void AddTelemetry(this WebApplicationBuilder builder, bool prometheus)
+    {
+        var settings = new TelemetrySettings(builder.Configuration, prometheus);
+        builder.Services.AddSingleton(settings);
+        builder.Services.AddSingleton<ServerCallMetrics>();
+        if (!settings.ExportsAny && !settings.Prometheus)
+        {
+            return;
+        }
+
+        var telemetry = builder.Services.AddOpenTelemetry().AddOtlp(settings, builder.Configuration);
+        builder.Services.AddHostedService(TelemetryShutdown.Create);
+        if (settings.Exports(Signal.Traces))
+        {
+            telemetry.WithTracing(static traces => traces.AddAspNetCoreInstrumentation());
+            builder.Services.AddOptions<AspNetCoreTraceInstrumentationOptions>().Configure<ServerCallMetrics>(static (traces, calls) =>
+            {
+                traces.Filter = static http => !IsProbe(http.Request.Path);
+                traces.EnrichWithHttpResponse = (span, response) =>
+                    span.DisplayName = calls.SpanNameOf(response.HttpContext) ?? span.DisplayName;
+            });
+        }
+
+        if (settings.Exports(Signal.Logs))
+        {
+            telemetry.WithLogging(
+                logs => logs.AddOtlpExporter(options => settings.Configure(Signal.Logs, options)),
+                static logs => logs.IncludeFormattedMessage = true);
+        }
+
+        if (settings.Prometheus)
+        {
+            telemetry.WithMetrics(static metrics => metrics
+                .AddInstruments()
+
+                // The meter's name is no label by OTLP either.
+                .AddPrometheusExporter(static exporter => exporter.ScopeInfoEnabled = false));
+        }
+
+        if (settings.Prometheus || settings.Exports(Signal.Metrics))
+        {
+            builder.Services.AddSingleton<MessageCounter>();
+            builder.Services.Configure<GrpcServiceOptions>(static grpc => grpc.Interceptors.Add<MessageCounter>());
+        }
+    }
+
+    /// <summary>Exports, until it is disposed of, what a command does that serves nothing. Null where nothing is exported.</summary>
+    /// <exception cref="SettingException">A variable of OpenTelemetry's has a value that cannot be used.</exception>
+    public static IAsyncDisposable? StartTelemetry(this IConfiguration configuration, TimeProvider clock)
+    {
+        var settings = new TelemetrySettings(configuration);
+        return settings.ExportsAny
+            ? new CommandTelemetry(
+                OpenTelemetrySdk.Create(sdk =>
+                {
+                    // Else it reads environment variables only.
+                    sdk.Services.AddSingleton(configuration);
+                    sdk.AddOtlp(settings, configuration);
+                }),
+                clock)
+            : null;
+    }
+
+    /// <summary>
+    /// Observes calls, and answers Prometheus on the management port. It comes before all other middleware: it sees what they refuse, and
+    /// it asks for no credentials.
+    /// </summary>
+    public static void UseTelemetry(this WebApplication app)
+    {
+        app.Use(app.Services.GetRequiredService<ServerCallMetrics>().InvokeAsync);
+        if (app.Services.GetRequiredService<TelemetrySettings>().Prometheus)
+        {
+            app.UseOpenTelemetryPrometheusScrapingEndpoint(
+                static http => http.Request.Path == ScrapePath && http.Features.Get<ManagementConnection>() is not null);
+        }
+    }
+
+    private static IOpenTelemetryBuilder AddOtlp(
+        this IOpenTelemetryBuilder telemetry, TelemetrySettings settings, IConfiguration configuration)
+    {
+        telemetry.ConfigureResource(resource => Describe(resource, configuration));
+        if (settings.Exports(Signal.Traces))
+        {
+            telemetry.WithTracing(traces => traces
+                .AddSource(StoreTelemetry.Name)
+                .AddNpgsql()
+                .AddOtlpExporter(options => settings.Configure(Signal.Traces, options)));
+        }
+
+        if (settings.Exports(Signal.Metrics))
+        {
+            telemetry.WithMetrics(metrics => metrics
+                .AddInstruments()
+                .AddOtlpExporter(options => settings.Configure(Signal.Metrics, options)));
+        }
+
+        return telemetry;
+    }
+
+    // ASP.NET Core's http.server.request.duration would tell of each call what rpc.server.call.duration does, at the same cost once more.
+    private static MeterProviderBuilder AddInstruments(this MeterProviderBuilder metrics) => metrics
+        .AddMeter(ServerCallMetrics.MeterName, ChatMetrics.MeterName, StoreTelemetry.Name, "Microsoft.AspNetCore.Server.Kestrel")
+        .AddNpgsqlInstrumentation()
+        .AddRuntimeInstrumentation();
+
+    // What the variables say stands; this is for what they do not.
+    private static void Describe(ResourceBuilder resource, IConfiguration configuration)
+    {
+        var given = configuration["OTEL_RESOURCE_ATTRIBUTES"] ?? "";
+        if (string.IsNullOrWhiteSpace(configuration["OTEL_SERVICE_NAME"]) && !given.Contains("service.name=", StringComparison.Ordinal))
+        {
+            resource.AddService("route-service", serviceVersion: ServiceVersion.Text);
+        }
+        else if (!given.Contains("service.version=", StringComparison.Ordinal))
+        {
+            resource.AddAttributes([new("service.version", ServiceVersion.Text)]);
+        }
+    }
+
+    private static bool IsProbe(PathString path) =>
+        path.StartsWithSegments("/healthz", StringComparison.Ordinal)
+        || path.StartsWithSegments("/grpc.health.v1.Health", StringComparison.Ordinal)
+        || path == ScrapePath;
+
+    private sealed class CommandTelemetry(OpenTelemetrySdk sdk, TimeProvider clock) : IAsyncDisposable
+    {
+        public async ValueTask DisposeAsync()
+        {
+            await new TelemetryShutdown(sdk.TracerProvider, sdk.MeterProvider, sdk.LoggerProvider, clock).DisposeAsync();
+            sdk.Dispose();
+        }
+    }
+}

@@ -1,0 +1,115 @@
+using System.Net;
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
+using Grpc.Core;
+using Grpc.Net.Client;
+using Grpc.Net.Client.Balancer;
+using Grpc.Net.Client.Configuration;
+
+namespace RouteService.Client.Connections;
+
+/// <summary>Makes the channel of a client, as its options say.</summary>
+internal static class ServiceChannel
+{
+    // An address that is down may drop packets and say nothing; a unary call then still has time for another address.
+    public static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
+
+    /// <summary>How often the addresses of a <c>dns</c> host are asked for while no connection is lost.</summary>
+    public static readonly TimeSpan ResolveInterval = TimeSpan.FromSeconds(30);
+
+    private static readonly TimeSpan KeepAliveTimeout = TimeSpan.FromSeconds(10);
+
+    /// <param name="options">Valid ones.</param>
+    /// <param name="server">Where <see cref="RouteServiceClientOptions.Address"/> is, as HTTP has it.</param>
+    public static GrpcChannel Create(RouteServiceClientOptions options, Uri server)
+    {
+        var sockets = CreateHandler(options);
+        var handler = options.ConfigureHandler?.Invoke(sockets) ?? sockets;
+        if (sockets.UseProxy && (sockets.Proxy ?? HttpClient.DefaultProxy).GetProxy(server) is { } proxy && proxy != server)
+        {
+            // The channel would connect to the server itself, past the proxy. This property turns that off, and connectivity with it;
+            // Microsoft.Extensions.ServiceDiscovery sets it as well.
+            sockets.Properties["__GrpcLoadBalancingDisabled"] = true;
+        }
+
+        var channel = new GrpcChannelOptions
+        {
+            HttpHandler = new RequestHeadersHandler(
+                handler, $"RouteService.Client/{RouteServiceClient.Version}", options.IsDns ? server.Authority : null),
+            DisposeHttpClient = true,
+            InitialReconnectBackoff = TimeSpan.FromMilliseconds(250),
+            MaxReconnectBackoff = TimeSpan.FromSeconds(10),
+        };
+        if (!options.IsDns)
+        {
+            return GrpcChannel.ForAddress(server, channel);
+        }
+
+        channel.Credentials = options.IsSecure ? ChannelCredentials.SecureSsl : ChannelCredentials.Insecure;
+        channel.ServiceConfig = new ServiceConfig { LoadBalancingConfigs = { new RoundRobinConfig() } };
+        channel.ServiceProvider = new ResolverProvider(options.Resolve is { } resolve
+            ? new ApplicationResolverFactory(resolve, server, options.Clock)
+            : new DnsResolverFactory(ResolveInterval));
+        return GrpcChannel.ForAddress($"dns:///{server.Authority}", channel);
+    }
+
+    private static SocketsHttpHandler CreateHandler(RouteServiceClientOptions options)
+    {
+        var sockets = new SocketsHttpHandler
+        {
+            // A connection takes as many calls at once as the server says, 100 of most; beyond that another is made.
+            EnableMultipleHttp2Connections = true,
+            AllowAutoRedirect = false,
+            UseCookies = false,
+
+            // HTTP/2 goes through a proxy in a tunnel, which needs TLS; and a proxy would find the addresses of a host by itself.
+            UseProxy = options is { IsSecure: true, IsDns: false },
+            AutomaticDecompression = DecompressionMethods.None,
+
+            // The span of a call is sent by the call: HTTP would put one of its own between that and the server's.
+            ActivityHeadersPropagator = null,
+            ConnectTimeout = ConnectTimeout,
+            PooledConnectionIdleTimeout = options.IsDns ? TimeSpan.FromMinutes(30) : Timeout.InfiniteTimeSpan,
+            KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
+            KeepAlivePingDelay = options.KeepAlive,
+            KeepAlivePingTimeout = KeepAliveTimeout,
+        };
+        if (options.Tls is { } tls)
+        {
+            sockets.SslOptions = CreateTls(tls);
+        }
+
+        return sockets;
+    }
+
+    private static SslClientAuthenticationOptions CreateTls(TlsOptions tls)
+    {
+        var options = new SslClientAuthenticationOptions();
+        if (tls.AuthorityFile is not null)
+        {
+            options.CertificateChainPolicy = new X509ChainPolicy
+            {
+                TrustMode = X509ChainTrustMode.CustomRootTrust,
+                RevocationMode = X509RevocationMode.NoCheck,
+            };
+            options.CertificateChainPolicy.CustomTrustStore.ImportFromPemFile(tls.AuthorityFile);
+        }
+
+        if (tls.ClientCertificateFile is not null)
+        {
+            var chain = new X509Certificate2Collection();
+            chain.ImportFromPemFile(tls.ClientCertificateFile);
+            chain.RemoveAt(0);
+            options.ClientCertificateContext = SslStreamCertificateContext.Create(
+                X509Certificate2.CreateFromPemFile(tls.ClientCertificateFile, tls.ClientKeyFile), chain, offline: true);
+        }
+
+        return options;
+    }
+
+    /// <summary>The one service that a channel asks its provider for: where the addresses of <c>dns</c> come from.</summary>
+    private sealed class ResolverProvider(ResolverFactory factory) : IServiceProvider
+    {
+        public object? GetService(Type serviceType) => serviceType == typeof(IEnumerable<ResolverFactory>) ? new[] { factory } : null;
+    }
+}
