@@ -13,7 +13,10 @@ public abstract class ServiceTest : IAsyncLifetime
 
     private readonly List<GrpcChannel> _channels = [];
 
-    internal RunningService Service { get; } = new() { ExpectedErrors = "RouteService.Api.Security.FileReloader" };
+    /// <param name="expectedErrors">The lines that the service may log as errors: a pattern.</param>
+    protected ServiceTest(string expectedErrors = "RouteService.Api.Security.FileReloader") => Service = new RunningService { ExpectedErrors = expectedErrors };
+
+    internal RunningService Service { get; }
 
     public ValueTask InitializeAsync() => default;
 

@@ -25,7 +25,7 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<E
         {
             return await continuation(request, context);
         }
-        catch (Exception e) when (ToStatus(e) is { } status)
+        catch (Exception e) when (ToStatus(e, context) is { } status)
         {
             throw Failure(status, e, context);
         }
@@ -41,7 +41,7 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<E
         {
             return await continuation(requests, context);
         }
-        catch (Exception e) when (ToStatus(e) is { } status)
+        catch (Exception e) when (ToStatus(e, context) is { } status)
         {
             throw Failure(status, e, context);
         }
@@ -57,7 +57,7 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<E
         {
             await continuation(request, responseStream, context);
         }
-        catch (Exception e) when (ToStatus(e) is { } status)
+        catch (Exception e) when (ToStatus(e, context) is { } status)
         {
             throw Failure(status, e, context);
         }
@@ -74,14 +74,14 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<E
         {
             await continuation(requests, responseStream, context);
         }
-        catch (Exception e) when (ToStatus(e) is { } status)
+        catch (Exception e) when (ToStatus(e, context) is { } status)
         {
             throw Failure(status, e, context);
         }
     }
 
     /// <summary>The status of an exception of the service; null for any other exception.</summary>
-    private static Status? ToStatus(Exception exception) => exception switch
+    private static Status? ToStatus(Exception exception, ServerCallContext context) => exception switch
     {
         InvalidRequestException invalid => Invalid(invalid.Field, invalid.Message),
         ChatLimitException { Limit: ChatLimit.MessageBytes } limit => Invalid(
@@ -97,6 +97,10 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<E
         StoreUnavailableException { Failure: StoreFailure.Overloaded } store => Of(Code.ResourceExhausted, store.Message),
         StoreUnavailableException { Failure: StoreFailure.TooSlow } store => Of(Code.DeadlineExceeded, store.Message),
         StoreUnavailableException store => Of(Code.Unavailable, store.Message, new RetryInfo { RetryDelay = StoreRetryDelay }),
+
+        // After the end of a call the server says so for each use of it, and would log that as an error of ours.
+        OperationCanceledException or InvalidOperationException or IOException when context.CancellationToken.IsCancellationRequested => Of(
+            Code.Cancelled, "The call was cancelled, or its client is gone."),
         _ => null,
     };
 
