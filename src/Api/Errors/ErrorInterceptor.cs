@@ -15,6 +15,8 @@ namespace RouteService.Api.Errors;
 /// </summary>
 internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<ErrorInterceptor> logger) : Interceptor
 {
+    private const string ClientGone = "The client has ended the call, or its connection is lost.";
+
     // How long a client should wait before it calls a store again that has not answered.
     private static readonly Duration StoreRetryDelay = Duration.FromTimeSpan(TimeSpan.FromSeconds(1));
 
@@ -98,9 +100,11 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<E
         StoreUnavailableException { Failure: StoreFailure.TooSlow } store => Of(Code.DeadlineExceeded, store.Message),
         StoreUnavailableException store => Of(Code.Unavailable, store.Message, new RetryInfo { RetryDelay = StoreRetryDelay }),
 
-        // After the end of a call the server says so for each use of it, and would log that as an error of ours.
-        OperationCanceledException or InvalidOperationException or IOException when context.CancellationToken.IsCancellationRequested => Of(
-            Code.Cancelled, "The call was cancelled, or its client is gone."),
+        // Reads and writes after the end of a call, or of its connection: no fault of the service, and the server would log them as such. A read
+        // may throw before the token is cancelled.
+        IOException => Of(Code.Cancelled, ClientGone),
+        OperationCanceledException or InvalidOperationException when context.CancellationToken.IsCancellationRequested => Of(
+            Code.Cancelled, ClientGone),
         _ => null,
     };
 
