@@ -232,7 +232,6 @@ public sealed class AbuseTests() : ServiceTest(@"Microsoft\.AspNetCore\.Server\.
         Service.Settings["DOTNET_GCHeapHardLimit"] = "0x10000000";
         Service.Settings["DOTNET_GCConserveMemory"] = "7";
         Service.Settings["RouteService__Chat__MaxStreamsPerClient"] = $"{MaxChats}";
-        Service.Settings["RouteService__Chat__CacheMegabytes"] = "1";
         await StartAsync();
         var other = NewChannel();
 

@@ -15,6 +15,8 @@ namespace RouteService.Api.Errors;
 /// </summary>
 internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<ErrorInterceptor> logger) : Interceptor
 {
+    private const string ClientIsGone = "The call was cancelled, or its client is gone.";
+
     // How long a client should wait before it calls a store again that has not answered.
     private static readonly Duration StoreRetryDelay = Duration.FromTimeSpan(TimeSpan.FromSeconds(1));
 
@@ -98,9 +100,10 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<E
         StoreUnavailableException { Failure: StoreFailure.TooSlow } store => Of(Code.DeadlineExceeded, store.Message),
         StoreUnavailableException store => Of(Code.Unavailable, store.Message, new RetryInfo { RetryDelay = StoreRetryDelay }),
 
-        // After the end of a call the server says so for each use of it, and would log that as an error of ours.
-        OperationCanceledException or InvalidOperationException or IOException when context.CancellationToken.IsCancellationRequested => Of(
-            Code.Cancelled, "The call was cancelled, or its client is gone."),
+        // The server says so for each use of a call that its client has left, and would log that as an error of ours. An IOException is of the
+        // request's body, which a client can reset before the call counts as cancelled; stores have exceptions of their own.
+        IOException => Of(Code.Cancelled, ClientIsGone),
+        OperationCanceledException or InvalidOperationException when context.CancellationToken.IsCancellationRequested => Of(Code.Cancelled, ClientIsGone),
         _ => null,
     };
 
