@@ -15,7 +15,7 @@ namespace RouteService.Api.Errors;
 /// </summary>
 internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<ErrorInterceptor> logger) : Interceptor
 {
-    private const string ClientIsGone = "The call was cancelled, or its client is gone.";
+    private const string ClientGone = "The client has ended the call, or its connection is lost.";
 
     // How long a client should wait before it calls a store again that has not answered.
     private static readonly Duration StoreRetryDelay = Duration.FromTimeSpan(TimeSpan.FromSeconds(1));
@@ -100,10 +100,11 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<E
         StoreUnavailableException { Failure: StoreFailure.TooSlow } store => Of(Code.DeadlineExceeded, store.Message),
         StoreUnavailableException store => Of(Code.Unavailable, store.Message, new RetryInfo { RetryDelay = StoreRetryDelay }),
 
-        // The server says so for each use of a call that its client has left, and would log that as an error of ours. An IOException is of the
-        // request's body, which a client can reset before the call counts as cancelled; stores have exceptions of their own.
-        IOException => Of(Code.Cancelled, ClientIsGone),
-        OperationCanceledException or InvalidOperationException when context.CancellationToken.IsCancellationRequested => Of(Code.Cancelled, ClientIsGone),
+        // Reads and writes after the end of a call, or of its connection: no fault of the service, and the server would log them as such. A read
+        // may throw before the token is cancelled.
+        IOException => Of(Code.Cancelled, ClientGone),
+        OperationCanceledException or InvalidOperationException when context.CancellationToken.IsCancellationRequested => Of(
+            Code.Cancelled, ClientGone),
         _ => null,
     };
 

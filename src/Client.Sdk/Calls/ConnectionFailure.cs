@@ -3,8 +3,8 @@ using Grpc.Core;
 namespace RouteService.Client.Calls;
 
 /// <summary>
-/// Tells a failed connection from a fault of the service. Grpc.Net.Client reports INTERNAL for a handshake of TLS or HTTP/2 that fails, for a
-/// connection that the server closes in order (GOAWAY), and for one whose keep-alive ping is not answered. To a caller all of these are
+/// Tells a failed connection from a fault of the service. Grpc.Net.Client reports INTERNAL for a handshake of TLS or HTTP/2 that fails, for
+/// a connection that the server closes in order (GOAWAY), and for one whose keep-alive ping is not answered. To a caller all of these are
 /// UNAVAILABLE: the call may succeed on another connection.
 /// </summary>
 internal static class ConnectionFailure
@@ -40,7 +40,7 @@ internal static class ConnectionFailure
                 or HttpRequestError.InvalidResponse or HttpRequestError.ResponseEnded
         } => detail,
 
-        // A connection that the server closes as soon as it is made, before the call is given to it: .NET names neither an error nor a cause.
+        // The server closes the connection as soon as it is made, before the call is on it: .NET names neither an error nor a cause.
         HttpRequestException { HttpRequestError: HttpRequestError.Unknown, InnerException: null } => detail,
 
         // .NET has one exception for these and for a reset of the stream; only its message tells them apart.
