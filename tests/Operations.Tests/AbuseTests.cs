@@ -13,8 +13,9 @@ namespace RouteService.Operations.Tests;
 public sealed class Alone;
 
 /// <summary>
-/// Clients that mean harm: the service lives through them, serves others meanwhile, gives back what they made it take, and has no call of theirs left.
-/// What it gives back is measured against the same abuse once, which fills the pools. Kestrel logs as critical that it ends a connection for its queues.
+/// Clients that mean harm: the service lives through them, serves others meanwhile, gives back what they made it take, and has no call of
+/// theirs left. What it gives back is measured against the same abuse once, which fills the pools. Kestrel logs as critical that it ends a
+/// connection for its queues.
 /// </summary>
 [Collection(nameof(AbuseTests))]
 public sealed class AbuseTests() : ServiceTest(@"Microsoft\.AspNetCore\.Server\.Kestrel\.Http2")
@@ -70,7 +71,8 @@ public sealed class AbuseTests() : ServiceTest(@"Microsoft\.AspNetCore\.Server\.
         for (var round = 0; round < 50; round++)
         {
             await using var connection = await RawConnection.OpenAsync(Service.GrpcPort);
-            await connection.CallAsync(1, SayHello, [.. Enumerable.Range(0, 10).Select(static i => ($"x-{i}", new string('x', 63 * 1024)))]);
+            var metadata = Enumerable.Range(0, 10).Select(static i => ($"x-{i}", (string?)new string('x', 63 * 1024)));
+            await connection.CallAsync(1, SayHello, [.. metadata]);
             await connection.ReadToEndAsync();
         }
     });
@@ -232,7 +234,6 @@ public sealed class AbuseTests() : ServiceTest(@"Microsoft\.AspNetCore\.Server\.
         Service.Settings["DOTNET_GCHeapHardLimit"] = "0x10000000";
         Service.Settings["DOTNET_GCConserveMemory"] = "7";
         Service.Settings["RouteService__Chat__MaxStreamsPerClient"] = $"{MaxChats}";
-        Service.Settings["RouteService__Chat__CacheMegabytes"] = "1";
         await StartAsync();
         var other = NewChannel();
 
@@ -318,7 +319,11 @@ public sealed class AbuseTests() : ServiceTest(@"Microsoft\.AspNetCore\.Server\.
     /// <summary>By the same address as the raw connections, which are one client with it.</summary>
     private GrpcChannel NewChannel() => GrpcChannel.ForAddress(
         $"http://127.0.0.1:{Service.GrpcPort}",
-        new GrpcChannelOptions { HttpHandler = new SocketsHttpHandler { EnableMultipleHttp2Connections = true }, DisposeHttpClient = true });
+        new GrpcChannelOptions
+        {
+            HttpHandler = new SocketsHttpHandler { EnableMultipleHttp2Connections = true },
+            DisposeHttpClient = true,
+        });
 
     /// <summary>The process's own pages that are in memory, in bytes.</summary>
     private long Resident() => 1024 * long.Parse(

@@ -44,8 +44,9 @@ public sealed class ConnectionTests : ServiceTest
         Set("MaxAge", "00:00:00.1");
         await StartAsync();
 
-        // Kestrel counts a stream as over just before it writes its end. A close that falls into that moment loses the answer: seen once in some
-        // hundred connections of calls without pause, and far more often while something else has the processors; hence more than one try.
+        // Kestrel counts a stream as over just before it writes its end. A close that falls into that moment loses the answer: seen once in
+        // some hundred connections of calls without pause, and far more often while something else has the processors; hence more than one
+        // try.
         for (var tries = 3; ; tries--)
         {
             var (repeated, connections) = await CallThroughOldConnectionsAsync();
@@ -201,7 +202,8 @@ public sealed class ConnectionTests : ServiceTest
         await using var connection = await RawConnection.OpenAsync(Service.GrpcPort, (4, 0));
         await connection.CallAsync(1, Bidi);
         var greeting = RawConnection.Message(new string('x', 100));
-        byte[] block = [.. Enumerable.Repeat(RawConnection.Frame(RawConnection.Data, 0, 1, greeting), 100).SelectMany(static frame => frame)];
+        var frame = RawConnection.Frame(RawConnection.Data, 0, 1, greeting);
+        byte[] block = [.. Enumerable.Repeat(frame, 100).SelectMany(static frame => frame)];
         try
         {
             for (var sent = 0; sent < 100 * 100; sent++)

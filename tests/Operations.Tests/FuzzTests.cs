@@ -16,7 +16,8 @@ public sealed class FuzzTests(FuzzTests.Fuzzed service, ITestOutputHelper log) :
     private static readonly string[] Paths =
     [
         "/helloworld.Greeter/SayHello", "/HelloService/LotsOfReplies", "/HelloService/LotsOfGreetings", "/HelloService/BidiHello",
-        "/routeguide.RouteGuide/GetFeature", "/routeguide.RouteGuide/ListFeatures", "/routeguide.RouteGuide/RecordRoute", "/routeguide.RouteGuide/RouteChat",
+        "/routeguide.RouteGuide/GetFeature", "/routeguide.RouteGuide/ListFeatures",
+        "/routeguide.RouteGuide/RecordRoute", "/routeguide.RouteGuide/RouteChat",
         "/grpc.health.v1.Health/Check", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     ];
 
@@ -35,7 +36,10 @@ public sealed class FuzzTests(FuzzTests.Fuzzed service, ITestOutputHelper log) :
     [Fact]
     public Task Random_values_of_the_protocols_own_headers_end_with_a_status() => ForAllAsync(part: 2, count: 500, async (chance, input) =>
     {
-        string[] names = ["grpc-timeout", "grpc-encoding", "grpc-accept-encoding", "x-raw-bin", "grpc-status", "user-agent", "traceparent", "route-chat-after"];
+        string[] names =
+        [
+            "grpc-timeout", "grpc-encoding", "grpc-accept-encoding", "x-raw-bin", "grpc-status", "user-agent", "traceparent", "route-chat-after",
+        ];
         var (name, value) = (Pick(chance, names), Text(chance));
         await using var connection = await RawConnection.OpenAsync(service.GrpcPort);
 
@@ -83,7 +87,8 @@ public sealed class FuzzTests(FuzzTests.Fuzzed service, ITestOutputHelper log) :
         return Parallel.ForEachAsync(
             Enumerable.Range(0, count * Factor),
             new ParallelOptions { MaxDegreeOfParallelism = 8 },
-            async (i, _) => await run(new Random(unchecked(Seed + (part * 500_000_003) + (i * 7_919))), $"ROUTESERVICE_TEST_FUZZ_SEED={Seed}, input {i}"));
+            async (i, _) => await run(
+                new Random(unchecked(Seed + (part * 500_000_003) + (i * 7_919))), $"ROUTESERVICE_TEST_FUZZ_SEED={Seed}, input {i}"));
     }
 
     /// <summary>Well-formed messages, some compressed, the same with bytes changed, removed or added, and noise.</summary>
@@ -110,7 +115,9 @@ public sealed class FuzzTests(FuzzTests.Fuzzed service, ITestOutputHelper log) :
         return [.. Mutate(chance, body, chance.Next(4))];
     }
 
-    /// <summary>Settings, calls on several streams with their frames between each other, resets and pings; some bytes changed, the end cut off.</summary>
+    /// <summary>
+    /// Settings, calls on several streams with their frames between each other, resets and pings; some bytes changed, the end cut off.
+    /// </summary>
     private static byte[] Frames(Random chance)
     {
         var frames = new List<byte>(RawConnection.Frame(RawConnection.Settings, 0, 0));

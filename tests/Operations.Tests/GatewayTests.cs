@@ -22,7 +22,8 @@ public sealed class GatewayTests : ServiceTest
         using var authority = new Authority();
         using var certificate = authority.Certify("gateway");
         var port = FreePort();
-        var pem = Write("gateway.pem", $"{certificate.ExportCertificatePem()}\n{certificate.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem()}\n");
+        var key = certificate.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem();
+        var pem = Write("gateway.pem", $"{certificate.ExportCertificatePem()}\n{key}\n");
         var configuration = Write("haproxy.cfg", $"""
             defaults
               mode http

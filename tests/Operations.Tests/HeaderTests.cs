@@ -109,11 +109,13 @@ public sealed class HeaderTests : ServiceTest
         var (stream, taken, refused) = (3, 0, 0);
 
         // A header counts 32 bytes beside its name and its value (RFC 9113, 6.5.2); what is over the limit is refused up to twice of it.
-        foreach (var (headers, length) in ((int, int)[])[(1, 60_000), (1, 80_000), (1, 120_000), (20, 3_000), (30, 3_000), (1_500, 1), (2_100, 1), (3_000, 1)])
+        (int Headers, int Length)[] cases =
+            [(1, 60_000), (1, 80_000), (1, 120_000), (20, 3_000), (30, 3_000), (1_500, 1), (2_100, 1), (3_000, 1)];
+        foreach (var (headers, length) in cases)
         {
             var size = 300 + (headers * (32 + 5 + length));
-            var answer = await connection.AnswerAsync(
-                stream, SayHello, RawConnection.Message("you"), [.. Enumerable.Range(1_000, headers).Select(i => ($"x{i}", new string('v', length)))]);
+            var metadata = Enumerable.Range(1_000, headers).Select(i => ($"x{i}", (string?)new string('v', length)));
+            var answer = await connection.AnswerAsync(stream, SayHello, RawConnection.Message("you"), [.. metadata]);
 
             Assert.Equal(size <= 64 * 1024 ? (StatusCode.OK, "200") : (StatusCode.Unknown, "431"), (answer.Status, answer.Http));
             _ = size <= 64 * 1024 ? taken++ : refused++;
@@ -164,7 +166,8 @@ public sealed class HeaderTests : ServiceTest
         await using var connection = await RawConnection.OpenAsync(Service.GrpcPort);
         await connection.CallAsync(1, Bidi);
 
-        Assert.Equal(RawConnection.Message("Hello, you!"), (await connection.AnswerAsync(3, SayHello, RawConnection.Message("you"), headers)).Body);
+        var answer = await connection.AnswerAsync(3, SayHello, RawConnection.Message("you"), headers);
+        Assert.Equal(RawConnection.Message("Hello, you!"), answer.Body);
         await NeighbourAsync(connection);
     }
 

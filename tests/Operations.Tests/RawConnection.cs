@@ -40,7 +40,8 @@ internal sealed class RawConnection : IAsyncDisposable
     public Task SendAsync(params byte[] bytes) => _stream.WriteAsync(bytes).AsTask();
 
     /// <summary>Starts a call.</summary>
-    public Task CallAsync(int stream, string path, params (string Name, string? Value)[] metadata) => SendAsync(HeadersFrame(stream, path, metadata));
+    public Task CallAsync(int stream, string path, params (string Name, string? Value)[] metadata) =>
+        SendAsync(HeadersFrame(stream, path, metadata));
 
     /// <summary>Sends a message of a call.</summary>
     public Task MessageAsync(int stream, byte[] message, bool isLast = false) =>
@@ -109,7 +110,9 @@ internal sealed class RawConnection : IAsyncDisposable
         }
     }
 
-    /// <summary>The next frame of a type; what comes before it is passed over. Null where the server has closed the connection without one.</summary>
+    /// <summary>
+    /// The next frame of a type; what comes before it is passed over. Null where the server has closed the connection without one.
+    /// </summary>
     public async Task<RawFrame?> ReadAsync(byte type)
     {
         RawFrame? frame;
@@ -148,22 +151,31 @@ internal sealed class RawConnection : IAsyncDisposable
     public static byte[] Frame(byte type, byte flags, int stream, params byte[] payload) =>
         [(byte)(payload.Length >> 16), (byte)(payload.Length >> 8), (byte)payload.Length, type, flags, .. Int(stream), .. payload];
 
-    /// <summary>The headers of a call, in as many frames as they need. What is in the metadata replaces the call's own, and null leaves it out.</summary>
+    /// <summary>
+    /// The headers of a call, in as many frames as they need. What is in the metadata replaces the call's own, and null leaves it out.
+    /// </summary>
     public static byte[] HeadersFrame(int stream, string path, params (string Name, string? Value)[] metadata)
     {
         (string Name, string? Value)[] own =
-            [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "x"), ("content-type", "application/grpc"), ("te", "trailers")];
+        [
+            (":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "x"),
+            ("content-type", "application/grpc"), ("te", "trailers"),
+        ];
         return HeadersFrame(stream, 0, Block(
         [
-            .. own.Select(field => metadata.Where(other => other.Name == field.Name).DefaultIfEmpty(field).First()).Where(static field => field.Value is not null),
+            .. own.Select(field => metadata.Where(other => other.Name == field.Name).DefaultIfEmpty(field).First())
+                .Where(static field => field.Value is not null),
             .. metadata.Where(field => !own.Any(other => other.Name == field.Name)),
         ]));
     }
 
     /// <summary>The client's trailers, which end its side of the call.</summary>
-    public static byte[] TrailersFrame(int stream, params (string Name, string? Value)[] fields) => HeadersFrame(stream, EndStream, Block(fields));
+    public static byte[] TrailersFrame(int stream, params (string Name, string? Value)[] fields) =>
+        HeadersFrame(stream, EndStream, Block(fields));
 
-    /// <summary>A message as gRPC frames it, of a type whose first field is this text of at most 127 bytes: HelloRequest of both services.</summary>
+    /// <summary>
+    /// A message as gRPC frames it, of a type whose first field is this text of at most 127 bytes: HelloRequest of both services.
+    /// </summary>
     public static byte[] Message(string text)
     {
         var payload = Encoding.UTF8.GetBytes(text);
@@ -235,7 +247,10 @@ internal sealed class RawConnection : IAsyncDisposable
         }
     }
 
-    /// <summary>The fields of a block without dynamic table and Huffman code, as Kestrel writes it. Of the static table only what it uses has a name here.</summary>
+    /// <summary>
+    /// The fields of a block without dynamic table and Huffman code, as Kestrel writes it. Of the static table only what it uses has a name
+    /// here.
+    /// </summary>
     public static IEnumerable<(string Name, string Value)> Fields(byte[] block)
     {
         for (var at = 0; at < block.Length;)

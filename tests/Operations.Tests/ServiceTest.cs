@@ -14,7 +14,8 @@ public abstract class ServiceTest : IAsyncLifetime
     private readonly List<GrpcChannel> _channels = [];
 
     /// <param name="expectedErrors">The lines that the service may log as errors: a pattern.</param>
-    protected ServiceTest(string expectedErrors = "RouteService.Api.Security.FileReloader") => Service = new RunningService { ExpectedErrors = expectedErrors };
+    protected ServiceTest(string expectedErrors = "RouteService.Api.Security.FileReloader") =>
+        Service = new RunningService { ExpectedErrors = expectedErrors };
 
     internal RunningService Service { get; }
 

@@ -37,11 +37,13 @@ public sealed class SlowClientTests : ServiceTest
         }
 
         Assert.Equal([5, 7, 9, 11], ended.Keys.Order());
-        Assert.All(ended.Values, static end => Assert.Contains(("grpc-status", $"{(int)StatusCode.DeadlineExceeded}"), RawConnection.Fields(end.Payload)));
+        Assert.All(ended.Values, static end => Assert.Contains(
+            ("grpc-status", $"{(int)StatusCode.DeadlineExceeded}"), RawConnection.Fields(end.Payload)));
         foreach (var neighbour in (int[])[1, 3])
         {
             await connection.MessageAsync(neighbour, RawConnection.Message("after"), isLast: true);
-            Assert.EndsWith("Hello, after!", Encoding.UTF8.GetString((await connection.AnswerAsync(neighbour)).Body), StringComparison.Ordinal);
+            var body = Encoding.UTF8.GetString((await connection.AnswerAsync(neighbour)).Body);
+            Assert.EndsWith("Hello, after!", body, StringComparison.Ordinal);
         }
     }
 

@@ -109,15 +109,16 @@ public sealed class TlsTests : ServiceTest
     }
 
     [Theory]
-    [InlineData("RouteService__Grpc__CertificateKeyPath is set, and RouteService__Grpc__CertificatePath is not", "CertificateKeyPath", "server.key")]
-    [InlineData("RouteService__Grpc__CertificatePassword is set, and RouteService__Grpc__CertificatePath is not", "CertificatePassword", "secret")]
+    [InlineData("CertificateKeyPath is set, and RouteService__Grpc__CertificatePath is not", "CertificateKeyPath", "server.key")]
+    [InlineData("CertificatePassword is set, and RouteService__Grpc__CertificatePath is not", "CertificatePassword", "secret")]
     [InlineData("RouteService__Grpc__ClientCaPath is set, and RouteService__Grpc__CertificatePath is not", "ClientCaPath", "ca.pem")]
     [InlineData("RouteService__Grpc__CertificatePath is 'ca.pem', which cannot be used", "CertificatePath", "ca.pem")]
     public async Task A_wrong_setting_is_told_in_one_line(string complaint, string name, string value)
     {
         Write("ca.pem", _authority.Pem);
 
-        await AssertRefusedAsync(complaint, new Dictionary<string, string>(RunningService.Environment) { [$"RouteService__Grpc__{name}"] = value });
+        await AssertRefusedAsync(
+            complaint, new Dictionary<string, string>(RunningService.Environment) { [$"RouteService__Grpc__{name}"] = value });
     }
 
     private async Task AssertRefusedAsync(string complaint, Dictionary<string, string> settings)

@@ -7,8 +7,8 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 namespace RouteService.Api.Hosting;
 
 /// <summary>
-/// The age of connections, the one limit of <see cref="ConnectionOptions"/> that Kestrel lacks. A connection that has reached it gets GOAWAY and closes
-/// when its calls have ended, so that its client finds the replicas that are there now.
+/// The age of connections, the one limit of <see cref="ConnectionOptions"/> that Kestrel lacks. A connection that has reached it gets
+/// GOAWAY and closes when its calls have ended, so that its client finds the replicas that are there now.
 /// </summary>
 internal static class ConnectionAge
 {
@@ -21,12 +21,13 @@ internal static class ConnectionAge
         }
     }
 
-    private static async Task LimitAsync(ConnectionContext connection, ConnectionDelegate next, ConnectionOptions options, TimeProvider clock)
+    private static async Task LimitAsync(
+        ConnectionContext connection, ConnectionDelegate next, ConnectionOptions options, TimeProvider clock)
     {
         var age = options.MaxAge * Spread();
         await using var closing = clock.CreateTimer(
-            static state => ((ConnectionContext)state!).Features.GetRequiredFeature<IConnectionLifetimeNotificationFeature>().RequestClose(),
-            connection,
+            static state => ((IConnectionLifetimeNotificationFeature)state!).RequestClose(),
+            connection.Features.GetRequiredFeature<IConnectionLifetimeNotificationFeature>(),
             age,
             Timeout.InfiniteTimeSpan);
         await using var aborting = clock.CreateTimer(
@@ -38,6 +39,8 @@ internal static class ConnectionAge
         await next(connection);
     }
 
-    /// <summary>0.9 to 1.1: connections that were opened together do not end together. From many threads, and a Random is for one.</summary>
+    /// <summary>
+    /// 0.9 to 1.1: connections that were opened together do not end together. From many threads, and a Random is for one.
+    /// </summary>
     private static double Spread() => 0.9 + (0.2 * RandomNumberGenerator.GetInt32(int.MaxValue) / int.MaxValue);
 }

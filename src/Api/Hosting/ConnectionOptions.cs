@@ -2,10 +2,14 @@ using System.ComponentModel.DataAnnotations;
 
 namespace RouteService.Api.Hosting;
 
-/// <summary>What a gRPC connection may take and how long it lives. Applied by <see cref="Ports"/> and <see cref="ConnectionAge"/>.</summary>
+/// <summary>
+/// What a gRPC connection may take and how long it lives. Applied by <see cref="Ports"/> and <see cref="ConnectionAge"/>.
+/// </summary>
 internal sealed class ConnectionOptions
 {
-    /// <summary>The concurrent calls of one connection; a client with more opens another or waits. 100 is the least that RFC 9113 advises.</summary>
+    /// <summary>
+    /// The concurrent calls of one connection; a client with more opens another or waits. 100 is the least that RFC 9113 advises.
+    /// </summary>
     [Range(1, 100_000)]
     public int MaxStreams { get; init; } = 100;
 
@@ -22,13 +26,16 @@ internal sealed class ConnectionOptions
     public TimeSpan KeepAliveTimeout { get; init; } = TimeSpan.FromSeconds(20);
 
     /// <summary>
-    /// How old a connection may get, give or take a tenth, so that those opened together do not end together; zero for any age. Then its client is
-    /// told to make new calls on another, which brings it to the replicas that are there now, and calls in flight finish.
+    /// How old a connection may get, give or take a tenth, so that those opened together do not end together; zero for any age. Then its
+    /// client is told to make new calls on another, which brings it to the replicas that are there now, and calls in flight finish.
     /// </summary>
     [Range(typeof(TimeSpan), "00:00:00", "7.00:00:00")]
     public TimeSpan MaxAge { get; init; } = TimeSpan.FromMinutes(30);
 
-    /// <summary>How long calls in flight may go on when their connection is too old; then it is aborted. Zero, the default, for as long as they take.</summary>
+    /// <summary>
+    /// How long calls in flight may go on when their connection is too old; then it is aborted. Zero, the default, for as long as they
+    /// take.
+    /// </summary>
     [Range(typeof(TimeSpan), "00:00:00", "1.00:00:00")]
     public TimeSpan MaxAgeGrace { get; init; }
 

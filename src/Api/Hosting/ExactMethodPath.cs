@@ -5,8 +5,8 @@ using Microsoft.AspNetCore.Routing.Matching;
 namespace RouteService.Api.Hosting;
 
 /// <summary>
-/// A method is called by its exact path (gRPC over HTTP/2, "Path"). Routing also takes another case, a trailing slash, escapes, dot segments and a query;
-/// for these the stock endpoint of unknown methods is left, which answers UNIMPLEMENTED.
+/// A method is called by its exact path (gRPC over HTTP/2, "Path"). Routing also takes another case, a trailing slash, escapes, dot
+/// segments and a query; for these the stock endpoint of unknown methods is left, which answers UNIMPLEMENTED.
 /// </summary>
 internal sealed class ExactMethodPath : MatcherPolicy, IEndpointSelectorPolicy
 {

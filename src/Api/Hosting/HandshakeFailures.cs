@@ -3,8 +3,8 @@ using System.Security.Authentication;
 namespace RouteService.Api.Hosting;
 
 /// <summary>
-/// Tells the operator why clients cannot connect. Kestrel has no hook for a failed TLS handshake but its log, where each is a line at Debug; here the first
-/// is told, and then one a minute at most.
+/// Tells the operator why clients cannot connect. Kestrel has no hook for a failed TLS handshake but its log, where each is a line at
+/// Debug; here the first is told, and then one a minute at most.
 /// </summary>
 internal sealed partial class HandshakeFailures(IServiceProvider services, TimeProvider clock) : ILoggerProvider, ILogger
 {
@@ -64,6 +64,7 @@ internal static class HandshakeFailuresExtensions
     public static void AddHandshakeFailures(this ILoggingBuilder logging)
     {
         logging.Services.AddSingleton<ILoggerProvider, HandshakeFailures>();
-        logging.AddFilter<HandshakeFailures>(static (category, _) => string.Equals(category, HandshakeFailures.Source, StringComparison.Ordinal));
+        logging.AddFilter<HandshakeFailures>(
+            static (category, _) => string.Equals(category, HandshakeFailures.Source, StringComparison.Ordinal));
     }
 }

@@ -7,7 +7,9 @@ namespace RouteService.Api.Hosting;
 
 internal static class MessageTimeout
 {
-    /// <summary>Ends a call whose request message begins and does not come to its end. Between messages a stream may be silent for hours.</summary>
+    /// <summary>
+    /// Ends a call whose request message begins and does not come to its end. Between messages a stream may be silent for hours.
+    /// </summary>
     public static void UseMessageTimeout(this IApplicationBuilder app)
     {
         var clock = app.ApplicationServices.GetRequiredService<TimeProvider>();
@@ -24,8 +26,8 @@ internal static class MessageTimeout
 }
 
 /// <summary>
-/// A request's body for the stock server, which examines more than it consumes exactly when it holds the beginning of a message: a read that has to wait
-/// then waits for the rest of one. Other reads pass through.
+/// A request's body for the stock server, which examines more than it consumes exactly when it holds the beginning of a message: a read
+/// that has to wait then waits for the rest of one. Other reads pass through.
 /// </summary>
 internal sealed class TimedBody(PipeReader inner, TimeProvider clock) : PipeReader, IRequestBodyPipeFeature
 {
@@ -59,7 +61,8 @@ internal sealed class TimedBody(PipeReader inner, TimeProvider clock) : PipeRead
             inner.CancelPendingRead();
             throw new RpcException(new Status(
                 StatusCode.DeadlineExceeded,
-                $"The rest of a request message has not come within {Grace.TotalSeconds} s, and one more for each {BytesPerSecond / 1024} KiB of it that has."));
+                $"The rest of a request message has not come within {Grace.TotalSeconds} s, and one more for each {BytesPerSecond / 1024} KiB "
+                + "of it that has."));
         }
     }
 

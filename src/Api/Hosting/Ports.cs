@@ -32,7 +32,8 @@ internal static class Ports
             // A gateway that terminates TLS forwards ":scheme: https" over h2c.
             kestrel.AllowAlternateSchemes = true;
 
-            // Kestrel's default ends the connection, and everybody's calls on it, for a byte that is not UTF-8. The replacement character serves the call.
+            // Kestrel's default ends the connection, and everybody's calls on it, for a byte that is not UTF-8. The replacement character
+            // serves the call.
             kestrel.RequestHeaderEncodingSelector = static _ => Encoding.UTF8;
             SetLimits(kestrel.Limits, grpc.Connection);
             kestrel.ListenAnyIP(grpc.Port, listen =>
@@ -70,14 +71,15 @@ internal static class Ports
         limits.Http2.InitialStreamWindowSize = options.StreamWindow;
         limits.Http2.InitialConnectionWindowSize = Math.Max(options.ConnectionWindow, options.StreamWindow);
 
-        // One limit on headers, the announced one: their number never comes first. Kestrel answers up to twice the limit with 431 and ends the connection
-        // above; a single field has no grace of its own, so it gets the same.
+        // One limit on headers, the announced one: their number never comes first. Kestrel answers up to twice the limit with 431 and ends
+        // the connection above; a single field has no grace of its own, so it gets the same.
         limits.MaxRequestHeadersTotalSize = options.MaxHeaderBytes;
         limits.MaxRequestHeaderCount = options.MaxHeaderBytes / HeaderOverhead;
         limits.Http2.MaxRequestHeaderFieldSize = 2 * options.MaxHeaderBytes;
 
-        // Kestrel measures both rates over a whole connection and ends the connection: one stalled reader or writer would end everybody's calls on it.
-        // A slow reader is slowed by flow control, a slow request message ends its own call (MessageTimeout), and a peer that is gone shows in the pings.
+        // Kestrel measures both rates over a whole connection and ends the connection: one stalled reader or writer would end everybody's
+        // calls on it. A slow reader is slowed by flow control, a slow request message ends its own call (MessageTimeout), and a peer that
+        // is gone shows in the pings.
         limits.MinResponseDataRate = null;
         limits.MinRequestBodyDataRate = null;
     }

@@ -5,7 +5,9 @@ using RouteService.Api.Security;
 
 namespace RouteService.Api.Hosting;
 
-/// <summary>The TLS of the gRPC port: our certificate with the chain that came with it, and, for mutual TLS, the authorities of our clients'.</summary>
+/// <summary>
+/// The TLS of the gRPC port: our certificate with the chain that came with it, and, for mutual TLS, the authorities of our clients'.
+/// </summary>
 internal static class ServerTls
 {
     private const string Variable = "RouteService__Grpc__CertificatePath";
@@ -23,7 +25,9 @@ internal static class ServerTls
                 { CertificatePassword: not null } => ("CertificatePassword", "a password belongs to a certificate"),
                 _ => default,
             };
-            return name is null ? null : throw new SettingException($"RouteService__Grpc__{name} is set, and {Variable} is not: {belongsTo}.");
+            return name is null
+                ? null
+                : throw new SettingException($"RouteService__Grpc__{name} is set, and {Variable} is not: {belongsTo}.");
         }
 
         return new WatchedFile<SslServerAuthenticationOptions>(
@@ -70,8 +74,8 @@ internal static class ServerTls
             if (chain.ChainStatus.Any(static status => status.Status is X509ChainStatusFlags.PartialChain))
             {
                 throw new FormatException(
-                    $"'{path}' of RouteService__Grpc__ClientCaPath has the intermediate authority '{authority.Subject}' without the root that it leads to; "
-                    + $"add the certificate of '{chain.ChainElements[^1].Certificate.Issuer}'.");
+                    $"'{path}' of RouteService__Grpc__ClientCaPath has the intermediate authority '{authority.Subject}' without the root that it "
+                    + $"leads to; add the certificate of '{chain.ChainElements[^1].Certificate.Issuer}'.");
             }
         }
     }
@@ -82,7 +86,8 @@ internal static class ServerTls
         if (options.CertificateKeyPath is null && X509Certificate2.GetCertContentType(path) is X509ContentType.Pfx)
         {
             var all = X509CertificateLoader.LoadPkcs12CollectionFromFile(path, options.CertificatePassword);
-            var own = all.FirstOrDefault(static certificate => certificate.HasPrivateKey) ?? throw new FormatException("it has no private key.");
+            var own = all.FirstOrDefault(static certificate => certificate.HasPrivateKey)
+                ?? throw new FormatException("it has no private key.");
             all.Remove(own);
             return (own, all);
         }
