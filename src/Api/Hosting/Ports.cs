@@ -78,7 +78,7 @@ internal static class Ports
         limits.Http2.MaxRequestHeaderFieldSize = 2 * options.MaxHeaderBytes;
 
         // Kestrel measures both rates over a whole connection and ends the connection: one stalled reader or writer would end everybody's
-        // calls on it. A slow reader is slowed by flow control, a slow request message ends its own call (MessageTimeout), and a peer that
+        // calls on it. A slow reader is slowed by flow control, a slow request message ends its own call (RequestBody), and a peer that
         // is gone shows in the pings.
         limits.MinResponseDataRate = null;
         limits.MinRequestBodyDataRate = null;

@@ -48,7 +48,7 @@ internal static class RouteServiceHost
         var auth = app.Services.GetRequiredService<AuthOptions>();
         app.UseTelemetry();
         app.UseSecurity(auth, app.Services.GetRequiredService<LimitOptions>());
-        app.UseMessageTimeout();
+        app.UseRequestBody();
         app.MapGrpcService<GreeterService>();
         app.MapGrpcService<HelloService>();
         app.MapGrpcService<RouteGuideService>();

@@ -6,13 +6,13 @@ using RouteService.Api.Hosting;
 namespace RouteService.Api.Tests;
 
 /// <summary>A message that has begun has its time; a stream between messages has all the time there is.</summary>
-public sealed class MessageTimeoutTests
+public sealed class RequestBodyTests
 {
     private readonly FakeTimeProvider _clock = new();
     private readonly Pipe _pipe = new(new PipeOptions(pauseWriterThreshold: 0, useSynchronizationContext: false));
-    private readonly TimedBody _body;
+    private readonly RequestBody _body;
 
-    public MessageTimeoutTests() => _body = new TimedBody(_pipe.Reader, _clock);
+    public RequestBodyTests() => _body = new RequestBody(_pipe.Reader, _clock);
 
     [Fact]
     public async Task The_rest_of_a_message_has_thirty_seconds()
@@ -66,6 +66,55 @@ public sealed class MessageTimeoutTests
             await WriteAsync(4);
             Advance(await next, isPart: false);
         }
+    }
+
+    [Fact]
+    public async Task What_one_read_has_brought_is_handed_out_message_by_message()
+    {
+        await WriteAsync(10);
+        var first = await _body.ReadAsync();
+        _body.AdvanceTo(first.Buffer.GetPosition(4));
+        await WriteAsync(3);
+
+        var second = await _body.ReadAsync();
+        Assert.Equal((10, 6), (first.Buffer.Length, second.Buffer.Length));
+
+        // Six bytes are one message and the beginning of another, of which the rest has come meanwhile.
+        _body.AdvanceTo(second.Buffer.GetPosition(4), second.Buffer.End);
+        var third = await _body.ReadAsync();
+        Assert.Equal(5, third.Buffer.Length);
+        _body.AdvanceTo(third.Buffer.End);
+
+        await _pipe.Writer.CompleteAsync();
+        var last = await _body.ReadAsync();
+        Assert.Equal((0, true), (last.Buffer.Length, last.IsCompleted));
+        _body.AdvanceTo(last.Buffer.End);
+    }
+
+    [Fact]
+    public async Task What_was_not_consumed_is_given_back()
+    {
+        await WriteAsync(10);
+        var read = await _body.ReadAsync();
+        _body.AdvanceTo(read.Buffer.GetPosition(4));
+
+        _body.Release();
+
+        Assert.Equal(6, (await _pipe.Reader.ReadAsync()).Buffer.Length);
+    }
+
+    [Fact]
+    public async Task A_read_that_took_too_long_is_not_left_pending()
+    {
+        await WriteAsync(3);
+        await ReadPartAsync();
+        var rest = _body.ReadAsync().AsTask();
+        _clock.Advance(TimeSpan.FromSeconds(30));
+        await Assert.ThrowsAsync<RpcException>(() => rest);
+
+        await WriteAsync(1);
+
+        Assert.Equal(4, (await _pipe.Reader.ReadAsync()).Buffer.Length);
     }
 
     /// <summary>As the stock server reads: what is no whole message yet is examined and not consumed.</summary>

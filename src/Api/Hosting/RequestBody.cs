@@ -1,0 +1,153 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using Grpc.AspNetCore.Server;
+using Grpc.Core;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace RouteService.Api.Hosting;
+
+internal static class RequestBodyExtensions
+{
+    /// <summary>
+    /// Gives calls a <see cref="RequestBody"/>: a request message that begins and does not come to its end ends its call, and a request stream
+    /// takes the locks of Kestrel's pipe once for all messages that came together.
+    /// </summary>
+    public static void UseRequestBody(this IApplicationBuilder app)
+    {
+        var clock = app.ApplicationServices.GetRequiredService<TimeProvider>();
+        app.Use(next => context =>
+        {
+            if (context.GetEndpoint()?.Metadata.GetMetadata<GrpcMethodMetadata>()?.Method.Type is not { } type)
+            {
+                return next(context);
+            }
+
+            var body = new RequestBody(context.Request.BodyReader, clock);
+            context.Features.Set<IRequestBodyPipeFeature>(body);
+            return type is MethodType.Unary or MethodType.ServerStreaming ? next(context) : RunAsync(next, context, body);
+        });
+    }
+
+    private static async Task RunAsync(RequestDelegate next, HttpContext context, RequestBody body)
+    {
+        try
+        {
+            await next(context);
+        }
+        finally
+        {
+            body.Release();
+        }
+    }
+}
+
+/// <summary>
+/// The body of a request for the stock server, which reads and advances once a message. What one read of Kestrel's has brought is handed out
+/// until it is consumed. The server examines more than it consumes exactly when it holds the beginning of a message: a read that has to wait
+/// then waits for the rest of one, for which there is a time limit. Between messages a stream may be silent for hours.
+/// </summary>
+/// <threadsafety>For one reader at a time, as a PipeReader is.</threadsafety>
+internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeReader, IRequestBodyPipeFeature
+{
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(30);
+    private const int BytesPerSecond = 16 * 1024;
+
+    // Of the last read of the inner reader; it is advanced when this is consumed.
+    private ReadOnlySequence<byte> _unread;
+    private bool _isLast;
+
+    // Of the message that has begun.
+    private bool _isPartial;
+    private long _begun;
+    private long _received;
+
+    public PipeReader Reader => this;
+
+    public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default) => _unread.IsEmpty
+        ? ReadMoreAsync(cancellationToken)
+        : new ValueTask<ReadResult>(new ReadResult(_unread, isCanceled: false, _isLast));
+
+    public override bool TryRead(out ReadResult result)
+    {
+        if (!_unread.IsEmpty)
+        {
+            result = new ReadResult(_unread, isCanceled: false, _isLast);
+            return true;
+        }
+
+        return inner.TryRead(out result) && Keep(result);
+    }
+
+    public override void AdvanceTo(SequencePosition consumed) => AdvanceTo(consumed, consumed);
+
+    public override void AdvanceTo(SequencePosition consumed, SequencePosition examined)
+    {
+        var isExamined = examined.Equals(_unread.End);
+        _unread = _unread.Slice(consumed);
+        if (!_unread.IsEmpty && !isExamined)
+        {
+            return;
+        }
+
+        var isPartial = !_unread.IsEmpty;
+        _unread = default;
+        inner.AdvanceTo(consumed, examined);
+        if (isPartial && !_isPartial)
+        {
+            _begun = clock.GetTimestamp();
+            _received = 0;
+        }
+
+        _isPartial = isPartial;
+    }
+
+    /// <summary>Gives back what was read and not consumed, at the end of the call.</summary>
+    public void Release()
+    {
+        if (!_unread.IsEmpty)
+        {
+            inner.AdvanceTo(_unread.Start);
+            _unread = default;
+        }
+    }
+
+    public override void CancelPendingRead() => inner.CancelPendingRead();
+
+    public override void Complete(Exception? exception = null) => inner.Complete(exception);
+
+    private async ValueTask<ReadResult> ReadMoreAsync(CancellationToken cancellationToken)
+    {
+        var read = inner.ReadAsync(cancellationToken);
+        var result = read.IsCompleted || !_isPartial ? await read : await ReadRestAsync(read.AsTask());
+        Keep(result);
+        return result;
+    }
+
+    private async Task<ReadResult> ReadRestAsync(Task<ReadResult> read)
+    {
+        var left = Grace + TimeSpan.FromSeconds((double)_received / BytesPerSecond) - clock.GetElapsedTime(_begun);
+        try
+        {
+            var result = await read.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, clock);
+            _received = result.Buffer.Length;
+            return result;
+        }
+        catch (TimeoutException)
+        {
+            // A read must not stay pending: Kestrel uses the stream again for a later call, which would fail.
+            inner.CancelPendingRead();
+            inner.AdvanceTo((await read).Buffer.Start);
+            throw new RpcException(new Status(
+                StatusCode.DeadlineExceeded,
+                $"The rest of a request message has not come within {Grace.TotalSeconds} s, and one more for each {BytesPerSecond / 1024} KiB "
+                + "of it that has."));
+        }
+    }
+
+    private bool Keep(ReadResult result)
+    {
+        _unread = result.Buffer;
+        _isLast = result.IsCompleted;
+        return true;
+    }
+}
