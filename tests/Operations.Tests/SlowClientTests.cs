@@ -49,11 +49,12 @@ public sealed class SlowClientTests : ServiceTest
     [Fact]
     public async Task A_stalled_reader_ends_no_neighbour()
     {
-        // INITIAL_WINDOW_SIZE: nothing may be sent on a stream until its client makes room, which it does for the neighbour alone.
+        // INITIAL_WINDOW_SIZE: 100 bytes may be sent on a stream until its client makes room, which it does for the neighbour alone.
         await StartAsync();
-        await using var connection = await RawConnection.OpenAsync(Service.GrpcPort, (4, 0));
+        await using var connection = await RawConnection.OpenAsync(Service.GrpcPort, (4, 100));
         await connection.CallAsync(1, "/HelloService/LotsOfReplies");
-        await connection.MessageAsync(1, RawConnection.Message("reader"), isLast: true);
+        await connection.MessageAsync(1, RawConnection.Message(new string('x', 100)), isLast: true);
+        Assert.Equal(100, (await connection.ReadAsync(RawConnection.Data))!.Value.Payload.Length);
         await connection.CallAsync(3, Bidi);
         await connection.SendAsync(RawConnection.Frame(RawConnection.WindowUpdate, 0, 3, 0, 0, 0x10, 0));
 
