@@ -102,7 +102,7 @@ public sealed class SecurityTests : IAsyncDisposable
         scopes = null;
         var error = await Assert.ThrowsAsync<RouteServiceException>(() => client.GetFeatureAsync(Here));
         Assert.Equal((FailureReason.Unauthenticated, false, 1), (error.Reason, error.IsTransient, error.Attempts));
-        Assert.Contains("wants credentials", error.Message);
+        Assert.Contains("authorization: Bearer TOKEN", error.Message);
         Assert.Contains("Set BearerToken", error.Message);
     }
 

@@ -4,6 +4,7 @@ using System.Text.Encodings.Web;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Primitives;
 
 namespace RouteService.Api.Security;
 
@@ -21,16 +22,29 @@ internal sealed class ApiKeyAuthentication(
 
     protected override Task<AuthenticateResult> HandleAuthenticateAsync()
     {
-        // A gateway may add a key of its own beside the client's.
         var keys = Request.Headers[Header];
+        if (keys.Count == 0)
+        {
+            return None;
+        }
+
+        // A gateway may add a key of its own beside the client's, and repeated metadata may come joined by commas.
+        var caller = CallerOf(keys) ?? CallerOf(Request.Headers.GetCommaSeparatedValues(Header));
+        return caller is not null
+            ? Task.FromResult(AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(caller), SchemeName)))
+            : Unknown;
+    }
+
+    private ClaimsIdentity? CallerOf(StringValues keys)
+    {
         foreach (var key in keys)
         {
             if (key is not null && callers.Current.TryGetValue(ApiKeyFile.HashOf(key), out var caller))
             {
-                return Task.FromResult(AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(caller), SchemeName)));
+                return caller;
             }
         }
 
-        return keys.Count == 0 ? None : Unknown;
+        return null;
     }
 }

@@ -7,7 +7,7 @@ namespace RouteService.Api.Security;
 
 /// <summary>
 /// Validates bearer tokens as RFC 8725 advises: signature, algorithm, issuer, audience and time are all checked, and none may be missing. Good tokens
-/// are remembered for a minute, since checking a signature costs several times as much as the rest of a call.
+/// are remembered for a minute, since checking a signature costs as much as the rest of a call.
 /// </summary>
 internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
 {
@@ -15,7 +15,7 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
     private const int MinKeyBytes = 32;
 
     // Also how long a key that the issuer withdrew remains of use.
-    private static readonly TimeSpan Remembered = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan RememberedFor = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan ClockSkew = TimeSpan.FromSeconds(30);
     private static readonly string[] PublicKeyAlgorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"];
     private static readonly string[] SymmetricAlgorithms = ["HS256", "HS384", "HS512"];
@@ -81,17 +81,16 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
             : throw new FormatException($"it has {key.Length} bytes; expected at least {MinKeyBytes}.");
     }
 
+    /// <returns>The caller of a token that was found good within the last minute, by keys that are still in use; else null.</returns>
+    public ClaimsIdentity? Remembered(string token) =>
+        _good.TryGetValue(token, out Good? good) && good!.KeysVersion == KeysVersion ? good.Caller : null;
+
     public override async Task<TokenValidationResult> ValidateTokenAsync(string token, TokenValidationParameters validationParameters)
     {
         // Read before the keys are, so that a token checked by keys that are replaced meanwhile is not remembered beyond them.
         var version = KeysVersion;
-        if (_good.TryGetValue(token, out Good? good) && good!.KeysVersion == version)
-        {
-            return good.Result;
-        }
-
         var result = await base.ValidateTokenAsync(token, validationParameters);
-        if (_issuer is not null && result.Exception is SecurityTokenSignatureKeyNotFoundException or SecurityTokenInvalidSignatureException)
+        if (_issuer is not null && (Issuer is null || result.Exception is SecurityTokenSignatureKeyNotFoundException or SecurityTokenInvalidSignatureException))
         {
             await _issuer.RefreshAsync();
             version = KeysVersion;
@@ -112,10 +111,10 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
         var left = result.SecurityToken.ValidTo - (_clock.GetUtcNow().UtcDateTime - ClockSkew);
         if (left > TimeSpan.Zero)
         {
-            _good.Set(token, new Good(result, version), new MemoryCacheEntryOptions
+            _good.Set(token, new Good(result.ClaimsIdentity, version), new MemoryCacheEntryOptions
             {
                 Size = 1,
-                AbsoluteExpirationRelativeToNow = left < Remembered ? left : Remembered,
+                AbsoluteExpirationRelativeToNow = left < RememberedFor ? left : RememberedFor,
             });
         }
 
@@ -144,7 +143,7 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
     // Never the library's own text, which may quote the token.
     private CredentialsException Refusal(Exception failure) => failure switch
     {
-        SecurityTokenSignatureKeyNotFoundException when _issuer is { IsStale: true } =>
+        _ when Issuer is null || (failure is SecurityTokenSignatureKeyNotFoundException && _issuer is { IsStale: true }) =>
             new("The token cannot be checked now: the issuer's signing keys are unavailable. Try again.", isUnavailable: true),
         SecurityTokenInvalidLifetimeException or SecurityTokenExpiredException or SecurityTokenNoExpirationException =>
             new("The token is not valid at this time."),
@@ -156,5 +155,5 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
         _ => new("The token is not a signed JWT."),
     };
 
-    private sealed record Good(TokenValidationResult Result, int KeysVersion);
+    private sealed record Good(ClaimsIdentity Caller, int KeysVersion);
 }

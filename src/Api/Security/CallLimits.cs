@@ -38,7 +38,8 @@ internal static class CallLimits
     /// <exception cref="SettingException">The list cannot be parsed.</exception>
     public static void AddTrustedProxies(this IServiceCollection services, string proxies)
     {
-        var networks = proxies.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(ParseNetwork).ToList();
+        // At least one: the middleware trusts everyone where it knows no proxy.
+        var networks = proxies.Split(',', StringSplitOptions.TrimEntries).Select(ParseNetwork).ToList();
         services.Configure<ForwardedHeadersOptions>(options =>
         {
             options.ForwardedHeaders = ForwardedHeaders.XForwardedFor;

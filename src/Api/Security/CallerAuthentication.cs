@@ -11,8 +11,8 @@ namespace RouteService.Api.Security;
 
 internal sealed class CallerOptions : AuthenticationSchemeOptions
 {
-    /// <summary>The kinds of credentials. The caller's name comes from the first that is valid.</summary>
-    public IReadOnlyList<string> Schemes { get; set; } = [];
+    /// <summary>The schemes for each kind of credentials, and the header that has these. The caller's name comes from the first that is valid.</summary>
+    public IReadOnlyList<(string Scheme, string Header)> Schemes { get; set; } = [];
 
     /// <summary>The metadata to send, for callers without credentials.</summary>
     public string Expected { get; set; } = "";
@@ -36,8 +36,13 @@ internal sealed partial class CallerAuthentication(
     {
         ClaimsPrincipal? caller = null;
         CredentialsException? refusal = null;
-        foreach (var scheme in Options.Schemes)
+        foreach (var (scheme, header) in Options.Schemes)
         {
+            if (!Request.Headers.ContainsKey(header))
+            {
+                continue;
+            }
+
             var result = await Context.AuthenticateAsync(scheme);
             if (result.Failure is { } failure)
             {

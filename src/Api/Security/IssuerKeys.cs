@@ -87,11 +87,15 @@ internal sealed partial class IssuerKeys : BackgroundService
             Log.NotEncrypted(_logger, _source.Url);
         }
 
-        while (!stoppingToken.IsCancellationRequested)
+        using var timer = new PeriodicTimer(RetryPeriod, _clock);
+        do
         {
-            await FetchOnceAsync().WaitAsync(stoppingToken);
-            await Task.Delay(_isFailing ? RetryPeriod : RefreshPeriod, _clock, stoppingToken);
+            if (_isFailing || _current is not { } current || _clock.GetElapsedTime(current.Since) >= RefreshPeriod)
+            {
+                await FetchOnceAsync().WaitAsync(stoppingToken);
+            }
         }
+        while (await timer.WaitForNextTickAsync(stoppingToken));
     }
 
     private Task FetchOnceAsync()
@@ -107,14 +111,13 @@ internal sealed partial class IssuerKeys : BackgroundService
         try
         {
             var fetched = await ReadAsync();
-            if (_isFailing || _current is null)
-            {
-                Log.Available(_logger, fetched.Keys.Count, _source.Url);
-            }
-
             _current = fetched;
             _version++;
-            _isFailing = false;
+            if (_isFailing)
+            {
+                _isFailing = false;
+                Log.Available(_logger, _source.Url);
+            }
         }
         catch (Exception e)
         {
@@ -131,12 +134,12 @@ internal sealed partial class IssuerKeys : BackgroundService
     {
         if (!_source.IsDiscovery)
         {
-            return new Fetched(null, BearerTokens.ParseJwks(await _http.GetStringAsync(_source.Url)));
+            return new Fetched(_clock.GetTimestamp(), null, BearerTokens.ParseJwks(await _http.GetStringAsync(_source.Url)));
         }
 
         var document = OpenIdConnectConfiguration.Create(await _http.GetStringAsync(_source.Url));
         var jwks = Source.Parse(document.JwksUri, _source.RequireHttps) ?? throw new FormatException($"its jwks_uri is '{document.JwksUri}'; expected an https URL.");
-        return new Fetched(document.Issuer, BearerTokens.ParseJwks(await _http.GetStringAsync(jwks)));
+        return new Fetched(_clock.GetTimestamp(), document.Issuer, BearerTokens.ParseJwks(await _http.GetStringAsync(jwks)));
     }
 
     /// <summary>Where the keys are.</summary>
@@ -153,14 +156,15 @@ internal sealed partial class IssuerKeys : BackgroundService
                 : null;
     }
 
+    /// <param name="Since">When it was fetched, by the clock's timestamp.</param>
     /// <param name="Issuer">The issuer's name by its discovery document.</param>
     /// <param name="Keys">Its keys.</param>
-    public sealed record Fetched(string? Issuer, IReadOnlyList<SecurityKey> Keys);
+    public sealed record Fetched(long Since, string? Issuer, IReadOnlyList<SecurityKey> Keys);
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Information, "{Count} signing keys were fetched from {Url}.")]
-        public static partial void Available(ILogger logger, int count, Uri url);
+        [LoggerMessage(1, LogLevel.Information, "The signing keys at {Url} are available again.")]
+        public static partial void Available(ILogger logger, Uri url);
 
         [LoggerMessage(2, LogLevel.Warning, "The signing keys at {Url} are unavailable; tokens signed by other keys than those known are refused until they are fetched: {Reason}")]
         public static partial void Unavailable(ILogger logger, Uri url, string reason);

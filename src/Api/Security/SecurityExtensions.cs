@@ -1,8 +1,10 @@
+using System.Security.Claims;
 using Grpc.AspNetCore.Server;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.IdentityModel.Tokens;
+using Microsoft.Net.Http.Headers;
 using RouteService.Api.Errors;
 
 namespace RouteService.Api.Security;
@@ -17,9 +19,9 @@ internal static class SecurityExtensions
     public static void AddSecurity(this IServiceCollection services, AuthOptions auth, LimitOptions limits)
     {
         services.AddHostedService<FileReloader>();
-        if (limits.TrustedProxies is { } proxies)
+        if (!string.IsNullOrWhiteSpace(limits.TrustedProxies))
         {
-            services.AddTrustedProxies(proxies);
+            services.AddTrustedProxies(limits.TrustedProxies);
         }
 
         if (limits.CallsPerSecond > 0)
@@ -41,7 +43,7 @@ internal static class SecurityExtensions
     /// <summary>Puts what is configured before the endpoints, and nothing else.</summary>
     public static void UseSecurity(this IApplicationBuilder app, AuthOptions auth, LimitOptions limits)
     {
-        if (limits.TrustedProxies is not null)
+        if (!string.IsNullOrWhiteSpace(limits.TrustedProxies))
         {
             app.UseForwardedHeaders();
         }
@@ -65,7 +67,7 @@ internal static class SecurityExtensions
 
     private static void AddCallers(this IServiceCollection services, AuthOptions auth)
     {
-        var schemes = new List<string>();
+        var schemes = new List<(string, string)>();
         var expected = new List<string>();
         var authentication = services.AddAuthentication(CallerAuthentication.SchemeName);
         services.RemoveDataProtection();
@@ -73,7 +75,7 @@ internal static class SecurityExtensions
         {
             authentication.AddJwtBearer();
             services.AddOptions<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme).Configure<BearerTokens>(Configure);
-            schemes.Add(JwtBearerDefaults.AuthenticationScheme);
+            schemes.Add((JwtBearerDefaults.AuthenticationScheme, HeaderNames.Authorization));
             expected.Add("'authorization: Bearer TOKEN'");
         }
 
@@ -82,7 +84,7 @@ internal static class SecurityExtensions
             // Read now, as every file, so that one that cannot be used ends the start with its one line.
             services.AddWatchedFile($"{Section}ApiKeysPath", path, ApiKeyFile.Read);
             authentication.AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.SchemeName, null);
-            schemes.Add(ApiKeyAuthentication.SchemeName);
+            schemes.Add((ApiKeyAuthentication.SchemeName, ApiKeyAuthentication.Header));
             expected.Add($"'{ApiKeyAuthentication.Header}: KEY'");
         }
 
@@ -122,11 +124,6 @@ internal static class SecurityExtensions
             return false;
         }
 
-        if (string.IsNullOrWhiteSpace(options.Issuer) && options.Authority is null)
-        {
-            throw new SettingException($"{Section}Jwt__Issuer is not set; expected the issuer whose tokens are accepted.");
-        }
-
         if (options.JwksPath is { } jwks)
         {
             services.AddWatchedFile($"{Section}Jwt__JwksPath", jwks, static path => BearerTokens.ParseJwks(File.ReadAllText(path)));
@@ -135,6 +132,11 @@ internal static class SecurityExtensions
         if (options.KeyPath is { } key)
         {
             services.AddWatchedFile($"{Section}Jwt__KeyPath", key, BearerTokens.ReadSymmetricKey);
+        }
+
+        if (string.IsNullOrWhiteSpace(options.Issuer) && options.Authority is null)
+        {
+            throw new SettingException($"{Section}Jwt__Issuer is not set; expected the issuer whose tokens are accepted.");
         }
 
         if (source is not null)
@@ -189,11 +191,17 @@ internal static class SecurityExtensions
         bearer.SaveToken = false;
         bearer.Events = new JwtBearerEvents
         {
-            // Of several headers JwtBearer would make one token.
-            OnMessageReceived = static context =>
+            OnMessageReceived = context =>
             {
-                context.Token = context.Request.Headers.Authorization
-                    .FirstOrDefault(static value => value is not null && value.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase))?[Bearer.Length..].Trim();
+                // JwtBearer would make one token of repeated headers.
+                context.Token = context.Request.Headers.GetCommaSeparatedValues(HeaderNames.Authorization)
+                    .FirstOrDefault(static value => value.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase))?[Bearer.Length..].Trim();
+                if (context.Token is not null && tokens.Remembered(context.Token) is { } caller)
+                {
+                    context.Principal = new ClaimsPrincipal(caller);
+                    context.Success();
+                }
+
                 return Task.CompletedTask;
             },
         };
