@@ -1,5 +1,4 @@
 using Grpc.Core;
-using Grpc.Net.Client;
 using RouteService.Contracts.Routeguide;
 
 namespace RouteService.Operations.Tests;
@@ -9,6 +8,7 @@ public sealed class HeaderTests : ServiceTest
 {
     private const string SayHello = "/helloworld.Greeter/SayHello";
     private const string Bidi = "/HelloService/BidiHello";
+    private const string Chat = "/routeguide.RouteGuide/RouteChat";
 
     // A gateway that terminates TLS sends "https" over h2c.
     [Theory]
@@ -136,28 +136,27 @@ public sealed class HeaderTests : ServiceTest
     {
         Service.Settings["RouteService__Grpc__Connection__MaxHeaderBytes"] = $"{headerBytes}";
         await StartAsync();
-        var client = new RouteGuide.RouteGuideClient(Connect());
-        using var neighbour = client.RouteChat(deadline: Soon);
+        await using var connection = await RawConnection.OpenAsync(Service.GrpcPort);
+        await connection.CallAsync(1, Bidi);
 
-        // The longest of all locations.
+        // The longest of all locations; a note is at the last.
         var places = Enumerable.Range(0, entries * locations)
             .Select(static i => new Point { Latitude = -899_900_000 + i, Longitude = -1_799_900_000 }).ToList();
-        var headers = new Metadata { { "route-chat-mode", "sequenced" } };
-        foreach (var entry in places.Chunk(locations))
+        var note = new RouteNote { Location = places[^1], Message = "there" };
+        Assert.Equal(StatusCode.OK, (await connection.AnswerAsync(3, Chat, RawConnection.Message(note))).Status);
+        var listen = places.Chunk(locations).Select(static entry =>
+            ("route-chat-listen", (string?)string.Join(',', entry.Select(static place => $"{place.Latitude},{place.Longitude}"))));
+        await connection.CallAsync(5, Chat, [("route-chat-mode", "sequenced"), .. listen]);
+
+        var first = RawConnection.Message(note).Length;
+        var heard = new List<byte>();
+        while (heard.Count < first)
         {
-            headers.Add("route-chat-listen", string.Join(',', entry.Select(static place => $"{place.Latitude},{place.Longitude}")));
+            heard.AddRange((await connection.ReadAsync(RawConnection.Data))!.Value.Payload);
         }
 
-        using var listener = client.RouteChat(headers, deadline: Soon);
-        using var poster = client.RouteChat(new Metadata { { "route-chat-mode", "sequenced" } }, deadline: Soon);
-        await poster.RequestStream.WriteAsync(new RouteNote { Location = places[^1], Message = "there" });
-        Assert.True(await poster.ResponseStream.MoveNext(CancellationToken.None));
-
-        // Live, or as what was there before.
-        Assert.True(await listener.ResponseStream.MoveNext(CancellationToken.None));
-        Assert.Equal("there", listener.ResponseStream.Current.Message);
-        await neighbour.RequestStream.CompleteAsync();
-        Assert.False(await neighbour.ResponseStream.MoveNext(CancellationToken.None));
+        Assert.Equal("there", RouteNote.Parser.ParseFrom([.. heard[5..]]).Message);
+        await NeighbourAsync(connection);
     }
 
     private async Task ServedAsync(params (string Name, string? Value)[] headers)

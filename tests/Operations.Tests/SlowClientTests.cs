@@ -1,6 +1,5 @@
 using System.Text;
 using Grpc.Core;
-using RouteService.Contracts.Routeguide;
 
 namespace RouteService.Operations.Tests;
 
@@ -50,33 +49,22 @@ public sealed class SlowClientTests : ServiceTest
     [Fact]
     public async Task A_stalled_reader_ends_no_neighbour()
     {
+        // INITIAL_WINDOW_SIZE: 100 bytes may be sent on a stream until its client makes room, which it does for the neighbour alone.
         await StartAsync();
-        await using var connection = await RawConnection.OpenAsync(Service.GrpcPort);
-
-        // The connection has room; the listing of the world does not fit into its stream's 64 KB, and nobody makes more.
-        await connection.SendAsync(RawConnection.Frame(RawConnection.WindowUpdate, 0, 0, 0, 0x10, 0, 0));
-        await connection.CallAsync(1, "/routeguide.RouteGuide/ListFeatures");
-        await connection.MessageAsync(1, RawConnection.Message(new Rectangle
-        {
-            Lo = new Point { Latitude = -900_000_000, Longitude = -1_800_000_000 },
-            Hi = new Point { Latitude = 900_000_000, Longitude = 1_800_000_000 },
-        }), isLast: true);
-        for (var received = 0; received < 65_535;)
-        {
-            received += (await connection.ReadAsync(RawConnection.Data))!.Value.Payload.Length;
-        }
-
-        // Kestrel's own limit has a grace of five seconds.
+        await using var connection = await RawConnection.OpenAsync(Service.GrpcPort, (4, 100));
+        await connection.CallAsync(1, "/HelloService/LotsOfReplies");
+        await connection.MessageAsync(1, RawConnection.Message(new string('x', 100)), isLast: true);
+        Assert.Equal(100, (await connection.ReadAsync(RawConnection.Data))!.Value.Payload.Length);
         await connection.CallAsync(3, Bidi);
-        for (var second = 0; second < 10; second++)
-        {
-            await Task.Delay(TimeSpan.FromSeconds(1));
-            await connection.MessageAsync(3, RawConnection.Message($"{second}"));
-            Assert.Equal(RawConnection.Message($"Hello, {second}!"), (await connection.ReadAsync(RawConnection.Data))!.Value.Payload);
-        }
+        await connection.SendAsync(RawConnection.Frame(RawConnection.WindowUpdate, 0, 3, 0, 0, 0x10, 0));
 
-        // With room, the listing goes on to its end.
-        await connection.SendAsync(RawConnection.Frame(RawConnection.WindowUpdate, 0, 1, 0, 0x10, 0, 0));
+        // Kestrel's own limit, a rate of the connection's responses, has a grace of five seconds.
+        await Task.Delay(TimeSpan.FromSeconds(10));
+        await connection.MessageAsync(3, RawConnection.Message("neighbour"));
+        Assert.Equal(RawConnection.Message("Hello, neighbour!"), (await connection.ReadAsync(RawConnection.Data))!.Value.Payload);
+
+        // With room, the stalled call goes on to its end.
+        await connection.SendAsync(RawConnection.Frame(RawConnection.WindowUpdate, 0, 1, 0, 0, 0x10, 0));
         Assert.Equal(StatusCode.OK, (await connection.AnswerAsync(1)).Status);
     }
 }
