@@ -66,7 +66,7 @@ public sealed class PythonTests(RunningService service, PythonTests.Stubs stubs)
             (await Command.RunAsync(
                 "/usr/bin/protoc",
                 [
-                    "-I", "protos", $"--python_out={Folder}", $"--grpc_python_out={Folder}", "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin",
+                    "-I", "protos", "-I", "tests/Foreign.Tests/python/protos", $"--python_out={Folder}", $"--grpc_python_out={Folder}", "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin",
                     "helloworld.proto", "hello_service.proto", "route_guide.proto", "google/rpc/status.proto", "google/rpc/error_details.proto",
                     "grpc/health/v1/health.proto",
                 ])).AssertSuccess();

@@ -79,10 +79,12 @@ public sealed class ValuesTests
             .GetProperties()
             .SelectMany(p => p.PropertyType.IsClass && p.PropertyType != typeof(string)
                 ? Leaves(p.PropertyType, $"{prefix}{Camel(p.Name)}.")
+                : p.PropertyType == typeof(string) ? [($"{prefix}{Camel(p.Name)}", "text")]
                 : [($"{prefix}{Camel(p.Name)}", p.PropertyType == typeof(TimeSpan) || p.GetCustomAttribute<RangeAttribute>() is not { } range ? "time" : $"{range.Minimum} to {range.Maximum}")]);
 
         static IEnumerable<string> SchemaLeaves(JsonObject schema, string prefix) => schema["properties"]!.AsObject().SelectMany(p => p.Value!["properties"] is not null
             ? SchemaLeaves(p.Value.AsObject(), $"{prefix}{p.Key}.")
+            : (string?)p.Value["type"] == "string" ? [$"{prefix}{p.Key}: text"]
             : [$"{prefix}{p.Key}: {(p.Value["$ref"] is not null ? "time" : $"{p.Value["minimum"]} to {p.Value["maximum"]}")}"]);
 
         static string Camel(string name) => char.ToLowerInvariant(name[0]) + name[1..];
@@ -115,7 +117,7 @@ public sealed class ValuesTests
         // The greatest that each takes, as it is written: 2147483647, not 2.147483647e+09.
         static JsonObject Greatest(JsonObject schema) => new(schema["properties"]!.AsObject().Select(static p => KeyValuePair.Create<string, JsonNode?>(
             p.Key,
-            p.Value!["properties"] is not null ? Greatest(p.Value.AsObject()) : p.Value["$ref"] is not null ? (JsonNode)"00:10:00" : p.Value["maximum"]!.DeepClone())));
+            p.Value!["properties"] is not null ? Greatest(p.Value.AsObject()) : p.Value["$ref"] is not null ? (JsonNode)"00:10:00" : (string?)p.Value["type"] == "string" ? "10.0.0.0/8" : p.Value["maximum"]!.DeepClone())));
 
         static IEnumerable<(string Name, string Value)> Paths(JsonObject section, string prefix) => section.SelectMany(p => p.Value is JsonObject inner
             ? Paths(inner, $"{prefix}__{p.Key}")
