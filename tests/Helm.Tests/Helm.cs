@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.IO.Compression;
 using System.Runtime.InteropServices;
 
@@ -55,7 +56,8 @@ internal static class Helm
         var program = Path.Combine(Modules, ".helm", "helm");
         if (!File.Exists(program) || File.GetLastWriteTimeUtc(program) < File.GetLastWriteTimeUtc(Archive))
         {
-            // Under another name first, so that nobody runs half of it.
+            // Under another name first, so that nobody runs half of it. The last writer is another process: one that is started here meanwhile would
+            // inherit our handle, and a file that is open for writing cannot be run.
             var part = $"{program}.{Environment.ProcessId}";
             Directory.CreateDirectory(Path.GetDirectoryName(program)!);
             using (var archive = ZipFile.OpenRead(Archive))
@@ -65,7 +67,13 @@ internal static class Helm
 
             File.SetLastWriteTimeUtc(part, File.GetLastWriteTimeUtc(Archive));
             File.SetUnixFileMode(part, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            File.Move(part, program, overwrite: true);
+            using (var copy = Process.Start("cp", ["-p", part, $"{part}.copy"]))
+            {
+                copy.WaitForExit();
+            }
+
+            File.Delete(part);
+            File.Move($"{part}.copy", program, overwrite: true);
         }
 
         return program;
