@@ -37,7 +37,11 @@ internal sealed class Issuer : IAsyncDisposable
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         var app = builder.Build();
         var issuer = new Issuer(app);
-        app.Use((context, next) => issuer.IsDown ? Task.FromResult(context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable) : next(context));
+        app.Use((context, next) =>
+        {
+            context.Response.StatusCode = issuer.IsDown ? StatusCodes.Status503ServiceUnavailable : StatusCodes.Status200OK;
+            return issuer.IsDown ? Task.CompletedTask : next(context);
+        });
         app.MapGet("/.well-known/openid-configuration", () => $$"""{"issuer":"{{issuer.Url}}","jwks_uri":"{{issuer.JwksUrl}}"}""");
         app.MapGet("/keys", () =>
         {

@@ -19,14 +19,17 @@ public sealed class IssuerTests : ServiceTest
         var channel = await StartAsync(issuer, isDiscovery);
 
         await FeatureAsync(channel, Bearer(issuer.Token()));
-        await RefusedAsync(channel, $"The token is of another issuer; expected {issuer.Url}.", issuer.Token(change: static token => token.Issuer = "https://other.example"));
+        var other = issuer.Token(change: static token => token.Issuer = "https://other.example");
+        await RefusedAsync(channel, $"The token is of another issuer; expected {issuer.Url}.", other);
         await RefusedAsync(channel, UnknownKey, issuer.Token(new Issuer.SigningKey("one")));
         await RefusedAsync(channel, UnknownKey, issuer.Token(new Issuer.SigningKey("other")));
 
         // The public key as the secret of a symmetric signature (RFC 8725, 2.1).
         var secret = new SymmetricSecurityKey(System.Text.Encoding.ASCII.GetBytes(issuer.Key.Json)) { KeyId = "one" };
-        await RefusedAsync(channel, UnknownKey, issuer.Token(change: token => token.SigningCredentials = new SigningCredentials(secret, "HS256")));
-        Assert.Contains($"The signing keys at {(isDiscovery ? $"{issuer.Url}/.well-known/openid-configuration" : issuer.JwksUrl)} are fetched without TLS", Service.Output);
+        var forged = issuer.Token(change: token => token.SigningCredentials = new SigningCredentials(secret, "HS256"));
+        await RefusedAsync(channel, UnknownKey, forged);
+        var address = isDiscovery ? $"{issuer.Url}/.well-known/openid-configuration" : issuer.JwksUrl;
+        Assert.Contains($"The signing keys at {address} come without TLS", Service.Output);
     }
 
     [Fact]
@@ -54,7 +57,8 @@ public sealed class IssuerTests : ServiceTest
         var before = issuer.Requests;
         var started = TimeProvider.System.GetTimestamp();
 
-        await Task.WhenAll(Enumerable.Range(0, 50).Select(i => RefusedAsync(channel, UnknownKey, issuer.Token(new Issuer.SigningKey($"unknown {i}")))));
+        var tokens = Enumerable.Range(0, 50).Select(i => issuer.Token(new Issuer.SigningKey($"unknown {i}")));
+        await Task.WhenAll(tokens.Select(token => RefusedAsync(channel, UnknownKey, token)));
 
         // One in five seconds.
         Assert.InRange(issuer.Requests - before, 1, 1 + (TimeProvider.System.GetElapsedTime(started).TotalSeconds / 5));
@@ -72,7 +76,7 @@ public sealed class IssuerTests : ServiceTest
             await RefusedAsync(channel, Unavailable, issuer.Token(), StatusCode.Unavailable);
         }
 
-        await Service.OutputAsync("are unavailable; tokens signed by other keys than those known are refused until they are fetched: Response status code does not");
+        await Service.OutputAsync("are unavailable; tokens of unknown keys are refused: Response status code does not");
         issuer.IsDown = false;
         await Service.OutputAsync("are available again");
         await FeatureAsync(channel, Bearer(issuer.Token()));
@@ -137,7 +141,8 @@ public sealed class IssuerTests : ServiceTest
         return Connect();
     }
 
-    private static async Task RefusedAsync(GrpcChannel channel, string reason, string token, StatusCode code = StatusCode.Unauthenticated) =>
+    private static async Task RefusedAsync(
+        GrpcChannel channel, string reason, string token, StatusCode code = StatusCode.Unauthenticated) =>
         Assert.Equal(reason, (await RefusalAsync(code, FeatureAsync(channel, Bearer(token)))).Status.Detail);
 
     private static Metadata Bearer(string token) => Credentials.Bearer(token);

@@ -33,7 +33,8 @@ public sealed class LimitTests : ServiceTest
             var pushback = int.Parse(refusal.Trailers.GetValue("grpc-retry-pushback-ms")!, CultureInfo.InvariantCulture);
             Assert.InRange(pushback, 1, 60_000);
             var details = Google.Rpc.Status.Parser.ParseFrom(refusal.Trailers.GetValueBytes("grpc-status-details-bin"));
-            Assert.Equal(pushback, Math.Ceiling(Assert.Single(details.Details).Unpack<RetryInfo>().RetryDelay.ToTimeSpan().TotalMilliseconds));
+            var delay = Assert.Single(details.Details).Unpack<RetryInfo>().RetryDelay.ToTimeSpan();
+            Assert.Equal(pushback, Math.Ceiling(delay.TotalMilliseconds));
         });
 
         for (var i = 0; i < 20; i++)
@@ -112,7 +113,7 @@ public sealed class LimitTests : ServiceTest
         Assert.InRange(await AdmittedAsync(other, For("198.51.100.1")), 0, Burst - 1);
         Assert.InRange(await AdmittedAsync(proxy, For("198.51.100.2")), Burst, int.MaxValue);
 
-        // A client cannot choose its address: proxies append, so what the client sent is to the left. Proxies behind proxies are passed over.
+        // A client cannot choose its address: proxies append, so what the client sent is to the left. Proxies behind proxies are skipped.
         Assert.InRange(await AdmittedAsync(proxy, For("203.0.113.7, 198.51.100.1")), 0, Burst - 1);
         Assert.InRange(await AdmittedAsync(proxy, For("198.51.100.2:4711, 10.1.2.3")), 0, Burst - 1);
         Assert.InRange(await AdmittedAsync(proxy, For("::ffff:198.51.100.1")), 0, Burst - 1);

@@ -6,8 +6,8 @@ using Microsoft.IdentityModel.Tokens;
 namespace RouteService.Api.Security;
 
 /// <summary>
-/// Validates bearer tokens as RFC 8725 advises: signature, algorithm, issuer, audience and time are all checked, and none may be missing. Good tokens
-/// are remembered for a minute, since checking a signature costs as much as the rest of a call.
+/// Validates bearer tokens as RFC 8725 advises: signature, algorithm, issuer, audience and time are all checked, and none may be missing.
+/// Good tokens are remembered for a minute, since checking a signature costs as much as the rest of a call.
 /// </summary>
 internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
 {
@@ -17,7 +17,8 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
     // Also how long a key that the issuer withdrew remains of use.
     private static readonly TimeSpan RememberedFor = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan ClockSkew = TimeSpan.FromSeconds(30);
-    private static readonly string[] PublicKeyAlgorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"];
+    private static readonly string[] PublicKeyAlgorithms =
+        ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"];
     private static readonly string[] SymmetricAlgorithms = ["HS256", "HS384", "HS512"];
 
     private readonly JwtOptions _options;
@@ -30,7 +31,8 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
     /// <param name="files">The files of keys.</param>
     /// <param name="issuer">The keys at the issuer's URL; null where none is configured.</param>
     /// <param name="clock">The clock of tokens.</param>
-    public BearerTokens(JwtOptions options, IEnumerable<WatchedFile<IReadOnlyList<SecurityKey>>> files, IssuerKeys? issuer, TimeProvider clock)
+    public BearerTokens(
+        JwtOptions options, IEnumerable<WatchedFile<IReadOnlyList<SecurityKey>>> files, IssuerKeys? issuer, TimeProvider clock)
     {
         _options = options;
         _files = [.. files];
@@ -90,7 +92,7 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
         // Read before the keys are, so that a token checked by keys that are replaced meanwhile is not remembered beyond them.
         var version = KeysVersion;
         var result = await base.ValidateTokenAsync(token, validationParameters);
-        if (_issuer is not null && (Issuer is null || result.Exception is SecurityTokenSignatureKeyNotFoundException or SecurityTokenInvalidSignatureException))
+        if (_issuer is not null && (LacksIssuer(result.Exception) || result.Exception is SecurityTokenInvalidSignatureException))
         {
             await _issuer.RefreshAsync();
             version = KeysVersion;
@@ -104,7 +106,7 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
 
         if (result.ClaimsIdentity.FindFirst(JwtRegisteredClaimNames.Sub)?.Value is not { Length: > 0 } name)
         {
-            return new TokenValidationResult { Exception = new CredentialsException("The token has no claim 'sub', which names the caller.") };
+            return new TokenValidationResult { Exception = new CredentialsException("The token has no claim 'sub'.") };
         }
 
         result.ClaimsIdentity = Scope.Identify(name, ScopesOf(result.ClaimsIdentity), nameof(BearerTokens));
@@ -127,7 +129,11 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
     private IEnumerable<SecurityKey> KeysFor(string? id) => _files
         .SelectMany(static file => file.Current)
         .Concat(_issuer?.Current?.Keys ?? [])
-        .Where(key => string.IsNullOrEmpty(id) || string.IsNullOrEmpty(key.KeyId) || string.Equals(key.KeyId, id, StringComparison.Ordinal));
+        .Where(key => string.IsNullOrEmpty(id) || key.KeyId is null or "" || string.Equals(key.KeyId, id, StringComparison.Ordinal));
+
+    /// <summary>Whether newer data of the issuer could make the token good.</summary>
+    private bool LacksIssuer(Exception? failure) =>
+        failure is SecurityTokenSignatureKeyNotFoundException || (failure is SecurityTokenInvalidIssuerException && Issuer is null);
 
     // Nothing is added to the token's times, which may be as late as DateTime.MaxValue.
     private bool IsInTime(DateTime? notBefore, DateTime? expires)
@@ -143,7 +149,7 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
     // Never the library's own text, which may quote the token.
     private CredentialsException Refusal(Exception failure) => failure switch
     {
-        _ when Issuer is null || (failure is SecurityTokenSignatureKeyNotFoundException && _issuer is { IsStale: true }) =>
+        _ when _issuer is { IsStale: true } && LacksIssuer(failure) =>
             new("The token cannot be checked now: the issuer's signing keys are unavailable. Try again.", isUnavailable: true),
         SecurityTokenInvalidLifetimeException or SecurityTokenExpiredException or SecurityTokenNoExpirationException =>
             new("The token is not valid at this time."),
