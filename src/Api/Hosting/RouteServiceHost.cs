@@ -35,7 +35,9 @@ internal static class RouteServiceHost
             .Configure<GrpcOptions>(static (server, grpc) => server.MaxReceiveMessageSize = grpc.MaxReceiveMessageSize);
         services.AddGrpc()
             .AddServiceOptions<HelloService>(static options => options.Interceptors.Add<ErrorInterceptor>())
-            .AddServiceOptions<RouteGuideService>(static options => options.Interceptors.Add<ErrorInterceptor>());
+            .AddServiceOptions<RouteGuideService>(static options => options.Interceptors.Add<ErrorInterceptor>())
+            .CountMessages<HelloService>()
+            .CountMessages<RouteGuideService>();
         services.AddSingleton<MatcherPolicy, ExactMethodPath>();
         services.AddGrpcReflection();
         services.AddHealth();

@@ -4,18 +4,11 @@ using Grpc.Core.Interceptors;
 namespace RouteService.Api.Telemetry;
 
 /// <summary>
-/// Counts the messages of calls for <see cref="ServerCallMetrics"/>, which sees none; a single response follows from the status OK.
-/// It is added only where metrics are exported, as every interceptor costs each call.
+/// Counts the messages of streams for <see cref="ServerCallMetrics"/>, which sees none. As every interceptor costs each call, it is added only
+/// where metrics are exported, and to services that have streams.
 /// </summary>
 internal sealed class MessageCounter(ServerCallMetrics metrics) : Interceptor
 {
-    public override Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
-        TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation)
-    {
-        MethodOf(context).CountReceived();
-        return continuation(request, context);
-    }
-
     public override Task<TResponse> ClientStreamingServerHandler<TRequest, TResponse>(
         IAsyncStreamReader<TRequest> requestStream,
         ServerCallContext context,
@@ -26,12 +19,8 @@ internal sealed class MessageCounter(ServerCallMetrics metrics) : Interceptor
         TRequest request,
         IServerStreamWriter<TResponse> responseStream,
         ServerCallContext context,
-        ServerStreamingServerMethod<TRequest, TResponse> continuation)
-    {
-        var method = MethodOf(context);
-        method.CountReceived();
-        return continuation(request, new CountingWriter<TResponse>(responseStream, method), context);
-    }
+        ServerStreamingServerMethod<TRequest, TResponse> continuation) =>
+        continuation(request, new CountingWriter<TResponse>(responseStream, MethodOf(context)), context);
 
     public override Task DuplexStreamingServerHandler<TRequest, TResponse>(
         IAsyncStreamReader<TRequest> requestStream,

@@ -6,6 +6,7 @@ namespace RouteService.Api.Telemetry;
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 internal sealed class MethodMetrics
 {
+    private readonly bool _hasOneRequest;
     private readonly bool _hasOneResponse;
     private readonly KeyValuePair<string, object?>[][] _tagsByStatus;
     private long _begun;
@@ -13,10 +14,11 @@ internal sealed class MethodMetrics
     private long _received;
     private long _sent;
 
-    public MethodMetrics(string service, string method, string name, bool hasOneResponse)
+    public MethodMetrics(string service, string method, string name, MethodType? type)
     {
         Name = name;
-        _hasOneResponse = hasOneResponse;
+        _hasOneRequest = type is MethodType.Unary or MethodType.ServerStreaming;
+        _hasOneResponse = type is MethodType.Unary or MethodType.ClientStreaming;
         Tags = [new("rpc.system", "grpc"), new("rpc.service", service), new("rpc.method", method)];
         _tagsByStatus =
         [
@@ -56,7 +58,18 @@ internal sealed class MethodMetrics
     public void End(StatusCode status)
     {
         Interlocked.Increment(ref _ended);
-        if (_hasOneResponse && status is StatusCode.OK)
+        if (status is not StatusCode.OK)
+        {
+            return;
+        }
+
+        // OK tells that a single message was there. Those of streams are counted by themselves.
+        if (_hasOneRequest)
+        {
+            CountReceived();
+        }
+
+        if (_hasOneResponse)
         {
             CountSent();
         }

@@ -26,7 +26,7 @@ internal sealed class ServerCallMetrics
     private readonly ConcurrentDictionary<IMethod, MethodMetrics> _methods = new(ReferenceEqualityComparer.Instance);
 
     // Clients make up names of methods, which would be labels without bound.
-    private readonly MethodMetrics _unknown = new("_OTHER", "_OTHER", name: "_OTHER", hasOneResponse: false);
+    private readonly MethodMetrics _unknown = new("_OTHER", "_OTHER", name: "_OTHER", type: null);
 
     public ServerCallMetrics(IMeterFactory meters, TimeProvider clock)
     {
@@ -60,11 +60,9 @@ internal sealed class ServerCallMetrics
 
     /// <summary>The numbers of a call's method.</summary>
     public MethodMetrics MethodOf(HttpContext http) => http.GetEndpoint()?.Metadata.GetMetadata<GrpcMethodMetadata>()?.Method is { } method
-        ? _methods.GetOrAdd(method, static method => new MethodMetrics(
-            method.ServiceName,
-            method.Name,
-            $"{method.ServiceName}/{method.Name}",
-            hasOneResponse: method.Type is MethodType.Unary or MethodType.ClientStreaming))
+        ? _methods.GetOrAdd(
+            method,
+            static method => new MethodMetrics(method.ServiceName, method.Name, $"{method.ServiceName}/{method.Name}", method.Type))
         : _unknown;
 
     /// <summary>The name of the span of a call; null where the request is none.</summary>

@@ -1,6 +1,8 @@
 using Grpc.AspNetCore.Server;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Npgsql;
 using OpenTelemetry;
+using OpenTelemetry.Context.Propagation;
 using OpenTelemetry.Instrumentation.AspNetCore;
 using OpenTelemetry.Logs;
 using OpenTelemetry.Metrics;
@@ -33,6 +35,8 @@ internal static class TelemetryExtensions
         builder.Services.AddHostedService(TelemetryShutdown.Create);
         if (settings.Exports(Signal.Traces))
         {
+            // ASP.NET Core reads the caller's trace by itself. With the SDK's default, which has baggage too, it would be read twice in each call.
+            Sdk.SetDefaultTextMapPropagator(new TraceContextPropagator());
             telemetry.WithTracing(static traces => traces.AddAspNetCoreInstrumentation());
             builder.Services.AddOptions<AspNetCoreTraceInstrumentationOptions>().Configure<ServerCallMetrics>(static (traces, calls) =>
             {
@@ -58,11 +62,21 @@ internal static class TelemetryExtensions
                 .AddPrometheusExporter(static exporter => exporter.ScopeInfoEnabled = false));
         }
 
-        if (settings.Prometheus || settings.Exports(Signal.Metrics))
+    }
+
+    /// <summary>Counts the messages of a service's streams, where metrics are exported.</summary>
+    public static IGrpcServerBuilder CountMessages<TService>(this IGrpcServerBuilder grpc)
+        where TService : class
+    {
+        grpc.Services.TryAddSingleton<MessageCounter>();
+        grpc.Services.AddOptions<GrpcServiceOptions<TService>>().Configure<TelemetrySettings>(static (options, settings) =>
         {
-            builder.Services.AddSingleton<MessageCounter>();
-            builder.Services.Configure<GrpcServiceOptions>(static grpc => grpc.Interceptors.Add<MessageCounter>());
-        }
+            if (settings.Prometheus || settings.Exports(Signal.Metrics))
+            {
+                options.Interceptors.Add<MessageCounter>();
+            }
+        });
+        return grpc;
     }
 
     /// <summary>Exports, until it is disposed of, what a command does that serves nothing. Null where nothing is exported.</summary>
@@ -118,9 +132,11 @@ internal static class TelemetryExtensions
         return telemetry;
     }
 
-    // ASP.NET Core's http.server.request.duration would tell of each call what rpc.server.call.duration does, at the same cost once more.
+    // Two are left out for what they cost each call: ASP.NET Core's http.server.request.duration tells what rpc.server.call.duration does, and
+    // kestrel.queued_requests counts each stream of HTTP/2 on its way to the thread pool, up and down.
     private static MeterProviderBuilder AddInstruments(this MeterProviderBuilder metrics) => metrics
         .AddMeter(ServerCallMetrics.MeterName, ChatMetrics.MeterName, StoreTelemetry.Name, "Microsoft.AspNetCore.Server.Kestrel")
+        .AddView("kestrel.queued_requests", MetricStreamConfiguration.Drop)
         .AddNpgsqlInstrumentation()
         .AddRuntimeInstrumentation();
 
