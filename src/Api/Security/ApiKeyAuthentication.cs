@@ -18,7 +18,8 @@ internal sealed class ApiKeyAuthentication(
     public const string Header = "x-api-key";
 
     private static readonly Task<AuthenticateResult> None = Task.FromResult(AuthenticateResult.NoResult());
-    private static readonly Task<AuthenticateResult> Unknown = Task.FromResult(AuthenticateResult.Fail(new CredentialsException("The API key is unknown.")));
+    private static readonly Task<AuthenticateResult> Unknown = Task.FromResult(
+        AuthenticateResult.Fail(new CredentialsException("The API key is unknown.")));
 
     protected override Task<AuthenticateResult> HandleAuthenticateAsync()
     {

@@ -6,8 +6,8 @@ using System.Text;
 namespace RouteService.Api.Security;
 
 /// <summary>
-/// Callers with API keys, one a line: <c>NAME SCOPE[,SCOPE…] SHA256</c>, the SHA-256 of the key in hexadecimal. Empty lines and lines that begin
-/// with # are skipped. Hashes are not salted: keys must be long and random, which leaves nothing to guess.
+/// Callers with API keys, one a line: <c>NAME SCOPE[,SCOPE…] SHA256</c>, the SHA-256 of the key in hexadecimal. Empty lines and lines that
+/// begin with # are skipped. Hashes are not salted: keys must be long and random, which leaves nothing to guess.
 /// </summary>
 internal static class ApiKeyFile
 {

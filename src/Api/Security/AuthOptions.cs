@@ -19,7 +19,9 @@ internal sealed class AuthOptions
     public bool AnonymousReflection { get; init; }
 }
 
-/// <summary>Bearer tokens: JWTs (RFC 7519) of one issuer, for one audience. Their keys may come from several of the sources below.</summary>
+/// <summary>
+/// Bearer tokens: JWTs (RFC 7519) of one issuer, for one audience. Their keys may come from several of the sources below.
+/// </summary>
 internal sealed class JwtOptions
 {
     /// <summary>Expected claim "iss". With <see cref="Authority"/> the default is what its discovery document says.</summary>

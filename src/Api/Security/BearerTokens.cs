@@ -6,8 +6,8 @@ using Microsoft.IdentityModel.Tokens;
 namespace RouteService.Api.Security;
 
 /// <summary>
-/// Validates bearer tokens as RFC 8725 advises: signature, algorithm, issuer, audience and time are all checked, and none may be missing. Good tokens
-/// are remembered for a minute, since checking a signature costs as much as the rest of a call.
+/// Validates bearer tokens as RFC 8725 advises: signature, algorithm, issuer, audience and time are all checked, and none may be missing.
+/// Good tokens are remembered for a minute, since checking a signature costs as much as the rest of a call.
 /// </summary>
 internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
 {
@@ -17,7 +17,8 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
     // Also how long a key that the issuer withdrew remains of use.
     private static readonly TimeSpan RememberedFor = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan ClockSkew = TimeSpan.FromSeconds(30);
-    private static readonly string[] PublicKeyAlgorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"];
+    private static readonly string[] PublicKeyAlgorithms =
+        ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"];
     private static readonly string[] SymmetricAlgorithms = ["HS256", "HS384", "HS512"];
 
     private readonly JwtOptions _options;
@@ -30,7 +31,8 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
     /// <param name="files">The files of keys.</param>
     /// <param name="issuer">The keys at the issuer's URL; null where none is configured.</param>
     /// <param name="clock">The clock of tokens.</param>
-    public BearerTokens(JwtOptions options, IEnumerable<WatchedFile<IReadOnlyList<SecurityKey>>> files, IssuerKeys? issuer, TimeProvider clock)
+    public BearerTokens(
+        JwtOptions options, IEnumerable<WatchedFile<IReadOnlyList<SecurityKey>>> files, IssuerKeys? issuer, TimeProvider clock)
     {
         _options = options;
         _files = [.. files];
@@ -90,7 +92,8 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
         // Read before the keys are, so that a token checked by keys that are replaced meanwhile is not remembered beyond them.
         var version = KeysVersion;
         var result = await base.ValidateTokenAsync(token, validationParameters);
-        if (_issuer is not null && (Issuer is null || result.Exception is SecurityTokenSignatureKeyNotFoundException or SecurityTokenInvalidSignatureException))
+        if (_issuer is not null
+            && (Issuer is null || result.Exception is SecurityTokenSignatureKeyNotFoundException or SecurityTokenInvalidSignatureException))
         {
             await _issuer.RefreshAsync();
             version = KeysVersion;
@@ -104,7 +107,10 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
 
         if (result.ClaimsIdentity.FindFirst(JwtRegisteredClaimNames.Sub)?.Value is not { Length: > 0 } name)
         {
-            return new TokenValidationResult { Exception = new CredentialsException("The token has no claim 'sub', which names the caller.") };
+            return new TokenValidationResult
+            {
+                Exception = new CredentialsException("The token has no claim 'sub', which names the caller."),
+            };
         }
 
         result.ClaimsIdentity = Scope.Identify(name, ScopesOf(result.ClaimsIdentity), nameof(BearerTokens));
@@ -127,7 +133,9 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
     private IEnumerable<SecurityKey> KeysFor(string? id) => _files
         .SelectMany(static file => file.Current)
         .Concat(_issuer?.Current?.Keys ?? [])
-        .Where(key => string.IsNullOrEmpty(id) || string.IsNullOrEmpty(key.KeyId) || string.Equals(key.KeyId, id, StringComparison.Ordinal));
+        .Where(key => string.IsNullOrEmpty(id)
+            || string.IsNullOrEmpty(key.KeyId)
+            || string.Equals(key.KeyId, id, StringComparison.Ordinal));
 
     // Nothing is added to the token's times, which may be as late as DateTime.MaxValue.
     private bool IsInTime(DateTime? notBefore, DateTime? expires)

@@ -55,7 +55,8 @@ internal static class CallLimits
     private static System.Net.IPNetwork ParseNetwork(string text) =>
         System.Net.IPNetwork.TryParse(text, out var network) ? network
         : IPAddress.TryParse(text, out var address) ? new System.Net.IPNetwork(address, 8 * address.GetAddressBytes().Length)
-        : throw new SettingException($"RouteService__Limits__TrustedProxies has '{text}'; expected addresses and networks such as 10.0.0.0/8, separated by commas.");
+        : throw new SettingException(
+            $"RouteService__Limits__TrustedProxies has '{text}'; expected addresses and networks such as 10.0.0.0/8, separated by commas.");
 
     private static void Refuse(HttpResponse response, TimeSpan retryAfter)
     {

@@ -11,7 +11,9 @@ namespace RouteService.Api.Security;
 
 internal sealed class CallerOptions : AuthenticationSchemeOptions
 {
-    /// <summary>The schemes for each kind of credentials, and the header that has these. The caller's name comes from the first that is valid.</summary>
+    /// <summary>
+    /// The schemes for each kind of credentials, and the header that has these. The caller's name comes from the first that is valid.
+    /// </summary>
     public IReadOnlyList<(string Scheme, string Header)> Schemes { get; set; } = [];
 
     /// <summary>The metadata to send, for callers without credentials.</summary>
@@ -19,8 +21,8 @@ internal sealed class CallerOptions : AuthenticationSchemeOptions
 }
 
 /// <summary>
-/// The default scheme: valid credentials of any kind are enough, whatever a gateway adds beside them. The caller has the scopes of all of them, so that
-/// no credentials are worth less beside others. A refusal is a gRPC status.
+/// The default scheme: valid credentials of any kind are enough, whatever a gateway adds beside them. The caller has the scopes of all of
+/// them, so that no credentials are worth less beside others. A refusal is a gRPC status.
 /// </summary>
 /// <remarks>The base class gets no logger: it would log a second line for each refusal, without its call.</remarks>
 internal sealed partial class CallerAuthentication(
@@ -73,7 +75,9 @@ internal sealed partial class CallerAuthentication(
         var refusal = (await HandleAuthenticateOnceAsync()).Failure as CredentialsException
             ?? new CredentialsException($"Authentication required: send {Options.Expected}.");
         Log.Unauthenticated(logger, Request.Path, Context.ClientIdentity(), refusal.Message);
-        var (code, reason) = refusal.IsUnavailable ? (StatusCode.Unavailable, "KEYS_UNAVAILABLE") : (StatusCode.Unauthenticated, "UNAUTHENTICATED");
+        var (code, reason) = refusal.IsUnavailable
+            ? (StatusCode.Unavailable, "KEYS_UNAVAILABLE")
+            : (StatusCode.Unauthenticated, "UNAUTHENTICATED");
         Response.Refuse(code, refusal.Message, new ErrorInfo { Reason = reason, Domain = ErrorDomain });
     }
 
@@ -81,7 +85,8 @@ internal sealed partial class CallerAuthentication(
     {
         var scope = Context.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>()?.Policy;
         var name = Context.ClientIdentity();
-        var message = $"'{(name.Length > MaxNameLength ? $"{name[..MaxNameLength]}…" : name)}' lacks the scope {scope} that {Request.Path} requires.";
+        var shown = name.Length > MaxNameLength ? $"{name[..MaxNameLength]}…" : name;
+        var message = $"'{shown}' lacks the scope {scope} that {Request.Path} requires.";
         Log.Forbidden(logger, message);
         Response.Refuse(StatusCode.PermissionDenied, message, new ErrorInfo { Reason = "SCOPE_MISSING", Domain = ErrorDomain });
         return Task.CompletedTask;
@@ -95,7 +100,10 @@ internal sealed partial class CallerAuthentication(
         [LoggerMessage(2, LogLevel.Information, "{Refusal}")]
         public static partial void Forbidden(ILogger logger, string refusal);
 
-        [LoggerMessage(3, LogLevel.Information, "'{Caller}' sent to {Method}, beside valid credentials, some that are ignored: {Refusal} (Logged once a minute at most.)")]
+        [LoggerMessage(
+            3,
+            LogLevel.Information,
+            "'{Caller}' sent to {Method}, beside valid credentials, some that are ignored: {Refusal} (Logged once a minute at most.)")]
         public static partial void RefusedBeside(ILogger logger, string? caller, string method, string refusal);
     }
 }

@@ -8,7 +8,7 @@ internal static class ClientIdentityExtensions
     // A subscriber usually gets a whole /64 (RFC 6177), so single IPv6 addresses distinguish nobody.
     private const int SubnetBytes = 8;
 
-    /// <summary>The name by which limits count and logs name a client: the authenticated caller's, else its address (IPv6: the /64).</summary>
+    /// <summary>The name of a client in limits and logs: the authenticated caller's, else its address (IPv6: the /64).</summary>
     public static string ClientIdentity(this HttpContext context) => context.User.Identity is { IsAuthenticated: true, Name: { } name }
         ? name
         : AddressOf(context.Connection.RemoteIpAddress);

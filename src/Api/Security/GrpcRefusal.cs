@@ -5,7 +5,10 @@ using Grpc.Core;
 
 namespace RouteService.Api.Security;
 
-/// <summary>Answers a call before it reaches its method: by a response of trailers only, since clients turn a bare HTTP status into UNKNOWN or UNAVAILABLE.</summary>
+/// <summary>
+/// Answers a call before it reaches its method: by a response of trailers only, since clients turn a bare HTTP status into UNKNOWN or
+/// UNAVAILABLE.
+/// </summary>
 internal static class GrpcRefusal
 {
     /// <param name="response">The call's, not started.</param>

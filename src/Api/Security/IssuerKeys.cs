@@ -4,9 +4,9 @@ using Microsoft.IdentityModel.Tokens;
 namespace RouteService.Api.Security;
 
 /// <summary>
-/// The signing keys of the issuer at a URL. They are fetched in the background: calls use what is known and do not wait for an issuer that is down.
-/// (The ConfigurationManager of JwtBearer fetches inside of calls, one call after the other while the issuer does not answer, and after a rotation of
-/// keys refuses good tokens until its next refresh.)
+/// The signing keys of the issuer at a URL. They are fetched in the background: calls use what is known and do not wait for an issuer that
+/// is down. (The ConfigurationManager of JwtBearer fetches inside of calls, one call after the other while the issuer does not answer, and
+/// after a rotation of keys refuses good tokens until its next refresh.)
 /// </summary>
 internal sealed partial class IssuerKeys : BackgroundService
 {
@@ -48,7 +48,10 @@ internal sealed partial class IssuerKeys : BackgroundService
     /// <summary>Whether the keys may be out of date, since the issuer does not provide them at present.</summary>
     public bool IsStale => _isFailing || _current is null;
 
-    /// <summary>Fetches again because the key of a token is unknown: the issuer may have rotated its keys. At most once in <see cref="RetryPeriod"/>.</summary>
+    /// <summary>
+    /// Fetches again because the key of a token is unknown: the issuer may have rotated its keys. At most once in
+    /// <see cref="RetryPeriod"/>.
+    /// </summary>
     /// <returns>Completes when the keys are as new as can be had now. Never fails.</returns>
     public Task RefreshAsync()
     {
@@ -138,7 +141,8 @@ internal sealed partial class IssuerKeys : BackgroundService
         }
 
         var document = OpenIdConnectConfiguration.Create(await _http.GetStringAsync(_source.Url));
-        var jwks = Source.Parse(document.JwksUri, _source.RequireHttps) ?? throw new FormatException($"its jwks_uri is '{document.JwksUri}'; expected an https URL.");
+        var jwks = Source.Parse(document.JwksUri, _source.RequireHttps)
+            ?? throw new FormatException($"its jwks_uri is '{document.JwksUri}'; expected an https URL.");
         return new Fetched(_clock.GetTimestamp(), document.Issuer, BearerTokens.ParseJwks(await _http.GetStringAsync(jwks)));
     }
 
@@ -166,10 +170,17 @@ internal sealed partial class IssuerKeys : BackgroundService
         [LoggerMessage(1, LogLevel.Information, "The signing keys at {Url} are available again.")]
         public static partial void Available(ILogger logger, Uri url);
 
-        [LoggerMessage(2, LogLevel.Warning, "The signing keys at {Url} are unavailable; tokens signed by other keys than those known are refused until they are fetched: {Reason}")]
+        [LoggerMessage(
+            2,
+            LogLevel.Warning,
+            "The signing keys at {Url} are unavailable; tokens signed by other keys than those known are "
+                + "refused until they are fetched: {Reason}")]
         public static partial void Unavailable(ILogger logger, Uri url, string reason);
 
-        [LoggerMessage(3, LogLevel.Warning, "The signing keys at {Url} are fetched without TLS; whoever can change them on the way can forge tokens.")]
+        [LoggerMessage(
+            3,
+            LogLevel.Warning,
+            "The signing keys at {Url} are fetched without TLS; whoever can change them on the way can forge tokens.")]
         public static partial void NotEncrypted(ILogger logger, Uri url);
     }
 }

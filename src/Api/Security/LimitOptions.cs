@@ -20,6 +20,8 @@ internal sealed class LimitOptions
     [Range(0, int.MaxValue)]
     public int MaxRoutePoints { get; init; } = 10_000_000;
 
-    /// <summary>Proxies whose X-Forwarded-For names the client: addresses and networks (10.0.0.0/8), separated by commas; none by default.</summary>
+    /// <summary>
+    /// Proxies whose X-Forwarded-For names the client: addresses and networks (10.0.0.0/8), separated by commas; none by default.
+    /// </summary>
     public string? TrustedProxies { get; init; }
 }

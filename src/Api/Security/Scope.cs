@@ -4,8 +4,8 @@ using System.Security.Claims;
 namespace RouteService.Api.Security;
 
 /// <summary>
-/// What a caller may do. A scope's name is the name of the policy that requires it, and what tokens (claim "scope" of RFC 8693, or "scp") and the
-/// file of API keys list.
+/// What a caller may do. A scope's name is the name of the policy that requires it, and what tokens (claim "scope" of RFC 8693, or "scp")
+/// and the file of API keys list.
 /// </summary>
 internal static class Scope
 {

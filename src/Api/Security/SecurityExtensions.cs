@@ -14,7 +14,10 @@ internal static class SecurityExtensions
     private const string Section = "RouteService__Auth__";
     private const string Bearer = "Bearer ";
 
-    /// <summary>Authentication, authorization and the limits of calls, as far as they are configured, and the watch over every file that is reloaded.</summary>
+    /// <summary>
+    /// Authentication, authorization and the limits of calls, as far as they are configured, and the watch over every file that is
+    /// reloaded.
+    /// </summary>
     /// <exception cref="SettingException">Something that the options name cannot be used.</exception>
     public static void AddSecurity(this IServiceCollection services, AuthOptions auth, LimitOptions limits)
     {
@@ -91,7 +94,8 @@ internal static class SecurityExtensions
         if (schemes.Count == 0)
         {
             throw new SettingException(
-                $"{Section}Enabled is true, but no credentials are configured: set {Section}ApiKeysPath, or {Section}Jwt__ with Authority, JwksUrl, JwksPath or KeyPath.");
+                $"{Section}Enabled is true, but no credentials are configured: set {Section}ApiKeysPath, "
+                + $"or {Section}Jwt__ with Authority, JwksUrl, JwksPath or KeyPath.");
         }
 
         services.AddSingleton<LogThrottle>();
@@ -169,10 +173,12 @@ internal static class SecurityExtensions
         }
 
         var isDiscovery = options.Authority is not null;
-        var parsed = IssuerKeys.Source.Parse(isDiscovery ? $"{url.TrimEnd('/')}/.well-known/openid-configuration" : url, options.RequireHttps);
+        var parsed = IssuerKeys.Source.Parse(
+            isDiscovery ? $"{url.TrimEnd('/')}/.well-known/openid-configuration" : url, options.RequireHttps);
         return parsed is not null
             ? new IssuerKeys.Source(parsed, isDiscovery, options.RequireHttps)
-            : throw new SettingException($"{Section}Jwt__{variable} is '{url}'; expected an https URL ({Section}Jwt__RequireHttps=false also allows http).");
+            : throw new SettingException(
+                $"{Section}Jwt__{variable} is '{url}'; expected an https URL ({Section}Jwt__RequireHttps=false also allows http).");
     }
 
     private static void AddWatchedFile<T>(this IServiceCollection services, string variable, string path, Func<string, T> read)
@@ -214,8 +220,8 @@ internal static class SecurityExtensions
             authorization.AddPolicy(scope, policy => policy.RequireAuthenticatedUser().RequireClaim(Scope.Claim, scope));
         }
 
-        // Every gRPC method without a policy of its own, so that a new one is closed until somebody opens it. A path without a method is UNIMPLEMENTED
-        // for everyone, and the management port has no callers.
+        // Every gRPC method without a policy of its own, so that a new method is closed by default. A path without a method is
+        // UNIMPLEMENTED for everyone, and the management port has no callers.
         authorization.FallbackPolicy = new AuthorizationPolicyBuilder()
             .RequireAssertion(static context => context.User.Identity is { IsAuthenticated: true }
                 || (context.Resource as HttpContext)?.GetEndpoint()?.Metadata.GetMetadata<GrpcMethodMetadata>() is null)

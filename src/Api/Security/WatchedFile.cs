@@ -11,8 +11,8 @@ internal interface IWatchedFile
 }
 
 /// <summary>
-/// The content of files: read at the start, and again when their bytes change. Bytes are compared, because Kubernetes changes a mounted secret by
-/// changing a link, which leaves no trace at the file itself.
+/// The content of files: read at the start, and again when their bytes change. Bytes are compared, because Kubernetes changes a mounted
+/// secret by changing a link, which leaves no trace at the file itself.
 /// </summary>
 internal sealed partial class WatchedFile<T> : IWatchedFile
     where T : class
@@ -84,7 +84,8 @@ internal sealed partial class WatchedFile<T> : IWatchedFile
         {
             return read();
         }
-        catch (Exception e) when (e is CryptographicException or IOException or UnauthorizedAccessException or ArgumentException or FormatException)
+        catch (Exception e)
+            when (e is CryptographicException or IOException or UnauthorizedAccessException or ArgumentException or FormatException)
         {
             throw new SettingException($"{_variable} is '{_paths[0]}', which cannot be used: {e.Message.ReplaceLineEndings(" ")}");
         }
