@@ -1,8 +1,8 @@
 namespace RouteService.Client;
 
 /// <summary>
-/// The deadline and the token of the call that this code serves, for the calls that it makes of RouteService meanwhile: they end by it, and with it. Flows with
-/// <c>await</c>, as an <see cref="AsyncLocal{T}"/>.
+/// Deadline and cancellation token of the call that this code serves. Calls of RouteService that are made within the scope inherit both:
+/// they end by the deadline, and are cancelled with the token. The scope flows with <c>await</c>, as an <see cref="AsyncLocal{T}"/>.
 /// </summary>
 public static class AmbientDeadline
 {
@@ -10,9 +10,11 @@ public static class AmbientDeadline
 
     internal static Scope? Current => Ambient.Value;
 
-    /// <summary>Sets it until the result is disposed of. Within another scope the earlier deadline counts, and both tokens do.</summary>
-    /// <param name="deadline">When the call being served must be over; <see cref="DateTimeOffset.MaxValue"/> for never.</param>
-    /// <param name="cancellationToken">Fires when whoever waits for the call being served no longer does.</param>
+    /// <summary>
+    /// Opens a scope, which lasts until the result is disposed. In a nested scope the earlier deadline applies, and both tokens do.
+    /// </summary>
+    /// <param name="deadline">Deadline of the call being served; <see cref="DateTimeOffset.MaxValue"/> for none.</param>
+    /// <param name="cancellationToken">Cancelled when the inbound call is cancelled.</param>
     public static IDisposable Begin(DateTimeOffset deadline, CancellationToken cancellationToken = default)
     {
         var outer = Ambient.Value;

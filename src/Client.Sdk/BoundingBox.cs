@@ -1,8 +1,8 @@
 namespace RouteService.Client;
 
 /// <summary>
-/// A rectangle of latitude and longitude, its edges included. It never crosses the antimeridian; an area that does is two boxes. The default value is the
-/// point 0° N 0° E.
+/// A rectangle of latitude and longitude, edges included. A box never crosses the antimeridian; an area that does is two boxes. The default
+/// value is the point 0° N 0° E.
 /// </summary>
 public readonly record struct BoundingBox
 {
@@ -27,7 +27,7 @@ public readonly record struct BoundingBox
     /// <param name="west">From -180 to 180.</param>
     /// <param name="north">From -90 to 90.</param>
     /// <param name="east">From -180 to 180.</param>
-    /// <exception cref="ArgumentOutOfRangeException">One is out of range or not a number.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A value is out of range or not a number.</exception>
     public static BoundingBox FromDegrees(double south, double west, double north, double east) =>
         new(Coordinate.FromDegrees(south, west), Coordinate.FromDegrees(north, east));
 

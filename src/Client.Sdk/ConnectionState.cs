@@ -3,18 +3,18 @@ namespace RouteService.Client;
 /// <summary>The state of a client's connections, as gRPC's connectivity states.</summary>
 public enum ConnectionState
 {
-    /// <summary>None is open; the next call opens one.</summary>
+    /// <summary>No connection is open; the next call opens one.</summary>
     Idle,
 
-    /// <summary>One is being made.</summary>
+    /// <summary>A connection is being established.</summary>
     Connecting,
 
-    /// <summary>At least one is open.</summary>
+    /// <summary>At least one connection is open.</summary>
     Ready,
 
-    /// <summary>None can be made for now; it is tried again.</summary>
+    /// <summary>No connection can be established at present; the client keeps trying.</summary>
     TransientFailure,
 
-    /// <summary>The client is disposed of.</summary>
+    /// <summary>The client is disposed.</summary>
     Shutdown,
 }

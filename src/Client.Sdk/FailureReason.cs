@@ -1,38 +1,43 @@
 namespace RouteService.Client;
 
-/// <summary>Why a call has failed.</summary>
+/// <summary>Why a call failed.</summary>
 public enum FailureReason
 {
-    /// <summary>The service did what it should not (INTERNAL, UNKNOWN, DATA_LOSS), or answered by a code that it has no use for.</summary>
+    /// <summary>Unexpected server error (INTERNAL, UNKNOWN, DATA_LOSS, or an unmapped status).</summary>
     Unexpected,
 
-    /// <summary>The service cannot be reached, or cannot answer now (UNAVAILABLE).</summary>
+    /// <summary>The service is unreachable, or cannot answer at present (UNAVAILABLE).</summary>
     Unavailable,
 
-    /// <summary>The call's time was over, here or with the service (DEADLINE_EXCEEDED).</summary>
+    /// <summary>The deadline passed, at the client or at the service (DEADLINE_EXCEEDED).</summary>
     DeadlineExceeded,
 
-    /// <summary>The service, or what is allowed to this client, is exhausted (RESOURCE_EXHAUSTED).</summary>
+    /// <summary>The service is overloaded, or a limit of this client is reached (RESOURCE_EXHAUSTED).</summary>
     Exhausted,
 
-    /// <summary>The service takes the request for wrong (INVALID_ARGUMENT, OUT_OF_RANGE, FAILED_PRECONDITION); the field violations say what.</summary>
+    /// <summary>
+    /// The service rejected the request as invalid (INVALID_ARGUMENT, OUT_OF_RANGE, FAILED_PRECONDITION); the field violations say why.
+    /// </summary>
     InvalidRequest,
 
-    /// <summary>The service does not know who calls (UNAUTHENTICATED).</summary>
+    /// <summary>The credentials are missing or invalid (UNAUTHENTICATED).</summary>
     Unauthenticated,
 
-    /// <summary>Whoever calls may not (PERMISSION_DENIED).</summary>
+    /// <summary>The caller lacks a required permission (PERMISSION_DENIED).</summary>
     PermissionDenied,
 
-    /// <summary>The server has no such call (UNIMPLEMENTED): it is not RouteService, or an older one.</summary>
+    /// <summary>The server does not implement the call (UNIMPLEMENTED): it is not RouteService, or an older version of it.</summary>
     Unimplemented,
 
-    /// <summary>The server said nothing on a stream for longer than it may.</summary>
+    /// <summary>The server was silent on a stream for longer than <see cref="RouteServiceClientOptions.StreamSilence"/>.</summary>
     Stalled,
 
-    /// <summary>The circuit breaker is open: nothing was sent.</summary>
+    /// <summary>The circuit breaker is open; nothing was sent.</summary>
     CircuitOpen,
 
-    /// <summary>A stream broke after so many items that which they were is no longer known.</summary>
+    /// <summary>
+    /// A listing broke after more than <see cref="RouteServiceClientOptions.MaxResumableFeatures"/> features, so it cannot resume without
+    /// repeating some.
+    /// </summary>
     CannotResume,
 }

@@ -1,39 +1,44 @@
 namespace RouteService.Client;
 
 /// <summary>
-/// A session in the chat. Enumerated, it is the notes of its places: each once, own ones too, in the order of their sequences; only the earlier notes of a place
-/// that is joined by a post come before it, in their own order. Where the connection breaks it is made anew and the session goes on: no note is lost, and none
-/// comes twice.
+/// A chat session. Its enumeration yields the notes of its places, own notes included: each once, in the order of their sequences. Only the
+/// earlier notes of a place that a post joins are out of that order: they arrive before the post, in their own order. When the connection
+/// breaks, the session reconnects and continues: no note is lost, and none is repeated.
 /// </summary>
 /// <remarks>
-/// One enumeration at a time; the next goes on where the last one was left. It ends after <see cref="CompleteAsync"/>, and throws
-/// <see cref="RouteServiceException"/> where the session cannot be resumed. Notes that nobody reads are left with the service, and fetched when somebody does.
+/// One enumeration at a time; the next continues where the last one stopped. The enumeration ends after <see cref="CompleteAsync"/>, and
+/// throws <see cref="RouteServiceException"/> if the session cannot be resumed. Notes that are not read stay with the service, and are
+/// fetched when they are read.
 /// </remarks>
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 public interface IRouteChat : IAsyncEnumerable<RouteNote>, IAsyncDisposable
 {
     /// <summary>
-    /// Leaves a note, and completes when the service has committed it. A note whose acknowledgement is lost with a connection is posted again, and kept once. The
-    /// session listens at the place from then on.
+    /// Posts a note, and completes when the service has committed it. If a connection breaks before the acknowledgement arrives, the note
+    /// is posted again, and stored once. After the post the session also listens at the place.
     /// </summary>
-    /// <param name="location">Where.</param>
-    /// <param name="message">What it says: at most <see cref="RouteServiceClientOptions.MaxNoteBytes"/> bytes of UTF-8.</param>
+    /// <param name="location">Place of the note.</param>
+    /// <param name="message">Text of the note: at most <see cref="RouteServiceClientOptions.MaxNoteBytes"/> bytes of UTF-8.</param>
     /// <param name="noteId">
-    /// At most 128 bytes of UTF-8, unique among all notes, so that posting the same note again with its id, in any session, keeps it once. Null, the default,
-    /// for a random one.
+    /// Id of the note, unique among all notes: the same note posted again with its id, in any session, is stored once. At most 128 bytes of
+    /// UTF-8. Null (default) for a random id.
     /// </param>
-    /// <param name="cancellationToken">Stops waiting; whether the note is left is then not known.</param>
-    /// <returns>The note, with its sequence.</returns>
-    /// <exception cref="ArgumentException">The message or the id is too long, or the id is empty, under way already, or that of another note which has come.</exception>
+    /// <param name="cancellationToken">Stops waiting. The note may be committed nevertheless.</param>
+    /// <returns>The committed note, with its sequence.</returns>
+    /// <exception cref="ArgumentException">
+    /// The message or the id is too long; or the id is empty, already in flight, or that of another note that was received.
+    /// </exception>
     /// <exception cref="RouteServiceException">The session has failed.</exception>
-    /// <exception cref="InvalidOperationException">After <see cref="CompleteAsync"/>.</exception>
-    /// <exception cref="ObjectDisposedException">The session or its client is disposed of.</exception>
+    /// <exception cref="InvalidOperationException"><see cref="CompleteAsync"/> was called before.</exception>
+    /// <exception cref="ObjectDisposedException">The session or its client is disposed.</exception>
     Task<RouteNote> PostAsync(Coordinate location, string message, string? noteId = null, CancellationToken cancellationToken = default);
 
-    /// <summary>Nothing more is posted: what is under way is acknowledged, and the enumeration ends when what the service owes has come.</summary>
+    /// <summary>
+    /// Ends posting, and completes when all posts are acknowledged. The enumeration ends when all notes that the service owes have arrived.
+    /// </summary>
     /// <param name="cancellationToken">Stops waiting for the acknowledgements.</param>
     /// <exception cref="RouteServiceException">The session has failed.</exception>
-    /// <exception cref="InvalidOperationException">It has been completed before.</exception>
-    /// <exception cref="ObjectDisposedException">The session or its client is disposed of.</exception>
+    /// <exception cref="InvalidOperationException"><see cref="CompleteAsync"/> was called before.</exception>
+    /// <exception cref="ObjectDisposedException">The session or its client is disposed.</exception>
     Task CompleteAsync(CancellationToken cancellationToken = default);
 }

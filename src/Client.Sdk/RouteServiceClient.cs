@@ -11,7 +11,8 @@ using RouteService.Contracts.Routeguide;
 namespace RouteService.Client;
 
 /// <summary>
-/// A client of RouteService: make one for each service and share it. It connects with the first call, and keeps its connections until it is disposed of.
+/// A client of RouteService. Create one for each service and share it. It connects with the first call, and keeps its connections until it
+/// is disposed.
 /// </summary>
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, IDisposable
@@ -26,22 +27,22 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
     private readonly CallContext _context;
     private readonly UnaryCalls _unary;
 
-    // The sessions to end with the client.
+    // Sessions that end with the client.
     private readonly HashSet<ChatSession> _sessions = [];
     private volatile bool _isDisposed;
 
-    /// <summary>A client of the service at this address, with the default options.</summary>
+    /// <summary>Creates a client of the service at this address, with the default options.</summary>
     /// <param name="address">As <see cref="RouteServiceClientOptions.Address"/>.</param>
-    /// <exception cref="ArgumentException">It is not an address.</exception>
+    /// <exception cref="ArgumentException">The address is invalid.</exception>
     public RouteServiceClient(string address)
         : this(new RouteServiceClientOptions { Address = address })
     {
     }
 
-    /// <summary>A client with these options.</summary>
+    /// <summary>Creates a client with these options.</summary>
     /// <exception cref="ArgumentException">An option is out of its range, or two contradict each other.</exception>
     /// <exception cref="IOException">A file of <see cref="RouteServiceClientOptions.Tls"/> cannot be read.</exception>
-    /// <exception cref="System.Security.Cryptography.CryptographicException">It is not what it should be.</exception>
+    /// <exception cref="System.Security.Cryptography.CryptographicException">A TLS file is not a valid certificate or key.</exception>
     public RouteServiceClient(RouteServiceClientOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -57,22 +58,26 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
         _unary = new UnaryCalls(_context);
     }
 
-    /// <summary>The version of this package, as it is in the user agent of its calls.</summary>
+    /// <summary>Version of this package, which is in the user agent of its calls.</summary>
     public static string Version { get; } = typeof(RouteServiceClient).Assembly.GetName().Version!.ToString(3);
 
-    /// <summary>Where the connections are.</summary>
+    /// <summary>State of the connections.</summary>
     /// <exception cref="InvalidOperationException">
-    /// The connections cannot be seen: <see cref="RouteServiceClientOptions.ConfigureHandler"/> has made a handler that hides them, or they go through a proxy.
+    /// The connections cannot be observed: <see cref="RouteServiceClientOptions.ConfigureHandler"/> has returned a handler that hides them,
+    /// or they go through a proxy.
     /// </exception>
     public ConnectionState State => _isDisposed ? ConnectionState.Shutdown : (ConnectionState)_channel.State;
 
     /// <summary>
-    /// Makes a connection, so that the first call finds one. No call needs it. TLS begins with the first call, which therefore is what says that a certificate is wrong.
+    /// Connects, so that the first call finds a connection. Optional: calls connect by themselves. The TLS handshake takes place with the
+    /// first call, so it is that call which reports an invalid certificate.
     /// </summary>
     /// <param name="cancellationToken">Stops waiting.</param>
-    /// <exception cref="RouteServiceException">There is none within <see cref="RouteServiceClientOptions.Timeout"/>; why the last attempt failed is in its message.</exception>
-    /// <exception cref="InvalidOperationException">As of <see cref="State"/>.</exception>
-    /// <exception cref="ObjectDisposedException">The client is disposed of.</exception>
+    /// <exception cref="RouteServiceException">
+    /// No connection within <see cref="RouteServiceClientOptions.Timeout"/>; the message says why the last attempt failed.
+    /// </exception>
+    /// <exception cref="InvalidOperationException">As for <see cref="State"/>.</exception>
+    /// <exception cref="ObjectDisposedException">The client is disposed.</exception>
     public async Task ConnectAsync(CancellationToken cancellationToken = default)
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
@@ -81,7 +86,7 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, late.Token);
         try
         {
-            // The channel itself waits for the addresses of a host without regard to the token.
+            // The channel ignores the token while it resolves a host.
             await _channel.ConnectAsync(over.Token).WaitAsync(over.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException e) when (_isDisposed)
@@ -91,8 +96,10 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
         catch (OperationCanceledException e) when (late.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
             var why = await LastConnectFailureAsync().ConfigureAwait(false);
-            var detail = FormattableString.Invariant($"There is no connection to {options.Address} after {options.Timeout.TotalSeconds} s. {why?.Detail}");
-            throw CallContext.Failed("ConnectAsync", new RpcException(new Status(StatusCode.Unavailable, detail.TrimEnd(), why?.DebugException ?? e)), attempts: 0);
+            var detail = FormattableString.Invariant(
+                $"There is no connection to {options.Address} after {options.Timeout.TotalSeconds} s. {why?.Detail}");
+            var status = new Status(StatusCode.Unavailable, detail.TrimEnd(), why?.DebugException ?? e);
+            throw CallContext.Failed("ConnectAsync", new RpcException(status), attempts: 0);
         }
     }
 
@@ -104,20 +111,23 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
 
         async Task<Feature?> GetAsync()
         {
-            var reply = await _unary.GetFeatureAsync(_guide, CallContext.ToPoint(location), timeout, cancellationToken).ConfigureAwait(false);
+            var reply = await _unary.GetFeatureAsync(_guide, CallContext.ToPoint(location), timeout, cancellationToken)
+                .ConfigureAwait(false);
             return reply.Name.Length == 0 ? null : new Feature(location, reply.Name);
         }
     }
 
     /// <inheritdoc/>
-    public IAsyncEnumerable<Feature> ListFeaturesAsync(BoundingBox area, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    public IAsyncEnumerable<Feature> ListFeaturesAsync(
+        BoundingBox area, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         CheckCall(timeout);
         return new FeatureListing(_context, _invoker, area, timeout, cancellationToken);
     }
 
     /// <inheritdoc/>
-    public Task<RouteSummary> RecordRouteAsync(IAsyncEnumerable<Coordinate> points, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    public Task<RouteSummary> RecordRouteAsync(
+        IAsyncEnumerable<Coordinate> points, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(points);
         CheckCall(timeout);
@@ -125,7 +135,8 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
     }
 
     /// <inheritdoc/>
-    public Task<RouteSummary> RecordRouteAsync(IReadOnlyCollection<Coordinate> points, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    public Task<RouteSummary> RecordRouteAsync(
+        IReadOnlyCollection<Coordinate> points, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(points);
         CheckCall(timeout);
@@ -133,13 +144,15 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
     }
 
     /// <inheritdoc/>
-    public Task<IRouteChat> JoinChatAsync(IEnumerable<Coordinate>? places = null, long? after = null, CancellationToken cancellationToken = default)
+    public Task<IRouteChat> JoinChatAsync(
+        IEnumerable<Coordinate>? places = null, long? after = null, CancellationToken cancellationToken = default)
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         var listen = places?.ToHashSet() ?? [];
         if (listen.Count > MaxPlaces)
         {
-            throw new ArgumentException(FormattableString.Invariant($"A session listens at {MaxPlaces} places at most; these are {listen.Count}."), nameof(places));
+            throw new ArgumentException(
+                FormattableString.Invariant($"A session listens at {MaxPlaces} places at most; these are {listen.Count}."), nameof(places));
         }
 
         if (after is { } sequence)
@@ -163,7 +176,7 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
                 }
                 catch (InvalidOperationException e) when (e is not ObjectDisposedException)
                 {
-                    // Connections that go through a proxy cannot be seen; the session's stream makes one.
+                    // Connections through a proxy cannot be observed; the session's stream opens one.
                 }
             }
 
@@ -184,7 +197,12 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
     {
         ArgumentNullException.ThrowIfNull(name);
         CheckCall(timeout);
-        return GreetAsync("SayHello", static (client, request, options) => client.SayHelloAsync(request, options), name, timeout, cancellationToken);
+        return GreetAsync(
+            "SayHello",
+            static (client, request, options) => client.SayHelloAsync(request, options),
+            name,
+            timeout,
+            cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -192,11 +210,17 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
     {
         ArgumentNullException.ThrowIfNull(name);
         CheckCall(timeout);
-        return GreetAsync("SayHelloAgain", static (client, request, options) => client.SayHelloAgainAsync(request, options), name, timeout, cancellationToken);
+        return GreetAsync(
+            "SayHelloAgain",
+            static (client, request, options) => client.SayHelloAgainAsync(request, options),
+            name,
+            timeout,
+            cancellationToken);
     }
 
     /// <inheritdoc/>
-    public Task<ServiceHealth> CheckHealthAsync(string service = "", TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    public Task<ServiceHealth> CheckHealthAsync(
+        string service = "", TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(service);
         CheckCall(timeout);
@@ -223,7 +247,10 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
         }
     }
 
-    /// <summary>Cancels the calls that have not ended, which then throw <see cref="ObjectDisposedException"/>, ends the chat sessions, and closes the connections.</summary>
+    /// <summary>
+    /// Cancels the calls in flight, which then throw <see cref="ObjectDisposedException"/>, ends the chat sessions, and closes the
+    /// connections.
+    /// </summary>
     public async ValueTask DisposeAsync()
     {
         ChatSession[] sessions;
@@ -257,9 +284,15 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
     }
 
     private async Task<string> GreetAsync(
-        string method, Func<Greeter.GreeterClient, HelloRequest, CallOptions, AsyncUnaryCall<HelloReply>> call, string name, TimeSpan? timeout, CancellationToken cancellationToken)
+        string method,
+        Func<Greeter.GreeterClient, HelloRequest, CallOptions, AsyncUnaryCall<HelloReply>> call,
+        string name,
+        TimeSpan? timeout,
+        CancellationToken cancellationToken)
     {
-        var reply = await _unary.CallAsync($"helloworld.Greeter/{method}", _greeter, call, new HelloRequest { Name = name }, timeout, cancellationToken).ConfigureAwait(false);
+        var reply = await _unary.CallAsync(
+            $"helloworld.Greeter/{method}", _greeter, call, new HelloRequest { Name = name }, timeout, cancellationToken)
+            .ConfigureAwait(false);
         return reply.Message;
     }
 
@@ -281,8 +314,8 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
     }
 
     /// <summary>
-    /// Why the last attempt to connect has failed. The channel tells nobody but the calls, which it fails by it at once: so this is one, which is not sent unless there is a
-    /// connection after all.
+    /// Why the last attempt to connect failed. The channel reports that only to calls, which it fails at once. So this makes a call, which
+    /// is sent only if there is a connection after all.
     /// </summary>
     private async Task<Status?> LastConnectFailureAsync()
     {

@@ -2,92 +2,107 @@ using System.Net;
 
 namespace RouteService.Client;
 
-/// <summary>How a <see cref="RouteServiceClient"/> reaches its service and what it does when that fails. Copied when the client is made.</summary>
+/// <summary>
+/// Options of a <see cref="RouteServiceClient"/>: how it reaches the service, and what it does when a call fails. Copied when the client is
+/// created.
+/// </summary>
 public sealed record RouteServiceClientOptions
 {
     /// <summary>
-    /// <c>http://HOST:PORT</c> for HTTP/2 without TLS, <c>https://HOST:PORT</c> for TLS, or <c>dns:///HOST:PORT</c> for all addresses of the host in turn, as of a
-    /// headless Service of Kubernetes; these are asked for again when a connection is lost, and every 30 seconds. TLS for it is <see cref="Tls"/>.
+    /// Address of the service: <c>http://HOST:PORT</c> for HTTP/2 without TLS, <c>https://HOST:PORT</c> for TLS, or <c>dns:///HOST:PORT</c>
+    /// for all addresses of the host in turn, such as those of a headless Service of Kubernetes. The host is resolved again when a
+    /// connection is lost, and every 30 s. <see cref="Tls"/> turns on TLS for <c>dns</c>. Default <c>http://localhost:50051</c>.
     /// </summary>
     public string Address { get; set; } = "http://localhost:50051";
 
     /// <summary>
-    /// For a unary call with all its attempts: more than zero and at most 24 days, or <see cref="System.Threading.Timeout.InfiniteTimeSpan"/> for none; 10 seconds by
-    /// default. Also how long <see cref="RouteServiceClient.ConnectAsync"/> and the joining of a chat wait for a connection.
+    /// Time limit for a unary call including all attempts. More than zero, at most 24 days; default 10 s;
+    /// <see cref="System.Threading.Timeout.InfiniteTimeSpan"/> disables it. Also the time limit of
+    /// <see cref="RouteServiceClient.ConnectAsync"/> and of joining a chat.
     /// </summary>
     public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// The longest that a stream waits for what the server owes: the next feature, room for the next point, a summary, the acknowledgement of a note. More than zero and at
-    /// most 24 days; 30 seconds by default. Time in which the caller does not ask for more does not count.
+    /// Longest wait of a stream for what the server owes: the next feature, room for the next point, a summary, or the acknowledgement of a
+    /// note. Time in which the caller does not ask for more does not count. More than zero, at most 24 days; default 30 s.
     /// </summary>
     public TimeSpan StreamSilence { get; set; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>For how long a stream that broke after it had delivered something is tried to be resumed, from when it broke; 1 minute by default.</summary>
+    /// <summary>Time limit for resuming a stream that had delivered something, from when it broke. Zero or more; default 1 min.</summary>
     public TimeSpan ResumeWithin { get; set; } = TimeSpan.FromMinutes(1);
 
     /// <summary>
-    /// The most features of one ListFeaturesAsync that are remembered, at 8 bytes each, to go on after a break without repeating any; 10 million by default, 0 for
-    /// none. Beyond it a break ends the enumeration with <see cref="FailureReason.CannotResume"/>.
+    /// Limit of the features that one ListFeaturesAsync remembers, at 8 bytes each, to resume without repeating any. Beyond it a break ends
+    /// the enumeration with <see cref="FailureReason.CannotResume"/>. Default 10 million; 0 remembers none.
     /// </summary>
     public int MaxResumableFeatures { get; set; } = 10_000_000;
 
-    /// <summary>The longest note in bytes of UTF-8, as the service has it; 4 096 by default.</summary>
+    /// <summary>Longest note in bytes of UTF-8, which is a limit of the service. 1 or more; default 4 096.</summary>
     public int MaxNoteBytes { get; set; } = 4_096;
 
-    /// <summary>How many notes of a chat session wait here for whoever enumerates it, before the rest is left with the service; 1 000 by default.</summary>
+    /// <summary>
+    /// Notes of a chat session that wait here for the reader; further notes stay with the service. 1 or more; default 1 000.
+    /// </summary>
     public int MaxBufferedNotes { get; set; } = 1_000;
 
-    /// <summary>When a call is tried again.</summary>
+    /// <summary>Retries of failed calls.</summary>
     public RetryOptions Retry { get; set; } = new();
 
-    /// <summary>Sends GetFeature a second time where the first takes long, and takes the answer that comes first; null, the default, to not do so.</summary>
+    /// <summary>Hedging for GetFeature; null (default) disables it.</summary>
     public HedgingOptions? Hedging { get; set; }
 
-    /// <summary>Stops unary calls for a while when most of them fail; null, the default, to not do so.</summary>
+    /// <summary>Circuit breaker for unary calls; null (default) disables it.</summary>
     public CircuitBreakerOptions? CircuitBreaker { get; set; }
 
-    /// <summary>Certificates; null, the default, for TLS by the machine's trust where the address is <c>https</c>, and none elsewhere.</summary>
+    /// <summary>
+    /// Certificates. Null (default): an <c>https</c> address uses the authorities that the machine trusts, and other addresses use no TLS.
+    /// </summary>
     public TlsOptions? Tls { get; set; }
 
-    /// <summary>Whether what is sent is compressed by gzip; false by default. What comes is always read in gzip, where the server chooses it.</summary>
+    /// <summary>Whether requests are compressed with gzip; default false. Responses in gzip are always accepted.</summary>
     public bool Compress { get; set; }
 
-    /// <summary>While calls wait on a connection that is silent, it is pinged so often, from a second to 24 days; 30 seconds by default, infinite for never. An unanswered ping ends it after 10 seconds.</summary>
+    /// <summary>
+    /// Interval between HTTP/2 keep-alive pings while calls are active. 1 s to 24 days; default 30 s; infinite disables them. A ping that
+    /// is unanswered for 10 s ends the connection.
+    /// </summary>
     public TimeSpan KeepAlive { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// Gives the token that calls authenticate with, sent as <c>authorization: Bearer TOKEN</c>; null, the default, for none. Asked before each attempt of a call, so
-    /// keep what is good for longer. It is waited for within the call's time, and what it throws ends the call. Null or empty sends none.
+    /// Returns the token that calls authenticate with, sent as <c>authorization: Bearer TOKEN</c>; null or empty sends none. Called before
+    /// every attempt; cache the token. Counts against the deadline. An exception fails the call. Null (default) for no authentication.
     /// </summary>
     public Func<CancellationToken, ValueTask<string?>>? BearerToken { get; set; }
 
-    /// <summary>Whether <see cref="BearerToken"/> is sent without TLS, for all on the way to read; false by default, which refuses such options.</summary>
+    /// <summary>
+    /// Whether <see cref="BearerToken"/> is sent without TLS, readable to everyone on the network path. Default false, which rejects such
+    /// options.
+    /// </summary>
     public bool SendTokenWithoutTls { get; set; }
 
     /// <summary>
-    /// Changes the HTTP handler, or puts others around it; null, the default, to leave it. The client does not see the connections of a handler that has callbacks
-    /// for connections: <see cref="RouteServiceClient.State"/> is not to be had then, and no <c>dns</c> address. The trace context is sent by the calls, so the handler has
-    /// no propagator.
+    /// Customizes the HTTP handler. With connection callbacks, <see cref="RouteServiceClient.State"/> and <c>dns</c> addresses are
+    /// unavailable. Calls send the trace context themselves, so the handler has no propagator. Null (default) leaves the handler unchanged.
     /// </summary>
     public Func<SocketsHttpHandler, HttpMessageHandler>? ConfigureHandler { get; set; }
 
-    /// <summary>Finds the addresses of a <c>dns</c> host; null, the default, for the system's resolver.</summary>
+    /// <summary>Resolves the host of a <c>dns</c> address; null (default) for the system's resolver.</summary>
     public Func<string, CancellationToken, Task<IPAddress[]>>? Resolve { get; set; }
 
     /// <summary>
-    /// What pauses, silences and the time left to a call are measured by; the system's clock by default. An attempt that is under way ends by the system's clock.
+    /// Clock for pauses, silences and the time left to a call; the system's clock by default. An attempt in flight ends by the system's
+    /// clock.
     /// </summary>
     public TimeProvider Clock { get; set; } = TimeProvider.System;
 
-    /// <summary>The longest that a timer takes: 24 days, 20 hours and some minutes.</summary>
+    /// <summary>Longest time of a timer: 24 days, 20 hours and some minutes.</summary>
     internal static TimeSpan MaxTime { get; } = TimeSpan.FromMilliseconds(int.MaxValue);
 
     internal bool IsDns => Address.StartsWith("dns:", StringComparison.OrdinalIgnoreCase);
 
     internal bool IsSecure => IsDns ? Tls is not null : Address.StartsWith("https:", StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>Scheme, host and port of the server, as HTTP has them; null where <see cref="Address"/> is not an address.</summary>
+    /// <summary>Scheme, host and port of the server for HTTP; null if <see cref="Address"/> is not an address.</summary>
     internal Uri? Server
     {
         get
@@ -104,7 +119,7 @@ public sealed record RouteServiceClientOptions
         }
     }
 
-    /// <summary>A copy that nobody else changes.</summary>
+    /// <summary>A copy that the caller cannot change.</summary>
     internal RouteServiceClientOptions Copy() => this with
     {
         Retry = Retry with { },
@@ -120,103 +135,128 @@ public sealed record RouteServiceClientOptions
         Check(
             (Timeout > TimeSpan.Zero && Timeout <= MaxTime) || Timeout == System.Threading.Timeout.InfiniteTimeSpan,
             nameof(Timeout), Timeout, $"more than zero and at most {MaxTime.Days} days, or infinite (-00:00:00.001)");
-        Check(StreamSilence > TimeSpan.Zero && StreamSilence <= MaxTime, nameof(StreamSilence), StreamSilence, $"more than zero and at most {MaxTime.Days} days");
+        Check(
+            StreamSilence > TimeSpan.Zero && StreamSilence <= MaxTime,
+            nameof(StreamSilence), StreamSilence, $"more than zero and at most {MaxTime.Days} days");
         Check(ResumeWithin >= TimeSpan.Zero, nameof(ResumeWithin), ResumeWithin, "zero or more");
         Check(MaxResumableFeatures >= 0, nameof(MaxResumableFeatures), MaxResumableFeatures, "0 or more");
         Check(MaxNoteBytes > 0, nameof(MaxNoteBytes), MaxNoteBytes, "1 or more");
         Check(MaxBufferedNotes > 0, nameof(MaxBufferedNotes), MaxBufferedNotes, "1 or more");
         Check(Retry is not null, nameof(Retry), null, "set; MaxAttempts of 1 is no retry");
         Check(Retry!.MaxAttempts is >= 1 and <= 100, "Retry.MaxAttempts", Retry.MaxAttempts, "from 1 to 100");
-        Check(Retry.Delay > TimeSpan.Zero && Retry.Delay <= Retry.MaxDelay, "Retry.Delay", Retry.Delay, "more than zero and at most Retry.MaxDelay");
+        Check(
+            Retry.Delay > TimeSpan.Zero && Retry.Delay <= Retry.MaxDelay,
+            "Retry.Delay", Retry.Delay, "more than zero and at most Retry.MaxDelay");
         Check(Retry.MaxDelay <= TimeSpan.FromDays(1), "Retry.MaxDelay", Retry.MaxDelay, "at most a day");
         Check(Retry.Budget is >= 0 and <= 1_000_000, "Retry.Budget", Retry.Budget, "from 0 to 1000000");
         Check(Hedging is null or { MaxHedges: >= 1 and <= 10 }, "Hedging.MaxHedges", Hedging?.MaxHedges, "from 1 to 10");
-        Check(Hedging is null || (Hedging.Delay >= TimeSpan.Zero && Hedging.Delay <= MaxTime), "Hedging.Delay", Hedging?.Delay, $"from zero to {MaxTime.Days} days");
-        Check(CircuitBreaker is null or { FailureRatio: > 0 and <= 1 }, "CircuitBreaker.FailureRatio", CircuitBreaker?.FailureRatio, "more than 0 and at most 1");
+        Check(
+            Hedging is null || (Hedging.Delay >= TimeSpan.Zero && Hedging.Delay <= MaxTime),
+            "Hedging.Delay", Hedging?.Delay, $"from zero to {MaxTime.Days} days");
+        Check(
+            CircuitBreaker is null or { FailureRatio: > 0 and <= 1 },
+            "CircuitBreaker.FailureRatio", CircuitBreaker?.FailureRatio, "more than 0 and at most 1");
         Check(CircuitBreaker is null or { MinimumCalls: >= 2 }, "CircuitBreaker.MinimumCalls", CircuitBreaker?.MinimumCalls, "2 or more");
-        Check(CircuitBreaker is null || CircuitBreaker.Period >= TimeSpan.FromMilliseconds(500), "CircuitBreaker.Period", CircuitBreaker?.Period, "at least half a second");
-        Check(CircuitBreaker is null || CircuitBreaker.OpenFor >= TimeSpan.FromMilliseconds(500), "CircuitBreaker.OpenFor", CircuitBreaker?.OpenFor, "at least half a second");
+        Check(
+            CircuitBreaker is null || CircuitBreaker.Period >= TimeSpan.FromMilliseconds(500),
+            "CircuitBreaker.Period", CircuitBreaker?.Period, "at least half a second");
+        Check(
+            CircuitBreaker is null || CircuitBreaker.OpenFor >= TimeSpan.FromMilliseconds(500),
+            "CircuitBreaker.OpenFor", CircuitBreaker?.OpenFor, "at least half a second");
         Check(
             (KeepAlive >= TimeSpan.FromSeconds(1) && KeepAlive <= MaxTime) || KeepAlive == System.Threading.Timeout.InfiniteTimeSpan,
             nameof(KeepAlive), KeepAlive, $"from a second to {MaxTime.Days} days, or infinite (-00:00:00.001)");
         Check(Tls is null || IsSecure, nameof(Tls), Address, "null, or the address one of https:// or dns:///");
-        Check(Tls is null || Tls.ClientKeyFile is null || Tls.ClientCertificateFile is not null, "Tls.ClientKeyFile", Tls?.ClientKeyFile, "with ClientCertificateFile, whose key it is");
-        Check(BearerToken is null || IsSecure || SendTokenWithoutTls, nameof(BearerToken), Address, "for an address with TLS, or together with SendTokenWithoutTls");
+        Check(
+            Tls is null || Tls.ClientKeyFile is null || Tls.ClientCertificateFile is not null,
+            "Tls.ClientKeyFile", Tls?.ClientKeyFile, "with ClientCertificateFile, whose key it is");
+        Check(
+            BearerToken is null || IsSecure || SendTokenWithoutTls,
+            nameof(BearerToken), Address, "for an address with TLS, or together with SendTokenWithoutTls");
         Check(Clock is not null, nameof(Clock), null, "set; TimeProvider.System is the default");
     }
 
-    private static void Check(bool isRight, string option, object? value, string wanted)
+    private static void Check(bool isRight, string option, object? value, string expected)
     {
         if (!isRight)
         {
-            throw new ArgumentException(FormattableString.Invariant($"The option {option} is to be {wanted}; it is '{value ?? "null"}'."), option);
+            throw new ArgumentException(
+                FormattableString.Invariant($"The option {option} is to be {expected}; it is '{value ?? "null"}'."), option);
         }
     }
 }
 
 /// <summary>
-/// What is tried again: a unary call, a listing and a route of which nothing is done yet, where the service cannot be reached or asks to be called again
-/// (<c>grpc-retry-pushback-ms</c>). All attempts share the call's deadline.
+/// Retries of unary calls, of routes, and of listings that have delivered nothing, when the service is unreachable or asks to be called
+/// again (<c>grpc-retry-pushback-ms</c>). All attempts share the call's deadline.
 /// </summary>
 public sealed record RetryOptions
 {
-    /// <summary>The most attempts, the first one included, up to 100; 5 by default, 1 for no retries.</summary>
+    /// <summary>Attempts of a call, the first included. 1 to 100; default 5; 1 disables retries.</summary>
     public int MaxAttempts { get; set; } = 5;
 
     /// <summary>
-    /// The pause before the second attempt is from 0 to this, by chance, so that clients do not come back all at once; 100 milliseconds by default. It doubles with
-    /// each attempt.
+    /// Longest pause before the second attempt; it doubles with each attempt. The pause is random, from zero to this, so that clients do
+    /// not return all at once. More than zero, at most <see cref="MaxDelay"/>; default 100 ms.
     /// </summary>
     public TimeSpan Delay { get; set; } = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>The most that <see cref="Delay"/> grows to, up to a day; 5 seconds by default.</summary>
+    /// <summary>Limit of the doubled <see cref="Delay"/>. At most a day; default 5 s.</summary>
     public TimeSpan MaxDelay { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// How many retries of unary calls a client has in store, over all its calls, so that an outage is not made worse; 200 by default, at most a million. A retry takes one; ten
-    /// calls that succeed give one back.
+    /// Retries of unary calls that a client has in reserve, over all its calls, so that an outage is not made worse. A retry takes one; ten
+    /// calls that succeed return one. 0 to 1 000 000; default 200.
     /// </summary>
     public int Budget { get; set; } = 200;
 }
 
 /// <summary>
-/// When GetFeature is sent again before there is an answer. The first answer counts, and the other attempts are cancelled. Each attempt beside the first takes a retry of
-/// <see cref="RetryOptions.Budget"/>; where all of them fail, they are one attempt to <see cref="RetryOptions"/>.
+/// Sends GetFeature again before there is an answer. The first answer counts, and the other attempts are cancelled. Each attempt beside the
+/// first takes a retry of <see cref="RetryOptions.Budget"/>. If all of them fail, they are one attempt to <see cref="RetryOptions"/>.
 /// </summary>
 public sealed record HedgingOptions
 {
-    /// <summary>After how long, zero for at once; 100 milliseconds by default. The service's 95th percentile is a good choice.</summary>
+    /// <summary>
+    /// Time after which the next attempt is sent. Zero, for at once, to 24 days; default 100 ms. The service's 95th percentile is a good
+    /// choice.
+    /// </summary>
     public TimeSpan Delay { get; set; } = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>How often, from 1 to 10; once by default.</summary>
+    /// <summary>Attempts beside the first. 1 to 10; default 1.</summary>
     public int MaxHedges { get; set; } = 1;
 }
 
-/// <summary>When unary calls are no longer sent.</summary>
+/// <summary>Circuit breaker: no unary call is sent for a while after most of them have failed.</summary>
 public sealed record CircuitBreakerOptions
 {
-    /// <summary>The part of the attempts that has to fail, as UNAVAILABLE or DEADLINE_EXCEEDED: more than 0 and at most 1; 0.5 by default.</summary>
+    /// <summary>
+    /// Share of the attempts in a <see cref="Period"/> that opens the circuit when they fail with UNAVAILABLE or DEADLINE_EXCEEDED. More
+    /// than 0, at most 1; default 0.5.
+    /// </summary>
     public double FailureRatio { get; set; } = 0.5;
 
-    /// <summary>The attempts that there have to be in a <see cref="Period"/>, 2 or more; 20 by default.</summary>
+    /// <summary>Attempts in a <see cref="Period"/> below which the circuit stays closed. 2 or more; default 20.</summary>
     public int MinimumCalls { get; set; } = 20;
 
-    /// <summary>The time that is looked at, half a second or more; 10 seconds by default.</summary>
+    /// <summary>Period over which failures are counted. 0.5 s or more; default 10 s.</summary>
     public TimeSpan Period { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>How long no call is sent, half a second or more; 5 seconds by default. Then one is, and decides.</summary>
+    /// <summary>
+    /// Time for which no call is sent; the result of the next call then closes or reopens the circuit. 0.5 s or more; default 5 s.
+    /// </summary>
     public TimeSpan OpenFor { get; set; } = TimeSpan.FromSeconds(5);
 }
 
-/// <summary>Certificates, as PEM files, read when the client is made.</summary>
+/// <summary>Certificates as PEM files, read when the client is created.</summary>
 public sealed record TlsOptions
 {
-    /// <summary>The authorities that the server's certificate may be from; null, the default, for those of the machine.</summary>
+    /// <summary>Authorities that may have issued the server's certificate; null (default) for those of the machine.</summary>
     public string? AuthorityFile { get; set; }
 
-    /// <summary>The certificate that this client shows (mTLS), with its chain; null, the default, for none.</summary>
+    /// <summary>Certificate that this client presents (mTLS), with its chain; null (default) for none.</summary>
     public string? ClientCertificateFile { get; set; }
 
-    /// <summary>Its private key; null, the default, where it is in the same file.</summary>
+    /// <summary>Private key of the client certificate; null (default) if it is in the same file.</summary>
     public string? ClientKeyFile { get; set; }
 }

@@ -1,14 +1,14 @@
 namespace RouteService.Client;
 
-/// <summary>What the service says of itself: the answers of the standard gRPC health service.</summary>
+/// <summary>Health of the service, as the standard gRPC health service reports it.</summary>
 public enum ServiceHealth
 {
-    /// <summary>It does not say, or does not know the name that was asked for.</summary>
+    /// <summary>The service reports no status, or does not know the name.</summary>
     Unknown,
 
-    /// <summary>It answers calls.</summary>
+    /// <summary>Answering calls.</summary>
     Serving,
 
-    /// <summary>It is up, and cannot answer calls now.</summary>
+    /// <summary>Running but not ready.</summary>
     NotServing,
 }

@@ -10,17 +10,22 @@ using RouteService.Infrastructure.Postgis;
 
 namespace RouteService.Api.Commands;
 
-/// <summary>The words of the command line, and the one place where what went wrong before or outside a call becomes a line and an exit code.</summary>
+/// <summary>
+/// The commands and their arguments, and the one place where a failure outside of a call becomes a line and an exit code.
+/// </summary>
 internal static class CommandLine
 {
     // The last three are the host's own, which test hosts pass.
-    private static readonly string[] SettingRoots = ["RouteService", "ConnectionStrings", "Logging", "environment", "contentRoot", "applicationName"];
+    private static readonly string[] SettingRoots =
+        ["RouteService", "ConnectionStrings", "Logging", "environment", "contentRoot", "applicationName"];
 
     /// <param name="args">Of the program.</param>
-    /// <param name="serve">Serves until a signal ends it, with the settings of the command line: <c>--RouteService:Grpc:Port=50052</c>.</param>
+    /// <param name="serve">
+    /// Serves until a signal ends it, with the settings of the command line: <c>--RouteService:Grpc:Port=50052</c>.
+    /// </param>
     /// <param name="import">Imports a file, replacing what is there or adding to it.</param>
     /// <param name="migrate">Brings the database to this program's schema.</param>
-    /// <param name="health">Asks the service whose management port has this address, or null for this machine's own, whether it is ready.</param>
+    /// <param name="health">Asks whether the service with this management address is ready; null for the service of this machine.</param>
     /// <returns>0 where it ended well; 1 where not, with the reason on standard error; 130 where a signal ended an import.</returns>
     public static Task<int> RunAsync(
         string[] args,
@@ -31,8 +36,8 @@ internal static class CommandLine
     {
         var file = new Argument<FileInfo>("FILE")
         {
-            Description = "Features: JSON of the form [{\"location\":{\"latitude\":E7,\"longitude\":E7},\"name\":\"…\"}, …], GeoJSON points, "
-                + "or CSV with the columns name,latitude,longitude in degrees.",
+            Description = "Features: JSON of the form [{\"location\":{\"latitude\":E7,\"longitude\":E7},\"name\":\"…\"}, …], "
+                + "GeoJSON points, or CSV with the columns name,latitude,longitude in degrees.",
         };
         var replace = new Option<bool>("--replace") { Description = "Remove all features that are there before." };
 
@@ -53,17 +58,24 @@ internal static class CommandLine
             },
         };
 
-        var serveCommand = new Command("serve", "Serve gRPC until SIGINT or SIGTERM. The default.") { TreatUnmatchedTokensAsErrors = false };
+        var serveCommand = new Command("serve", "Serve gRPC until SIGINT or SIGTERM. The default.")
+        {
+            TreatUnmatchedTokensAsErrors = false,
+        };
         serveCommand.SetAction((parsed, _) => GuardAsync(() => serve(ToSettings(parsed.UnmatchedTokens))));
 
         var importCommand = new Command("import", "Import features, all or nothing. Of two at one place the later wins.") { file, replace };
         importCommand.SetAction((parsed, _) => GuardAsync(() => UntilSignalAsync(
             cancellationToken => import(parsed.GetRequiredValue(file), parsed.GetValue(replace), cancellationToken))));
 
-        var migrateCommand = new Command("migrate", "Bring the PostGIS database to this program's schema. Safe to run from many places at once.");
+        var migrateCommand = new Command(
+            "migrate", "Bring the PostGIS database to this program's schema. Safe to run from many places at once.");
         migrateCommand.SetAction((_, _) => GuardAsync(() => UntilSignalAsync(migrate)));
 
-        var healthCommand = new Command("health", "Ask a service whether it is ready: the exit code is 0 if it is, and else 1.") { address };
+        var healthCommand = new Command("health", "Ask a service whether it is ready: the exit code is 0 if it is, and else 1.")
+        {
+            address,
+        };
         healthCommand.SetAction((parsed, _) => GuardAsync(() => UntilSignalAsync(
             cancellationToken => health(parsed.GetValue(address), cancellationToken))));
 
@@ -72,8 +84,8 @@ internal static class CommandLine
             RouteService: places, routes and travellers' notes over gRPC.
 
             Settings are environment variables, such as RouteService__Grpc__Port (50051), RouteService__Management__Port (8081),
-            RouteService__Sqlite__Path (.data/route-service.db), or ConnectionStrings__RouteService for PostGIS; docs/configuration.md lists them all.
-            `serve` takes them as arguments as well, such as --RouteService:Grpc:Port=50052.
+            RouteService__Sqlite__Path (.data/route-service.db), or ConnectionStrings__RouteService for PostGIS;
+            docs/configuration.md lists them all. `serve` takes them as arguments as well, such as --RouteService:Grpc:Port=50052.
             """)
         {
             serveCommand,
@@ -85,13 +97,17 @@ internal static class CommandLine
         root.SetAction((parsed, _) => GuardAsync(() => serve(ToSettings(parsed.UnmatchedTokens))));
 
         // The host and UntilSignalAsync see to signals, and GuardAsync to exceptions.
-        return root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+        return root.Parse(args).InvokeAsync(
+            new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
     }
 
-    /// <summary>The settings among the arguments of <c>serve</c>; whether their keys and values are right is checked with all other settings.</summary>
+    /// <summary>
+    /// The settings among the arguments of <c>serve</c>. Their keys and values are validated together with all other settings.
+    /// </summary>
     private static string[] ToSettings(IReadOnlyList<string> arguments) =>
         arguments.FirstOrDefault(static argument => !IsSetting(argument)) is { } unknown
-            ? throw new SettingException($"Unrecognized command or argument '{unknown}'; expected a command of --help, or --RouteService:SECTION:KEY=VALUE.")
+            ? throw new SettingException(
+                $"Unrecognized command or argument '{unknown}'; expected a command of --help, or --RouteService:SECTION:KEY=VALUE.")
             : [.. arguments];
 
     private static bool IsSetting(string argument) =>
@@ -124,7 +140,8 @@ internal static class CommandLine
         OptionsValidationException invalid => invalid.Failures.First(),
         SettingException or SchemaException or StoreUnavailableException or FeatureFileException or NotReadyException => exception.Message,
         IOException { InnerException: SocketException or Microsoft.AspNetCore.Connections.AddressInUseException } io =>
-            $"{io.Message.TrimEnd('.')}. Another program has the port; set {Settings.Variable("RouteService:Grpc:Port")} or {Settings.Variable("RouteService:Management:Port")} to a free one.",
+            $"{io.Message.TrimEnd('.')}. Another program has the port; set {Settings.Variable("RouteService:Grpc:Port")} or "
+                + $"{Settings.Variable("RouteService:Management:Port")} to a free one.",
         _ => null,
     };
 

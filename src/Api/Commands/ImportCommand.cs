@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using RouteService.Domain.Features;
 using RouteService.Infrastructure;
@@ -12,12 +13,14 @@ internal static class ImportCommand
     // Records between two looks at how far the file is read.
     private const int ReportEvery = 1_000;
 
-    public static async Task RunAsync(IFeatureStore store, string path, bool replace, TimeProvider clock, CancellationToken cancellationToken)
+    public static async Task RunAsync(
+        IFeatureStore store, string path, bool replace, TimeProvider clock, CancellationToken cancellationToken)
     {
         using var file = FeatureFile.Open(path);
         var started = clock.GetTimestamp();
         var summary = AnsiConsole.Profile.Capabilities.Interactive
-            ? await AnsiConsole.Progress().AutoClear(enabled: true).StartAsync(progress => ImportAsync(progress.AddTask("Reading", maxValue: file.Length)))
+            ? await AnsiConsole.Progress().AutoClear(enabled: true)
+                .StartAsync(progress => ImportAsync(progress.AddTask("Reading", maxValue: file.Length)))
             : await ImportAsync(bar: null);
 
         var time = clock.GetElapsedTime(started);
@@ -25,8 +28,10 @@ internal static class ImportCommand
         var seconds = time.TotalSeconds;
         Console.WriteLine(FormattableString.Invariant(
             $"Imported {summary.Read} records in {seconds:0.0} s ({summary.Read / Math.Max(seconds, 0.001):0} a second)."));
-        Console.WriteLine(FormattableString.Invariant(
-            $"{summary.Superseded} were superseded by a later record at the same place; {summary.Overwritten} features there before were overwritten."));
+        Console.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"{summary.Superseded} were superseded by a later record at the same place; "
+                + $"{summary.Overwritten} features there before were overwritten."));
         Console.WriteLine(FormattableString.Invariant($"The store has {summary.Total} features."));
 
         async Task<ImportSummary> ImportAsync(ProgressTask? bar) =>

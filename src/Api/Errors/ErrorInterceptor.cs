@@ -10,8 +10,8 @@ using Status = Google.Rpc.Status;
 namespace RouteService.Api.Errors;
 
 /// <summary>
-/// The one place where the exceptions of the service become statuses, and where request streams are bound to the lifetime of the service. Other
-/// exceptions pass: the server logs them and answers UNKNOWN without their text.
+/// The one place where the exceptions of the service become statuses, and where request streams are bound to the lifetime of the service.
+/// Other exceptions pass: the server logs them and answers UNKNOWN without their text.
 /// </summary>
 internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<ErrorInterceptor> logger) : Interceptor
 {
@@ -91,7 +91,8 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<E
         ChatLimitException { Limit: ChatLimit.IdBytes } limit => Invalid(
             "note_id", $"note_id has {limit.Value} bytes of UTF-8; expected at most {limit.Maximum}."),
         ChatLimitException { Limit: ChatLimit.StreamsPerClient } limit => Of(
-            Code.ResourceExhausted, $"This client has {limit.Maximum} streams of RouteChat open, the limit for one client; end another first."),
+            Code.ResourceExhausted,
+            $"This client has {limit.Maximum} streams of RouteChat open, the limit for one client; end another first."),
         ChatLimitException { Limit: ChatLimit.SecondsBehind } limit => Of(
             Code.ResourceExhausted, $"This stream has not kept up for {limit.Maximum} seconds; open another, and read it faster."),
         ChatLimitException limit => Of(
@@ -100,8 +101,8 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<E
         StoreUnavailableException { Failure: StoreFailure.TooSlow } store => Of(Code.DeadlineExceeded, store.Message),
         StoreUnavailableException store => Of(Code.Unavailable, store.Message, new RetryInfo { RetryDelay = StoreRetryDelay }),
 
-        // Reads and writes after the end of a call, or of its connection: no fault of the service, and the server would log them as such. A read
-        // may throw before the token is cancelled.
+        // Reads and writes after the end of a call, or of its connection: no fault of the service, and the server would log them as such. A
+        // read may throw before the token is cancelled.
         IOException => Of(Code.Cancelled, ClientGone),
         OperationCanceledException or InvalidOperationException when context.CancellationToken.IsCancellationRequested => Of(
             Code.Cancelled, ClientGone),

@@ -19,8 +19,8 @@ internal sealed class StreamLifetime
     public Reader<T> Bind<T>(IAsyncStreamReader<T> requests) => new(requests, _ending.Token);
 
     /// <summary>
-    /// Cancels the pending read; to only stop waiting for it is not enough. Kestrel reuses the stream of a call that has ended, and a read that
-    /// is still pending then fails a later call with "Reading is already in progress".
+    /// Cancels the pending read. It is not enough to stop waiting for it: Kestrel reuses the stream of a call that has ended, and a read
+    /// that is still pending then fails a later call with "Reading is already in progress".
     /// </summary>
     internal sealed class Reader<T>(IAsyncStreamReader<T> requests, CancellationToken ending) : IAsyncStreamReader<T>, IDisposable
     {

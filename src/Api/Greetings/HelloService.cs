@@ -11,7 +11,8 @@ internal sealed class HelloService(GreetingOptions options) : Contracts.Hello.He
     public override Task<HelloResponse> SayHello(HelloRequest request, ServerCallContext context) =>
         Task.FromResult(Hello(request.Greeting));
 
-    public override async Task LotsOfReplies(HelloRequest request, IServerStreamWriter<HelloResponse> responseStream, ServerCallContext context)
+    public override async Task LotsOfReplies(
+        HelloRequest request, IServerStreamWriter<HelloResponse> responseStream, ServerCallContext context)
     {
         for (var i = 1; i <= Replies; i++)
         {

@@ -3,7 +3,7 @@ using RouteService.Domain.Features;
 
 namespace RouteService.Api.Hosting;
 
-/// <summary>Keeps the chat in step with its log: sees what other replicas post, again and again if the log goes away, and removes what is old.</summary>
+/// <summary>Follows the chat's log: delivers the notes of other replicas, reconnects after failures, and removes old notes.</summary>
 internal sealed partial class ChatFollower(RouteChat chat, TimeProvider clock, ILogger<ChatFollower> logger) : BackgroundService
 {
     private static readonly TimeSpan RetryPeriod = TimeSpan.FromSeconds(1);
@@ -26,7 +26,7 @@ internal sealed partial class ChatFollower(RouteChat chat, TimeProvider clock, I
             }
             catch (StoreUnavailableException e)
             {
-                // Said once for each time it goes away, and not for each time it is found to be away still.
+                // Logged once for each outage, not for each failed attempt.
                 if (!wasAway || clock.GetElapsedTime(started) > 10 * RetryPeriod)
                 {
                     Log.LogAway(logger, e, e.Message);
@@ -62,7 +62,10 @@ internal sealed partial class ChatFollower(RouteChat chat, TimeProvider clock, I
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Warning, "The log of notes is away, and streams hear nothing of other replicas until it is back: {Reason}")]
+        [LoggerMessage(
+            1,
+            LogLevel.Warning,
+            "The note log is unavailable; notes from other replicas are delayed until it recovers: {Reason}")]
         public static partial void LogAway(ILogger logger, Exception exception, string reason);
 
         [LoggerMessage(2, LogLevel.Information, "{Count} notes were old enough to be removed.")]

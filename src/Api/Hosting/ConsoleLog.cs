@@ -5,8 +5,9 @@ namespace RouteService.Api.Hosting;
 internal static class ConsoleLog
 {
     /// <summary>
-    /// Our own lines from Information on, the framework's from Warning on; the standard "Logging" configuration changes that. In a container a line is an
-    /// object of JSON with the ids of its trace, elsewhere it is for people; Logging__Console__FormatterName (json, simple, systemd) says otherwise.
+    /// Configures the log: our own categories from Information on, the framework's from Warning on; the standard "Logging" configuration
+    /// changes that. In a container each line is a JSON object with the ids of its trace, elsewhere it is text for people;
+    /// Logging__Console__FormatterName (json, simple, systemd) overrides the format.
     /// </summary>
     public static void AddConsoleLog(this WebApplicationBuilder builder)
     {
@@ -15,7 +16,8 @@ internal static class ConsoleLog
 
         // Start-up failures are printed by CommandLine; silence the host's stack trace.
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
-        builder.Logging.Configure(static options => options.ActivityTrackingOptions = ActivityTrackingOptions.TraceId | ActivityTrackingOptions.SpanId);
+        builder.Logging.Configure(static options =>
+            options.ActivityTrackingOptions = ActivityTrackingOptions.TraceId | ActivityTrackingOptions.SpanId);
         builder.Logging.AddSimpleConsole(static console =>
         {
             console.SingleLine = true;
@@ -30,6 +32,8 @@ internal static class ConsoleLog
         });
         builder.Services.Configure<ConsoleLoggerOptions>(console => console.FormatterName =
             builder.Configuration["Logging:Console:FormatterName"]
-            ?? (builder.Configuration.GetValue<bool>("DOTNET_RUNNING_IN_CONTAINER") ? ConsoleFormatterNames.Json : ConsoleFormatterNames.Simple));
+            ?? (builder.Configuration.GetValue<bool>("DOTNET_RUNNING_IN_CONTAINER")
+                ? ConsoleFormatterNames.Json
+                : ConsoleFormatterNames.Simple));
     }
 }

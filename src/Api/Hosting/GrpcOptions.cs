@@ -25,7 +25,9 @@ internal sealed class GrpcOptions
     /// <summary>The password of a PFX.</summary>
     public string? CertificatePassword { get; init; }
 
-    /// <summary>The authorities of clients' certificates, in PEM: with them, only clients with a certificate of theirs can connect (mutual TLS).</summary>
+    /// <summary>
+    /// The authorities of clients' certificates, in PEM. If set, only clients with a certificate of theirs can connect (mutual TLS).
+    /// </summary>
     public string? ClientCaPath { get; init; }
 }
 

@@ -9,8 +9,8 @@ namespace RouteService.Api.Hosting;
 internal static class RequestBodyExtensions
 {
     /// <summary>
-    /// Gives calls a <see cref="RequestBody"/>: a request message that begins and does not come to its end ends its call, and a request stream
-    /// takes the locks of Kestrel's pipe once for all messages that came together.
+    /// Gives calls a <see cref="RequestBody"/>: a request message that begins and does not come to its end ends its call, and a request
+    /// stream takes the locks of Kestrel's pipe once for all messages that came together.
     /// </summary>
     public static void UseRequestBody(this IApplicationBuilder app)
     {
@@ -42,9 +42,9 @@ internal static class RequestBodyExtensions
 }
 
 /// <summary>
-/// The body of a request for the stock server, which reads and advances once a message. What one read of Kestrel's has brought is handed out
-/// until it is consumed. The server examines more than it consumes exactly when it holds the beginning of a message: a read that has to wait
-/// then waits for the rest of one, for which there is a time limit. Between messages a stream may be silent for hours.
+/// The body of a request for the stock server, which reads and advances once a message. What one read of Kestrel's has brought is handed
+/// out until it is consumed. The server examines more than it consumes exactly when it holds the beginning of a message: a read that has to
+/// wait then waits for the rest of one, for which there is a time limit. Between messages a stream may be silent for hours.
 /// </summary>
 /// <threadsafety>For one reader at a time, as a PipeReader is.</threadsafety>
 internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeReader, IRequestBodyPipeFeature
@@ -139,8 +139,8 @@ internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeRe
             inner.AdvanceTo((await read).Buffer.Start);
             throw new RpcException(new Status(
                 StatusCode.DeadlineExceeded,
-                $"The rest of a request message has not come within {Grace.TotalSeconds} s, and one more for each {BytesPerSecond / 1024} KiB "
-                + "of it that has."));
+                $"The rest of a request message has not come within {Grace.TotalSeconds} s, "
+                + $"and one more for each {BytesPerSecond / 1024} KiB of it that has."));
         }
     }
 

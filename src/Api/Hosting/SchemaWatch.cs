@@ -5,10 +5,11 @@ using RouteService.Infrastructure.Postgis;
 namespace RouteService.Api.Hosting;
 
 /// <summary>
-/// Sees to the database's schema before anything else starts. A database with another schema ends the start with a line that says so. One that is
-/// unavailable does not: the service starts, is not ready, and becomes ready when the database has come and its schema is current.
+/// Checks the database's schema before anything else starts. A database with another schema ends the start with a line that says so. An
+/// unavailable one does not: the service starts, is not ready, and becomes ready when the database is available and its schema is current.
 /// </summary>
-internal sealed partial class SchemaWatch(PostgisDatabase database, PostgresOptions options, TimeProvider clock, ILogger<SchemaWatch> logger)
+internal sealed partial class SchemaWatch(
+    PostgisDatabase database, PostgresOptions options, TimeProvider clock, ILogger<SchemaWatch> logger)
     : BackgroundService, IHostedLifecycleService, IHealthCheck
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);

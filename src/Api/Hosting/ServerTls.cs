@@ -74,8 +74,8 @@ internal static class ServerTls
             if (chain.ChainStatus.Any(static status => status.Status is X509ChainStatusFlags.PartialChain))
             {
                 throw new FormatException(
-                    $"'{path}' of RouteService__Grpc__ClientCaPath has the intermediate authority '{authority.Subject}' without the root that it "
-                    + $"leads to; add the certificate of '{chain.ChainElements[^1].Certificate.Issuer}'.");
+                    $"'{path}' of RouteService__Grpc__ClientCaPath has the intermediate authority '{authority.Subject}' "
+                    + $"without the root that it leads to; add the certificate of '{chain.ChainElements[^1].Certificate.Issuer}'.");
             }
         }
     }

@@ -12,8 +12,8 @@ using RouteService.Infrastructure.Sqlite;
 namespace RouteService.Api.Hosting;
 
 /// <summary>
-/// The sections under "RouteService" and their options, whose declarations have the defaults. The host checks all of them before anything starts;
-/// an unknown key or a value that does not fit ends the start with one line that names the environment variable.
+/// The sections under "RouteService" and their options, whose declarations have the defaults. The host checks all of them before anything
+/// starts; an unknown key or a value that does not fit ends the start with one line that names the environment variable.
 /// </summary>
 internal static class Settings
 {
@@ -56,7 +56,9 @@ internal static class Settings
     {
         var options = new T();
         Bind(configuration, options);
-        return new SectionRules<T>().Validate(null, options) is { Failed: true } result ? throw new SettingException(result.FailureMessage) : options;
+        return new SectionRules<T>().Validate(null, options) is { Failed: true } result
+            ? throw new SettingException(result.FailureMessage)
+            : options;
     }
 
     /// <summary>The name of a key as an environment variable, the form in which most people set it.</summary>
@@ -66,7 +68,9 @@ internal static class Settings
         where T : class
     {
         services.AddSingleton<IValidateOptions<T>, SectionRules<T>>();
-        services.AddOptions<T>().Configure<IConfiguration>(static (options, configuration) => Bind(configuration, options)).ValidateOnStart();
+        services.AddOptions<T>()
+            .Configure<IConfiguration>(static (options, configuration) => Bind(configuration, options))
+            .ValidateOnStart();
         services.AddSingleton(static provider => provider.GetRequiredService<IOptions<T>>().Value);
     }
 
@@ -138,7 +142,9 @@ internal static class Settings
         where T : class
     {
         public ValidateOptionsResult Validate(string? name, T options) =>
-            Failures(PathOf<T>(), options).FirstOrDefault() is { } failure ? ValidateOptionsResult.Fail(failure) : ValidateOptionsResult.Success;
+            Failures(PathOf<T>(), options).FirstOrDefault() is { } failure
+                ? ValidateOptionsResult.Fail(failure)
+                : ValidateOptionsResult.Success;
 
         private static IEnumerable<string> Failures(string path, object options) => options.GetType().GetProperties().SelectMany(property =>
             (Path: $"{path}:{property.Name}", Value: property.GetValue(options)) switch

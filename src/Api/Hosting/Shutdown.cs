@@ -18,15 +18,15 @@ internal sealed class ShutdownOptions
 }
 
 /// <summary>
-/// The end of the service, in this order: not ready at once; after a wait for load balancers, streams that wait for their client end UNAVAILABLE;
-/// then no new connections, GOAWAY on the open ones, and other calls finish within the grace. A second signal ends it now.
+/// The end of the service, in this order: not ready at once; after a wait for load balancers, streams that wait for their client end
+/// UNAVAILABLE; then no new connections, GOAWAY on the open ones, and other calls finish within the grace. A second signal ends it now.
 /// </summary>
 internal sealed partial class Shutdown(
     ShutdownOptions options, StreamLifetime streams, IHostApplicationLifetime lifetime, TimeProvider clock, ILogger<Shutdown> logger)
     : IHostedLifecycleService, IHealthCheck, IDisposable
 {
-    // Between the ends of the streams and GOAWAY: a client that meets the end of its connection before it has read that of its stream may lose its
-    // status, as .NET's does where its own side of the stream is still open.
+    // Between the ends of the streams and GOAWAY. A client that sees the end of its connection before that of its stream may lose the
+    // status, as .NET's does while its own side of the stream is open.
     private static readonly TimeSpan Linger = TimeSpan.FromMilliseconds(250);
 
     // What a shell says of a process that a signal has ended.
@@ -41,7 +41,7 @@ internal sealed partial class Shutdown(
         services.AddHostedService(static provider => provider.GetRequiredService<Shutdown>());
         services.AddHealthChecks().AddCheck<Shutdown>("running", tags: [HealthEndpoints.Ready, HealthEndpoints.Running]);
 
-        // Not ready is no error during the shutdown. The lifetime is resolved when there is something to log, as it has a logger of its own.
+        // Not ready is no error during the shutdown. The lifetime is resolved when there is something to log, as it has its own logger.
         services.AddOptions<LoggerFilterOptions>().Configure<IServiceProvider>(static (logging, provider) =>
         {
             var lifetime = new Lazy<IHostApplicationLifetime>(provider.GetRequiredService<IHostApplicationLifetime>);
@@ -67,7 +67,8 @@ internal sealed partial class Shutdown(
         if (options.DelaySeconds > 0)
         {
             Log.Waiting(logger, options.DelaySeconds);
-            await Task.Delay(TimeSpan.FromSeconds(options.DelaySeconds), clock, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(TimeSpan.FromSeconds(options.DelaySeconds), clock, cancellationToken)
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         await streams.EndAsync();

@@ -89,31 +89,37 @@ internal sealed partial class StartupReport(
         [LoggerMessage(2, LogLevel.Information, "Store: {Store}; {Count} features.")]
         public static partial void Store(ILogger logger, string store, long count);
 
-        [LoggerMessage(6, LogLevel.Information, "Store: {Store}; too many features to count now.")]
+        [LoggerMessage(3, LogLevel.Information, "Store: {Store}; too many features to count now.")]
         public static partial void StoreNotCounted(ILogger logger, string store);
 
-        [LoggerMessage(7, LogLevel.Warning, "Store: {Store}; not ready: {Reason}")]
+        [LoggerMessage(4, LogLevel.Warning, "Store: {Store}; not ready: {Reason}")]
         public static partial void StoreUnavailable(ILogger logger, string store, string reason);
 
-        [LoggerMessage(3, LogLevel.Information, "gRPC on port {GrpcPort} ({Security}); health on http://localhost:{ManagementPort}/healthz/ready.")]
+        [LoggerMessage(
+            5,
+            LogLevel.Information,
+            "gRPC on port {GrpcPort} ({Security}); health on http://localhost:{ManagementPort}/healthz/ready.")]
         public static partial void Addresses(ILogger logger, int grpcPort, string security, int managementPort);
 
-        [LoggerMessage(4, LogLevel.Information, "Try: grpcurl {Flag}-d '{{\"name\":\"you\"}}' localhost:{GrpcPort} helloworld.Greeter/SayHello")]
+        [LoggerMessage(
+            6,
+            LogLevel.Information,
+            "Try: grpcurl {Flag}-d '{{\"name\":\"you\"}}' localhost:{GrpcPort} helloworld.Greeter/SayHello")]
         public static partial void HowToCall(ILogger logger, string flag, int grpcPort);
 
-        [LoggerMessage(8, LogLevel.Information, "Authentication is off. Set RouteService__Auth__Enabled=true to require credentials.")]
+        [LoggerMessage(7, LogLevel.Information, "Authentication is off. Set RouteService__Auth__Enabled=true to require credentials.")]
         public static partial void AccessOpen(ILogger logger);
 
-        [LoggerMessage(9, LogLevel.Information, "Authentication is on.")]
+        [LoggerMessage(8, LogLevel.Information, "Authentication is on.")]
         public static partial void AccessControlled(ILogger logger);
 
-        [LoggerMessage(10, LogLevel.Information, "OpenTelemetry: {Target}.")]
+        [LoggerMessage(9, LogLevel.Information, "OpenTelemetry: {Target}.")]
         public static partial void Exporting(ILogger logger, string target);
 
-        [LoggerMessage(11, LogLevel.Information, "Prometheus: metrics on http://localhost:{ManagementPort}/metrics.")]
+        [LoggerMessage(10, LogLevel.Information, "Prometheus: metrics on http://localhost:{ManagementPort}/metrics.")]
         public static partial void Scraped(ILogger logger, int managementPort);
 
-        [LoggerMessage(5, LogLevel.Information, "Stopping.")]
+        [LoggerMessage(11, LogLevel.Information, "Stopping.")]
         public static partial void Stopping(ILogger logger);
     }
 }

@@ -29,9 +29,10 @@ internal static class Stores
 
     /// <summary>The database of the <c>migrate</c> command.</summary>
     /// <exception cref="SettingException">There is no connection string.</exception>
-    public static PostgisDatabase GetDatabase(this IServiceProvider services) => services.GetService<PostgisDatabase>() ?? throw new SettingException(
-        $"{ConnectionStringVariable} is not set: it says where PostGIS is, such as "
-        + "\"Host=localhost;Username=routeservice;Password=…;Database=places\". The embedded store needs no migration.");
+    public static PostgisDatabase GetDatabase(this IServiceProvider services) =>
+        services.GetService<PostgisDatabase>() ?? throw new SettingException(
+            $"{ConnectionStringVariable} is not set: it says where PostGIS is, such as "
+            + "\"Host=localhost;Username=routeservice;Password=…;Database=places\". The embedded store needs no migration.");
 
     private static void AddPostgis(this IServiceCollection services, string connectionString)
     {
@@ -44,7 +45,7 @@ internal static class Stores
         services.AddHealthChecks().AddCheck<SchemaWatch>("schema", tags: [HealthEndpoints.Ready]);
     }
 
-    [SuppressMessage("Usage", "VSTHRD002", Justification = "Opening completes without waiting: SQLite's calls are synchronous, the samples in memory.")]
+    [SuppressMessage("Usage", "VSTHRD002", Justification = "Opening does not wait: SQLite's calls are synchronous, the samples in memory.")]
     private static void AddSqlite(this IServiceCollection services, bool withSamples)
     {
         services.AddSingleton(static provider => StoreDescription.Sqlite(provider.GetRequiredService<SqliteOptions>()));

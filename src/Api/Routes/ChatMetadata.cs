@@ -22,7 +22,8 @@ internal static class ChatMetadata
         var mode = metadata.GetValue(Mode);
         if (mode is not (null or "sequenced"))
         {
-            throw new InvalidRequestException(Mode, $"{Mode} is {InvalidRequestException.Quote(mode)}; expected 'sequenced' or no such entry.");
+            throw new InvalidRequestException(
+                Mode, $"{Mode} is {InvalidRequestException.Quote(mode)}; expected 'sequenced' or no such entry.");
         }
 
         var listen = metadata.GetAll(Listen).SelectMany(static entry => ToLocations(entry.Value)).ToHashSet();
@@ -47,7 +48,8 @@ internal static class ChatMetadata
             After, $"{After} is {InvalidRequestException.Quote(text)}; expected the sequence of a note, an integer from 0.");
 
     /// <summary>
-    /// The locations of one entry. Entries of one key may come joined by commas (gRPC over HTTP/2, "Custom-Metadata"), so one may hold several.
+    /// The locations of one entry. It may have several: entries of one key can arrive joined by commas (gRPC over HTTP/2,
+    /// "Custom-Metadata").
     /// </summary>
     private static IEnumerable<Coordinate> ToLocations(string text)
     {

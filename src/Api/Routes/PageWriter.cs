@@ -3,10 +3,12 @@ using Grpc.Core;
 namespace RouteService.Api.Routes;
 
 /// <summary>
-/// Writes the messages of a page with few flushes: a flush for each message costs a third of a listing's rate (docs/adr/0009). The last message of
-/// a page is flushed, so nothing waits here while the source waits for more.
+/// Writes the messages of a page with few flushes: a flush for each message costs a third of a listing's rate (docs/adr/0009). The last
+/// message of a page is flushed, so nothing waits here while the source waits for more.
 /// </summary>
-/// <remarks>A write takes no cancellation token, since the server would register it for every message; the caller checks its token once a page.</remarks>
+/// <remarks>
+/// A write takes no cancellation token, since the server would register it for every message; the caller checks its token once a page.
+/// </remarks>
 internal sealed class PageWriter<T>(IServerStreamWriter<T> stream)
 {
     // Two full HTTP/2 frames. What is not flushed is in memory, whatever the client's window is.

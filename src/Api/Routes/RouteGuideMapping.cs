@@ -32,11 +32,13 @@ internal static class RouteGuideMapping
         return new Coordinate(point.Latitude, point.Longitude);
     }
 
-    public static BoundingBox ToBoundingBox(this Proto.Rectangle rectangle) => new(rectangle.Lo.ToCoordinate("lo"), rectangle.Hi.ToCoordinate("hi"));
+    public static BoundingBox ToBoundingBox(this Proto.Rectangle rectangle) =>
+        new(rectangle.Lo.ToCoordinate("lo"), rectangle.Hi.ToCoordinate("hi"));
 
     public static RouteNote ToNote(this Proto.RouteNote note) => new(note.Location.ToCoordinate("location"), note.Message);
 
-    public static Proto.Point ToPoint(this Coordinate coordinate) => new() { Latitude = coordinate.LatitudeE7, Longitude = coordinate.LongitudeE7 };
+    public static Proto.Point ToPoint(this Coordinate coordinate) =>
+        new() { Latitude = coordinate.LatitudeE7, Longitude = coordinate.LongitudeE7 };
 
     /// <summary>The numbers as the contract has them: int32, capped, the distance truncated.</summary>
     public static Proto.RouteSummary ToProto(this RouteSummary summary) => new()

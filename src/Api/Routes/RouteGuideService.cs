@@ -9,10 +9,11 @@ using Proto = RouteService.Contracts.Routeguide;
 
 namespace RouteService.Api.Routes;
 
-internal sealed class RouteGuideService(IFeatureStore features, RouteChat chat, ChatOptions chatOptions, LimitOptions limits, TimeProvider clock)
+internal sealed class RouteGuideService(
+    IFeatureStore features, RouteChat chat, ChatOptions chatOptions, LimitOptions limits, TimeProvider clock)
     : Proto.RouteGuide.RouteGuideBase
 {
-    /// <summary>The trailer of RecordRoute: the distance in metres as an exact double, in the shortest text that reads back as it.</summary>
+    /// <summary>The trailer of RecordRoute: the exact distance in metres, in the shortest text that parses to the same double.</summary>
     private const string DistanceTrailer = "route-distance-meters";
 
     /// <summary>The trailer of a RouteChat that was ended as too slow: the last sequence that it was sent.</summary>
@@ -94,7 +95,8 @@ internal sealed class RouteGuideService(IFeatureStore features, RouteChat chat, 
                         response.NoteId = logged.Id ?? "";
                     }
 
-                    var write = writer.WriteAsync(response, MessageOverheadBytes + logged.Note.Message.Length, isLast: i == page.Length - 1);
+                    var write = writer.WriteAsync(
+                        response, MessageOverheadBytes + logged.Note.Message.Length, isLast: i == page.Length - 1);
                     if (!write.IsCompletedSuccessfully)
                     {
                         await UnlessBehindAsync(write, session);
@@ -127,7 +129,7 @@ internal sealed class RouteGuideService(IFeatureStore features, RouteChat chat, 
         }
     }
 
-    /// <summary>Hands the client's notes to its session, and the session its end: the half-close, or the error that is the call's.</summary>
+    /// <summary>Posts the client's notes to its session, and then ends it: by the half-close, or with the error of the call.</summary>
     private static async Task PostAsync(
         IAsyncStreamReader<Proto.RouteNote> requestStream, ChatSession session, bool isSequenced, CancellationToken cancellationToken)
     {

@@ -7,12 +7,12 @@ using RouteService.Contracts.Routeguide;
 
 namespace RouteService.Client.Calls;
 
-/// <summary>What all calls of one client share: its options, what is sent with each call, and what a failure is to the caller.</summary>
+/// <summary>What all calls of one client share: options, the metadata of each attempt, and the mapping of failures to exceptions.</summary>
 internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> isDisposed, Uri server)
 {
     private const string Pushback = "grpc-retry-pushback-ms";
 
-    // In gRPC over HTTP/2 the encoding of requests is chosen by this metadata, which is not sent.
+    // Grpc.Net.Client chooses the encoding of requests by this metadata, which it does not send.
     private const string RequestEncoding = "grpc-internal-encoding-request";
     private const string PreviousAttempts = "grpc-previous-rpc-attempts";
 
@@ -22,21 +22,24 @@ internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> 
 
     public DateTimeOffset Now => Options.Clock.GetUtcNow();
 
-    /// <summary>When a call that starts now must have ended: by its own time, or by that of the call that is being served here.</summary>
+    /// <summary>Deadline of a call that starts now: its own, or that of the call being served here if it is earlier.</summary>
     public DateTimeOffset Deadline(TimeSpan timeout)
     {
-        var own = timeout == Timeout.InfiniteTimeSpan || timeout > DateTimeOffset.MaxValue - Now ? DateTimeOffset.MaxValue : Now + timeout;
+        var own = timeout == Timeout.InfiniteTimeSpan || timeout > DateTimeOffset.MaxValue - Now
+            ? DateTimeOffset.MaxValue
+            : Now + timeout;
         return AmbientDeadline.Current is { } ambient && ambient.Deadline < own ? ambient.Deadline : own;
     }
 
     public TimeSpan TimeLeft(DateTimeOffset deadline) => deadline - Now;
 
-    /// <summary>What is sent with an attempt, other than its request.</summary>
+    /// <summary>Options of an attempt: metadata, deadline and token.</summary>
     /// <param name="deadline">The call's.</param>
-    /// <param name="previousAttempts">How often the call was sent before.</param>
+    /// <param name="previousAttempts">Attempts that were sent before.</param>
     /// <param name="extra">Metadata of the call; null for none.</param>
     /// <param name="cancellationToken">The call's.</param>
-    public ValueTask<CallOptions> OptionsAsync(DateTimeOffset deadline, int previousAttempts, Metadata? extra, CancellationToken cancellationToken)
+    public ValueTask<CallOptions> OptionsAsync(
+        DateTimeOffset deadline, int previousAttempts, Metadata? extra, CancellationToken cancellationToken)
     {
         var headers = extra;
         if (Options.Compress)
@@ -51,12 +54,15 @@ internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> 
 
         if (Activity.Current is { } activity)
         {
-            // By us, and not by HTTP, which would put a span of its own between the caller's and the server's (ServiceChannel).
-            DistributedContextPropagator.Current.Inject(activity, headers ??= [], static (headers, key, value) => ((Metadata)headers!).Add(key, value));
+            // Injected here: HTTP would put a span of its own between the caller's and the server's (ServiceChannel).
+            DistributedContextPropagator.Current.Inject(
+                activity, headers ??= [], static (headers, key, value) => ((Metadata)headers!).Add(key, value));
         }
 
-        // The channel has the system's clock.
-        var end = deadline == DateTimeOffset.MaxValue ? DateTime.MaxValue : (TimeProvider.System.GetUtcNow() + TimeLeft(deadline)).UtcDateTime;
+        // The channel uses the system's clock.
+        var end = deadline == DateTimeOffset.MaxValue
+            ? DateTime.MaxValue
+            : (TimeProvider.System.GetUtcNow() + TimeLeft(deadline)).UtcDateTime;
         var call = new CallOptions(headers, end, cancellationToken);
         return Options.BearerToken is null ? new(call) : new(WithTokenAsync(call, deadline));
     }
@@ -82,7 +88,7 @@ internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> 
             return await token.ConfigureAwait(false);
         }
 
-        // It need not obey the cancellation for the call to end.
+        // The call ends even if BearerToken ignores its token.
         var coming = token.AsTask();
         try
         {
@@ -90,7 +96,8 @@ internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> 
         }
         catch (TimeoutException e) when (!coming.IsCompleted)
         {
-            throw new RpcException(new Grpc.Core.Status(StatusCode.DeadlineExceeded, "BearerToken has given no token in the time of the call.", e));
+            throw new RpcException(new Grpc.Core.Status(
+                StatusCode.DeadlineExceeded, "BearerToken has given no token in the time of the call.", e));
         }
     }
 
@@ -100,20 +107,23 @@ internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> 
         return left > RouteServiceClientOptions.MaxTime ? Timeout.InfiniteTimeSpan : left < TimeSpan.Zero ? TimeSpan.Zero : left;
     }
 
-    /// <summary>Where the service says that something is.</summary>
-    /// <exception cref="RpcException">That is nowhere on the earth.</exception>
+    /// <summary>The coordinate of a point that the service sent.</summary>
+    /// <exception cref="RpcException">The point is out of range.</exception>
     public static Coordinate ToCoordinate(Point? location)
     {
         var (latitude, longitude) = (location?.Latitude ?? 0, location?.Longitude ?? 0);
         return Coordinate.AreInRange(latitude, longitude)
             ? Coordinate.FromE7(latitude, longitude)
             : throw new RpcException(new Grpc.Core.Status(
-                StatusCode.Internal, FormattableString.Invariant($"The server has sent something at {latitude},{longitude} in E7, which is nowhere.")));
+                StatusCode.Internal,
+                FormattableString.Invariant($"The server has sent something at {latitude},{longitude} in E7, which is nowhere.")));
     }
 
     public static Point ToPoint(Coordinate location) => new() { Latitude = location.LatitudeE7, Longitude = location.LongitudeE7 };
 
-    /// <summary>Whether the same call may be sent again, and when the server asks for it: null for by our own choice.</summary>
+    /// <summary>
+    /// Whether the same call may be sent again. <paramref name="pushback"/> is the pause that the server asks for; null for our own.
+    /// </summary>
     public static bool IsRetryable(RpcException failure, out TimeSpan? pushback)
     {
         pushback = null;
@@ -122,7 +132,7 @@ internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> 
             return failure.StatusCode == StatusCode.Unavailable;
         }
 
-        // gRFC A6: a number of milliseconds; a negative one, or no number, is a no.
+        // gRFC A6: a number of milliseconds. A negative number, or no number, forbids retries.
         if (!int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var milliseconds) || milliseconds < 0)
         {
             return false;
@@ -132,16 +142,21 @@ internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> 
         return failure.StatusCode is StatusCode.Unavailable or StatusCode.ResourceExhausted;
     }
 
-    /// <summary>The pause before an attempt, as gRFC A6 has it: from zero to a bound that doubles.</summary>
+    /// <summary>Pause before an attempt (gRFC A6): random, from zero to a bound that doubles.</summary>
     /// <param name="retry">1 for the second attempt.</param>
     public TimeSpan Backoff(int retry)
     {
-        var bound = Math.Min(Options.Retry.MaxDelay.TotalSeconds, Options.Retry.Delay.TotalSeconds * Math.Pow(2, Math.Min(retry, 30) - 1));
+        var bound = Math.Min(
+            Options.Retry.MaxDelay.TotalSeconds, Options.Retry.Delay.TotalSeconds * Math.Pow(2, Math.Min(retry, 30) - 1));
         return TimeSpan.FromSeconds(bound * Chance.Next());
     }
 
-    /// <summary>What ends a call for its caller: cancellation, disposal, or a failure of the service, for a reason other than its status says where one is given.</summary>
-    public Exception End(string method, Exception failure, int attempts, long delivered, in Cancellation cancellation, FailureReason? reason = null)
+    /// <summary>
+    /// The exception that ends a call: cancellation, disposal, or a failure of the service, whose reason is <paramref name="reason"/>, or
+    /// by default that of its status.
+    /// </summary>
+    public Exception End(
+        string method, Exception failure, int attempts, long delivered, in Cancellation cancellation, FailureReason? reason = null)
     {
         if (cancellation.IsRequested)
         {
@@ -156,13 +171,15 @@ internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> 
         return failure is RpcException rpc ? Failed(method, rpc, attempts, delivered, reason) : failure;
     }
 
-    public static RouteServiceException Failed(string method, RpcException failure, int attempts, long delivered = 0, FailureReason? reason = null)
+    public static RouteServiceException Failed(
+        string method, RpcException failure, int attempts, long delivered = 0, FailureReason? reason = null)
     {
         var why = reason ?? ReasonOf(failure.StatusCode);
         var status = StatusNames.Of(failure.StatusCode);
         var detail = DetailOf(failure.Status);
         _ = IsRetryable(failure, out var pushback);
-        return new RouteServiceException(why, RouteServiceException.Describe(method, why, status, detail, attempts), failure.Status.DebugException)
+        var message = RouteServiceException.Describe(method, why, status, detail, attempts);
+        return new RouteServiceException(why, message, failure.Status.DebugException)
         {
             Status = status,
             Detail = detail,
@@ -185,11 +202,14 @@ internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> 
         _ => FailureReason.Unexpected,
     };
 
-    /// <summary>In words: of a deadline that passes here the channel says nothing, and of a connection that cannot be made not why.</summary>
+    /// <summary>
+    /// Text of a failure. The channel gives none for a deadline that passes here, and no cause for a connection that cannot be established.
+    /// </summary>
     private static string DetailOf(Grpc.Core.Status status) => status switch
     {
         { StatusCode: StatusCode.DeadlineExceeded, Detail: "" } => "The time of the call was over.",
-        { DebugException: { } cause } when !status.Detail.Contains(cause.Message, StringComparison.Ordinal) => $"{status.Detail} {cause.Message}".Trim(),
+        { DebugException: { } cause } when !status.Detail.Contains(cause.Message, StringComparison.Ordinal) =>
+            $"{status.Detail} {cause.Message}".Trim(),
         _ => status.Detail,
     };
 
@@ -202,7 +222,7 @@ internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> 
         }
         catch (InvalidProtocolBufferException)
         {
-            // The call has failed anyhow; details that cannot be read must not hide by what.
+            // Details that cannot be read must not hide the failure itself.
             return [];
         }
     }

@@ -5,12 +5,12 @@ using Grpc.Core;
 namespace RouteService.Client.Calls;
 
 /// <summary>
-/// The span and the measurement of one call, by the OpenTelemetry conventions for RPC and gRPC (https://opentelemetry.io/docs/specs/semconv/rpc/grpc/). The span is
-/// current while the call is made, so .NET sends its context (W3C traceparent).
+/// The span and the measurement of one call, by the OpenTelemetry conventions for RPC and gRPC
+/// (https://opentelemetry.io/docs/specs/semconv/rpc/grpc/). The span is current during the call, which sends its context (W3C traceparent).
 /// </summary>
 internal readonly struct CallTrace : IDisposable
 {
-    // The attributes of the service's own spans and metrics, so that both sides of a call are found by the same names.
+    // The same attributes as in the service's spans and metrics, so that both sides of a call are found by the same names.
     private const string StatusKey = "rpc.grpc.status_code";
 
     private static readonly KeyValuePair<string, object?> System = new("rpc.system", "grpc");
@@ -20,9 +20,13 @@ internal readonly struct CallTrace : IDisposable
 
     private static readonly Histogram<double> Duration = Meter.CreateHistogram<double>(
         "rpc.client.call.duration", "s", "From the start of a call to its end, retries included.", tags: null,
-        new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10] });
+        new InstrumentAdvice<double>
+        {
+            HistogramBucketBoundaries = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10],
+        });
 
-    private static readonly Counter<long> Retries = Meter.CreateCounter<long>("routeservice.client.retries", "{retry}", "Attempts of calls after the first, and resumptions of streams.");
+    private static readonly Counter<long> Retries = Meter.CreateCounter<long>(
+        "routeservice.client.retries", "{retry}", "Attempts of calls after the first, and resumptions of streams.");
 
     private readonly Ended? _ended;
 
@@ -42,7 +46,7 @@ internal readonly struct CallTrace : IDisposable
             : new CallTrace(activity, new Ended(method, context));
     }
 
-    /// <summary>Another attempt, or another stream in the place of one that broke.</summary>
+    /// <summary>Records another attempt, or another stream in place of one that broke.</summary>
     public static void Retry(Activity? activity, int retry, TimeSpan pause, StatusCode code)
     {
         Retries.Add(1);
@@ -54,7 +58,7 @@ internal readonly struct CallTrace : IDisposable
         }));
     }
 
-    /// <summary>An attempt beside one that takes long.</summary>
+    /// <summary>Records an attempt beside one that takes long.</summary>
     public static void Hedge(Activity? activity, int attempt)
     {
         Retries.Add(1);
@@ -110,7 +114,7 @@ internal readonly struct CallTrace : IDisposable
                 Activity.SetTag("error.type", StatusNames.Of(_ended.Status));
             }
 
-            // The end of a span makes its parent current, and this may run where the caller is in yet another.
+            // The end of a span makes its parent current, but the caller may be in another span by now.
             var current = Activity.Current;
             Activity.Dispose();
             if (current != Activity)
@@ -124,7 +128,10 @@ internal readonly struct CallTrace : IDisposable
     {
         var (service, name) = NamesOf(method);
         return Source.StartActivity(
-            method, ActivityKind.Client, parentContext: default, [System, service, name, new("server.address", server.Host), new("server.port", server.Port)]);
+            method,
+            ActivityKind.Client,
+            parentContext: default,
+            [System, service, name, new("server.address", server.Host), new("server.port", server.Port)]);
     }
 
     private static (KeyValuePair<string, object?> Service, KeyValuePair<string, object?> Method) NamesOf(string method)

@@ -1,12 +1,12 @@
 namespace RouteService.Client.Calls;
 
 /// <summary>
-/// The retries that all calls of a client have in store. A retry takes one, and each success gives a tenth back (after gRFC A6, "Throttling Retry Attempts"): while
-/// the service is out, the client sends little more than its callers ask for.
+/// Retries that all calls of a client have in reserve. A retry takes one, and each success returns a tenth (after gRFC A6, "Throttling
+/// Retry Attempts"): during an outage the client sends little more than its callers ask for.
 /// </summary>
 internal sealed class RetryBudget(int capacity)
 {
-    // In tenths, so that it is whole.
+    // Counted in tenths, to stay an integer.
     private const int PerRetry = 10;
 
     private readonly int _full = capacity * PerRetry;
@@ -34,7 +34,7 @@ internal sealed class RetryBudget(int capacity)
         var left = Volatile.Read(ref _left);
         if (left < _full)
         {
-            // One that is lost in a race is a tenth of a retry.
+            // A lost race costs a tenth of a retry.
             Interlocked.CompareExchange(ref _left, left + 1, left);
         }
     }

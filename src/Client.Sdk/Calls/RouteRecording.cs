@@ -5,7 +5,7 @@ using Proto = RouteService.Contracts.Routeguide;
 
 namespace RouteService.Client.Calls;
 
-/// <summary>One RecordRoute, with its attempts.</summary>
+/// <summary>One call of RecordRoute with its attempts.</summary>
 internal sealed class RouteRecording(
     CallContext context, RouteGuide.RouteGuideClient guide, TimeSpan? timeout, CancellationToken cancellationToken)
 {
@@ -69,7 +69,7 @@ internal sealed class RouteRecording(
     }
 
     /// <param name="canRepeat">Whether another attempt can send all points.</param>
-    /// <param name="send">Sends them, as far as the stream takes them. What it throws is the caller's own.</param>
+    /// <param name="send">Sends the points, as far as the stream takes them. Its exceptions are the caller's.</param>
     private async Task<RouteSummary> RunAsync(
         Func<bool> canRepeat, Func<AsyncClientStreamingCall<Point, Proto.RouteSummary>, SilenceTimer, Task> send)
     {
@@ -115,7 +115,7 @@ internal sealed class RouteRecording(
         }
         catch (Exception e)
         {
-            // Of the points, of BearerToken, or what was just thrown.
+            // An exception of the points, of BearerToken, or the one thrown above.
             var end = context.End(FullName, e, resumption.Attempts, _sent, cancellation);
             trace.Fail(end);
             if (end == e)
@@ -148,7 +148,7 @@ internal sealed class RouteRecording(
             TimeSpan.FromSeconds(reply.ElapsedTime));
     }
 
-    /// <returns>False where the stream is over; its response says why.</returns>
+    /// <returns>False if the stream has ended; its response says why.</returns>
     private async ValueTask<bool> TrySendAsync(
         AsyncClientStreamingCall<Point, Proto.RouteSummary> call, SilenceTimer silence, Coordinate point)
     {
@@ -173,6 +173,6 @@ internal sealed class RouteRecording(
         }
     }
 
-    /// <summary>What writing throws where the server has ended the call, the connection has, or <see cref="SilenceTimer"/>.</summary>
+    /// <summary>Whether a write failed because the server, the connection or <see cref="SilenceTimer"/> ended the call.</summary>
     private static bool IsEndOfStream(Exception e) => e is RpcException or HttpRequestException or IOException or InvalidOperationException;
 }

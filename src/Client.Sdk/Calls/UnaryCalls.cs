@@ -11,8 +11,8 @@ using Proto = RouteService.Contracts.Routeguide;
 namespace RouteService.Client.Calls;
 
 /// <summary>
-/// The path of a unary call: CallAsync sets its deadline, Polly decides on attempts, and AttemptAsync of a <see cref="Call{TClient, TRequest, TResponse}"/> is one of them.
-/// All attempts share the deadline.
+/// The path of a unary call: CallAsync sets the deadline, Polly decides on attempts, and AttemptAsync of
+/// <see cref="Call{TClient, TRequest, TResponse}"/> makes one. All attempts share the deadline.
 /// </summary>
 internal sealed class UnaryCalls
 {
@@ -24,7 +24,7 @@ internal sealed class UnaryCalls
     private readonly RetryBudget _budget;
     private readonly ResiliencePipeline _pipeline;
 
-    // Of GetFeature, where it is hedged.
+    // For GetFeature; null without hedging.
     private readonly ResiliencePipeline<Proto.Feature>? _hedged;
 
     public UnaryCalls(CallContext context)
@@ -34,12 +34,24 @@ internal sealed class UnaryCalls
         var (retry, breaker) = (CreateRetry(context.Options.Retry), CreateBreaker(context.Options.CircuitBreaker));
         _pipeline = new ResiliencePipelineBuilder().AddPipeline(retry).AddPipeline(breaker).Build();
         _hedged = context.Options.Hedging is { } hedging
-            ? new ResiliencePipelineBuilder<Proto.Feature> { TimeProvider = context.Options.Clock }.AddPipeline(retry).AddHedging(ToStrategy(hedging)).AddPipeline(breaker).Build()
+            ? new ResiliencePipelineBuilder<Proto.Feature> { TimeProvider = context.Options.Clock }
+                .AddPipeline(retry)
+                .AddHedging(ToStrategy(hedging))
+                .AddPipeline(breaker)
+                .Build()
             : null;
     }
 
-    public Task<Proto.Feature> GetFeatureAsync(RouteGuide.RouteGuideClient guide, Point location, TimeSpan? timeout, CancellationToken cancellationToken) =>
-        CallAsync(GetFeature, guide, static (client, request, options) => client.GetFeatureAsync(request, options), location, _hedged, timeout, cancellationToken);
+    public Task<Proto.Feature> GetFeatureAsync(
+        RouteGuide.RouteGuideClient guide, Point location, TimeSpan? timeout, CancellationToken cancellationToken) =>
+        CallAsync(
+            GetFeature,
+            guide,
+            static (client, request, options) => client.GetFeatureAsync(request, options),
+            location,
+            _hedged,
+            timeout,
+            cancellationToken);
 
     public Task<TResponse> CallAsync<TClient, TRequest, TResponse>(
         string method,
@@ -63,7 +75,8 @@ internal sealed class UnaryCalls
     {
         using var trace = CallTrace.Start(method, _context);
         using var cancellation = new Cancellation(cancellationToken);
-        var call = new Call<TClient, TRequest, TResponse>(this, client, start, request, _context.Deadline(timeout ?? _context.Options.Timeout), trace.Activity);
+        var deadline = _context.Deadline(timeout ?? _context.Options.Timeout);
+        var call = new Call<TClient, TRequest, TResponse>(this, client, start, request, deadline, trace.Activity);
         var resilience = ResilienceContextPool.Shared.Get(continueOnCapturedContext: false, cancellation.Token);
         if (hedged is not null)
         {
@@ -74,8 +87,12 @@ internal sealed class UnaryCalls
         try
         {
             outcome = hedged is null
-                ? await _pipeline.ExecuteOutcomeAsync(static (context, call) => call.AttemptAsync(context.CancellationToken), resilience, call).ConfigureAwait(false)
-                : await hedged.ExecuteOutcomeAsync(static (context, call) => call.AttemptAsync(context.CancellationToken), resilience, call).ConfigureAwait(false);
+                ? await _pipeline
+                    .ExecuteOutcomeAsync(static (context, call) => call.AttemptAsync(context.CancellationToken), resilience, call)
+                    .ConfigureAwait(false)
+                : await hedged
+                    .ExecuteOutcomeAsync(static (context, call) => call.AttemptAsync(context.CancellationToken), resilience, call)
+                    .ConfigureAwait(false);
         }
         finally
         {
@@ -98,7 +115,8 @@ internal sealed class UnaryCalls
         AttemptFailedException failed => _context.End(method, failed.Rpc, attempts, delivered: 0, cancellation),
         BrokenCircuitException when !cancellation.IsRequested => new RouteServiceException(
             FailureReason.CircuitOpen,
-            RouteServiceException.Describe(method, FailureReason.CircuitOpen, "", "the circuit breaker is open, as most of the last calls have failed.", attempts),
+            RouteServiceException.Describe(
+                method, FailureReason.CircuitOpen, "", "the circuit breaker is open, as most of the last calls have failed.", attempts),
             failure)
         { Attempts = attempts, RetryAfter = (failure as BrokenCircuitException)?.RetryAfter },
         _ => _context.End(method, failure, attempts, delivered: 0, cancellation),
@@ -110,7 +128,8 @@ internal sealed class UnaryCalls
             .AddRetry(new RetryStrategyOptions
             {
                 MaxRetryAttempts = retry.MaxAttempts - 1,
-                ShouldHandle = args => new(args.AttemptNumber < retry.MaxAttempts - 1 && ShouldRetry(args.Outcome.Exception, args.AttemptNumber + 1)),
+                ShouldHandle = args => new(
+                    args.AttemptNumber < retry.MaxAttempts - 1 && ShouldRetry(args.Outcome.Exception, args.AttemptNumber + 1)),
                 DelayGenerator = static args => new((args.Outcome.Exception as AttemptFailedException)?.Pause),
             })
             .Build();
@@ -124,7 +143,9 @@ internal sealed class UnaryCalls
                 MinimumThroughput = breaker.MinimumCalls,
                 SamplingDuration = breaker.Period,
                 BreakDuration = breaker.OpenFor,
-                ShouldHandle = static args => new(args.Outcome.Exception is AttemptFailedException { Rpc.StatusCode: StatusCode.Unavailable or StatusCode.DeadlineExceeded }),
+                ShouldHandle = static args => new(
+                    args.Outcome.Exception
+                        is AttemptFailedException { Rpc.StatusCode: StatusCode.Unavailable or StatusCode.DeadlineExceeded }),
             })
             .Build();
 
@@ -133,11 +154,13 @@ internal sealed class UnaryCalls
         MaxHedgedAttempts = hedging.MaxHedges,
         Delay = hedging.Delay,
 
-        // What fails while another attempt is under way waits for that. A pause that the server asks for is the retry's affair.
+        // An attempt that fails in this way waits for the others in flight. A pause that the server asks for is left to the retry.
         ShouldHandle = static args => new(
-            args.Outcome.Exception is AttemptFailedException failed && CallContext.IsRetryable(failed.Rpc, out var pushback) && pushback is null),
+            args.Outcome.Exception is AttemptFailedException failed
+            && CallContext.IsRetryable(failed.Rpc, out var pushback)
+            && pushback is null),
 
-        // Out of budget there is no further attempt; Polly then waits for those that there are.
+        // Without budget there is no further attempt, and Polly waits for those in flight.
         ActionGenerator = args =>
         {
             if (!_budget.TryTake())
@@ -150,7 +173,7 @@ internal sealed class UnaryCalls
         },
     };
 
-    /// <summary>Whether there is another attempt; its pause is then in the failure.</summary>
+    /// <summary>Whether there is another attempt; sets its pause in the failure.</summary>
     private bool ShouldRetry(Exception? exception, int retry)
     {
         if (exception is not AttemptFailedException failure || !CallContext.IsRetryable(failure.Rpc, out var pushback))
@@ -161,7 +184,7 @@ internal sealed class UnaryCalls
         var pause = pushback ?? _context.Backoff(retry);
         if (pause >= _context.TimeLeft(failure.Deadline) || !_budget.TryTake())
         {
-            // One that could only end by the deadline would hide what is really wrong.
+            // An attempt that could only end by the deadline would hide the actual failure.
             return false;
         }
 
@@ -170,7 +193,7 @@ internal sealed class UnaryCalls
         return true;
     }
 
-    /// <summary>One call, whatever the number of its attempts.</summary>
+    /// <summary>One call with all its attempts.</summary>
     private sealed class Call<TClient, TRequest, TResponse>(
         UnaryCalls owner,
         TClient client,
@@ -183,7 +206,7 @@ internal sealed class UnaryCalls
 
         public int Attempts => Volatile.Read(ref _attempts);
 
-        [SuppressMessage("Design", "CA1031", Justification = "An attempt has an outcome, whatever it throws; the caller is told by CallAsync.")]
+        [SuppressMessage("Design", "CA1031", Justification = "Every exception is the outcome of its attempt; CallAsync throws it.")]
         public async ValueTask<Outcome<TResponse>> AttemptAsync(CancellationToken cancellationToken)
         {
             try

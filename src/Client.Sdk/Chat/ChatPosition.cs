@@ -1,31 +1,37 @@
 namespace RouteService.Client.Chat;
 
-/// <summary>
-/// What a session has of the log, and so where its next stream goes on (docs/chat.md, "Sequenced"). In a stream the places that it listens at from its beginning come in one
-/// order, so that one number says what has come of all of them. A place that a post joins comes in that order too, but only from the post's acknowledgement on; before
-/// it, its earlier notes come by themselves, in their own order. So each place has a number as well, and a stream goes on behind the lowest that counts; what
-/// that brings a second time is left out by the place's number.
-/// </summary>
+/// <summary>What a session has received of the log, and so where its next stream resumes (docs/chat.md, "Sequenced").</summary>
+/// <remarks>
+/// The places that a stream listens at from its beginning arrive in one order, so one number covers all of them. A place that a post joins
+/// is in that order from the acknowledgement of the post on. Its earlier notes arrive before that, in an order of their own, so each place
+/// has a number as well. The next stream resumes after the lowest of these numbers, and notes that arrive a second time are skipped by the
+/// number of their place.
+/// <para>
+/// Example: a session listens at A and has received A's notes up to 10. It posts at B. B's earlier notes 3 and 5 arrive, and the connection
+/// breaks before the acknowledgement. A is at 10 and B at 5, so the next stream listens at both and resumes after 5; of A, the notes up to
+/// 10 are skipped.
+/// </para>
+/// </remarks>
 internal sealed class ChatPosition(HashSet<Coordinate> listen, long? after)
 {
-    // The last note that came of each place.
+    // Sequence of the last note received of each place.
     private readonly Dictionary<Coordinate, long> _last = [];
 
-    // The places that come in the stream's order now.
+    // Places that are in the order of the stream now.
     private readonly HashSet<Coordinate> _inOrder = [.. listen];
 
-    // All notes at those places up to here have come; null where the stream began with the newest and none has come.
+    // All notes at those places up to here were received; null if the stream began with the newest notes and none was received.
     private long? _all = after;
 
-    /// <summary>Notes that have come.</summary>
+    /// <summary>Number of notes received.</summary>
     public long Count { get; private set; }
 
     public bool Knows(Coordinate place) => _last.ContainsKey(place);
 
-    /// <summary>Whether it has come before.</summary>
+    /// <summary>Whether the note was received before.</summary>
     public bool Has(Coordinate place, long sequence) => _last.TryGetValue(place, out var last) && sequence <= last;
 
-    /// <summary>A note has come, perhaps not for the first time.</summary>
+    /// <summary>Records a note, which may have been received before.</summary>
     public void Take(Coordinate place, long sequence)
     {
         if (_inOrder.Contains(place))
@@ -40,20 +46,30 @@ internal sealed class ChatPosition(HashSet<Coordinate> listen, long? after)
         }
     }
 
-    /// <summary>A post of this stream, and of none before, is acknowledged: from here on its place comes in the stream's order.</summary>
+    /// <summary>
+    /// Records the acknowledgement of a post that was sent in this stream only: its place is in the order of the stream from here on.
+    /// </summary>
     public void Join(Coordinate place, long sequence)
     {
         _inOrder.Add(place);
         _all = Math.Max(_all ?? 0, sequence);
     }
 
-    /// <summary>Where another stream listens from its beginning, and behind which note it goes on; null for from the newest.</summary>
+    /// <summary>
+    /// The places that another stream listens at from its beginning, and the sequence that it resumes after; null starts with the newest
+    /// notes.
+    /// </summary>
     public (IReadOnlyCollection<Coordinate> Listen, long? After) Resume()
     {
-        var alone = _last.Where(place => !_inOrder.Contains(place.Key)).Select(static place => place.Value).DefaultIfEmpty(long.MaxValue).Min();
+        var alone = _last
+            .Where(place => !_inOrder.Contains(place.Key))
+            .Select(static place => place.Value)
+            .DefaultIfEmpty(long.MaxValue)
+            .Min();
         _inOrder.UnionWith(_last.Keys);
 
-        // Where notes of joined places have come and none of the places listened at, these had none when the stream began: all of theirs are new.
+        // If notes of joined places were received and none of the places listened at, these had none when the stream began: all of their
+        // notes are new.
         var nothingYet = _all is null && alone < long.MaxValue;
         _all = alone == long.MaxValue ? _all : listen.Count > 0 && nothingYet ? 0 : Math.Min(_all ?? long.MaxValue, alone);
         return ([.. _inOrder], _all);

@@ -8,37 +8,38 @@ using Proto = RouteService.Contracts.Routeguide;
 namespace RouteService.Client.Chat;
 
 /// <summary>
-/// The streams of a session. <see cref="RunAsync"/> opens one after the other; in each, <see cref="SendAsync"/> sends what is not acknowledged and then what is posted, and
-/// <see cref="Receive"/> takes each note.
+/// The streams of a session. <see cref="RunAsync"/> opens one after the other. In each, <see cref="SendAsync"/> sends the posts that are
+/// not acknowledged and then new ones, and <see cref="Receive"/> takes each note.
 /// </summary>
 internal sealed partial class ChatSession
 {
     private const string FullName = "routeguide.RouteGuide/RouteChat";
     private const string LastSequenceTrailer = "route-chat-last-sequence";
 
-    // Under the lock: the stream, and what is to be sent in it.
+    // Under the lock: the stream, and the posts to send in it.
     private Channel<Post> _toSend = Channel.CreateUnbounded<Post>();
     private AsyncDuplexStreamingCall<Proto.RouteNote, Proto.RouteNote>? _call;
     private bool _isSilent;
 
-    // Under the lock: notes have been left with the service since there was no room for them, and whether they are wanted now.
+    // Under the lock: whether notes were left with the service for lack of room, and whether they are requested now.
     private bool _hasLeftNotes;
     private TaskCompletionSource _restWanted = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public void Start()
     {
-        // The session outlives the call that it was joined in, whose deadline and span are not its own.
+        // The session outlives the call that joined it, so it must not inherit the deadline and the span of that call.
         using var apart = ExecutionContext.SuppressFlow();
         _running = Task.Run(RunAsync);
     }
 
-    [SuppressMessage("Design", "CA1031", Justification = "Whatever it is, it is the session's end, and whoever uses the session is told.")]
+    [SuppressMessage("Design", "CA1031", Justification = "Every exception ends the session, whose users receive it.")]
     private async Task RunAsync()
     {
         using var trace = CallTrace.Start(FullName, _context);
         var resumption = new Resumption(_context, DateTimeOffset.MaxValue, trace.Activity);
         var period = _context.Options.StreamSilence / 4;
-        using var watch = _context.Options.Clock.CreateTimer(static session => ((ChatSession)session!).EndSilentStream(), this, period, period);
+        using var watch = _context.Options.Clock.CreateTimer(
+            static session => ((ChatSession)session!).EndSilentStream(), this, period, period);
         try
         {
             while (!_stop.IsCancellationRequested)
@@ -76,7 +77,7 @@ internal sealed partial class ChatSession
         }
     }
 
-    /// <summary>Whether another stream follows one that has ended so; waits until it may.</summary>
+    /// <summary>Whether another stream follows one that ended in this way; waits until it may.</summary>
     private async Task<bool> GoesOnAsync(RpcException? failure, Resumption resumption)
     {
         Task restWanted;
@@ -98,17 +99,17 @@ internal sealed partial class ChatSession
 
         if (failure is null)
         {
-            // It was completed, and the service has sent all; but not all has been taken.
+            // The session was completed, and the service has sent everything, but not everything was read.
             await restWanted.WaitAsync(_stop.Token).ConfigureAwait(false);
             return true;
         }
 
-        // The service lets go of a stream that is far behind, which goes on like one that broke.
+        // The service ends a stream that is far behind; the session continues as after a break.
         var isBehind = failure.StatusCode == StatusCode.ResourceExhausted && failure.Trailers.Get(LastSequenceTrailer) is not null;
         return await resumption.WaitAsync(failure, isSilent || isBehind, wasUnderWay: true, _stop.Token).ConfigureAwait(false);
     }
 
-    /// <returns>How it ended; null where it was completed, and the service has sent all.</returns>
+    /// <returns>How the stream ended; null if the session was completed and the service has sent everything.</returns>
     private async Task<RpcException?> RunStreamAsync(int previousAttempts)
     {
         var toSend = PrepareStream(out var metadata);
@@ -154,7 +155,7 @@ internal sealed partial class ChatSession
         }
     }
 
-    /// <summary>Where the next stream goes on, and what is posted in it first.</summary>
+    /// <summary>Prepares the next stream: where it resumes, and the posts that it sends first.</summary>
     private Channel<Post> PrepareStream(out Metadata metadata)
     {
         lock (_lock)
@@ -206,14 +207,15 @@ internal sealed partial class ChatSession
                 }
 
                 await call.RequestStream.WriteAsync(
-                    new Proto.RouteNote { Location = CallContext.ToPoint(post.Location), Message = post.Message, NoteId = post.Id }, CancellationToken.None).ConfigureAwait(false);
+                    new Proto.RouteNote { Location = CallContext.ToPoint(post.Location), Message = post.Message, NoteId = post.Id },
+                    CancellationToken.None).ConfigureAwait(false);
             }
 
             await call.RequestStream.CompleteAsync().ConfigureAwait(false);
         }
         catch (Exception e) when (e is RpcException or HttpRequestException or IOException or InvalidOperationException)
         {
-            // The stream is over; its reader knows why.
+            // The stream has ended; its reader has the reason.
         }
     }
 
@@ -225,7 +227,8 @@ internal sealed partial class ChatSession
         lock (_lock)
         {
             var isOwn = _pending.TryGetValue(message.NoteId, out post) || message.NoteId.StartsWith(_idPrefix, StringComparison.Ordinal);
-            note = new RouteNote(place, message.Message, message.Sequence, message.NoteId.Length > 0 ? message.NoteId : null) { IsOwn = isOwn };
+            var id = message.NoteId.Length > 0 ? message.NoteId : null;
+            note = new RouteNote(place, message.Message, message.Sequence, id) { IsOwn = isOwn };
             Remember_NeedsLock(note);
             _hasLeftNotes = _hasLeftNotes || !(_position.Has(place, note.Sequence) || _notes.Writer.TryWrite(note));
             if (!_hasLeftNotes)
@@ -266,14 +269,14 @@ internal sealed partial class ChatSession
             _position.Join(note.Location, note.Sequence);
         }
 
-        // One whose place is not in the position is posted again in the next stream, to join the place there.
+        // A post whose place is not in the position is sent again in the next stream, to join the place there.
         if (!_hasLeftNotes || _position.Knows(note.Location))
         {
             _pending.Remove(post.Id);
         }
     }
 
-    /// <summary>Everything that was taken has been read: what was left with the service is asked for.</summary>
+    /// <summary>Requests the notes that were left with the service, after all that were received have been read.</summary>
     private void RequestRest()
     {
         lock (_lock)
@@ -286,13 +289,16 @@ internal sealed partial class ChatSession
         }
     }
 
-    /// <summary>An acknowledgement that does not come in time means that the stream is dead, though nobody has said so.</summary>
+    /// <summary>Ends a stream that owes an acknowledgement for too long: it is dead, although no error was reported.</summary>
     private void EndSilentStream()
     {
         lock (_lock)
         {
             var clock = _context.Options.Clock;
-            if (_call is not null && _pending.Values.Any(post => post.Since > 0 && !post.Acknowledged.Task.IsCompleted && clock.GetElapsedTime(post.Since) > _context.Options.StreamSilence))
+            if (_call is not null
+                && _pending.Values.Any(post => post.Since > 0
+                    && !post.Acknowledged.Task.IsCompleted
+                    && clock.GetElapsedTime(post.Since) > _context.Options.StreamSilence))
             {
                 _isSilent = true;
                 _call.Dispose();

@@ -7,12 +7,12 @@ using RouteService.Contracts.Routeguide;
 namespace RouteService.Client.Chat;
 
 /// <summary>
-/// A chat session: one stream in the sequenced mode (docs/chat.md) after the other. What is posted and read is here; the streams are in ChatSession.Stream.cs, and where
-/// the next of them goes on is in <see cref="ChatPosition"/>.
+/// A chat session: a sequence of streams in the sequenced mode (docs/chat.md). Posting and reading are here, the streams are in
+/// ChatSession.Stream.cs, and <see cref="ChatPosition"/> decides where the next stream resumes.
 /// </summary>
 internal sealed partial class ChatSession : IRouteChat
 {
-    // As many as the service lets be under way in a stream.
+    // The service's limit of unacknowledged posts in a stream.
     private const int MaxUnacknowledged = 64;
     private const int MaxIdBytes = 128;
     private const int MaxKnown = 1_000;
@@ -24,18 +24,20 @@ internal sealed partial class ChatSession : IRouteChat
     private readonly CancellationTokenSource _stop = new();
     private readonly SemaphoreSlim _room = new(MaxUnacknowledged);
 
-    // Whoever waits for room: those behind wait for it to have got some, so that posts are sent in the order in which they are made.
+    // Held while a post waits for room: later posts queue behind it, so that posts are sent in the order in which they are made.
     private readonly SemaphoreSlim _turn = new(1);
 
-    // Bounded: what nobody reads stays with the service.
+    // Bounded: notes that are not read stay with the service.
     private readonly Channel<RouteNote> _notes;
 
-    // Under the lock, as are the position and the stream. Posts by id: those that are not acknowledged, and those that are while their place is not known yet.
+    // Under the lock, as are the position and the stream. Posts by id: unacknowledged ones, and acknowledged ones whose place the position
+    // does not have yet.
     private readonly Dictionary<string, Post> _pending = new(StringComparer.Ordinal);
     private readonly ChatPosition _position;
 
-    // Under the lock: the last notes that came with an id which somebody may post again. In one stream the service sends no note a second time, so it does not
-    // acknowledge such a post. One that is forgotten here is acknowledged in another stream, after the time that a stream may be silent.
+    // Under the lock: the last notes received with an id that may be posted again. The service sends no note twice in one stream, so it
+    // does not acknowledge such a post. A post whose note is forgotten here is acknowledged in another stream, after the time that a stream
+    // may be silent.
     private readonly Dictionary<string, RouteNote> _known = new(StringComparer.Ordinal);
     private readonly Queue<string> _knownOrder = new();
     private readonly string _idPrefix = $"{Guid.NewGuid():N}-";
@@ -46,7 +48,8 @@ internal sealed partial class ChatSession : IRouteChat
     private Task _running = Task.CompletedTask;
     private int _reading;
 
-    public ChatSession(CallContext context, RouteGuide.RouteGuideClient guide, HashSet<Coordinate> listen, long? after, Action<ChatSession> onEnd)
+    public ChatSession(
+        CallContext context, RouteGuide.RouteGuideClient guide, HashSet<Coordinate> listen, long? after, Action<ChatSession> onEnd)
     {
         _context = context;
         _guide = guide;
@@ -55,7 +58,8 @@ internal sealed partial class ChatSession : IRouteChat
         _notes = Channel.CreateBounded<RouteNote>(new BoundedChannelOptions(context.Options.MaxBufferedNotes) { SingleWriter = true });
     }
 
-    public Task<RouteNote> PostAsync(Coordinate location, string message, string? noteId = null, CancellationToken cancellationToken = default)
+    public Task<RouteNote> PostAsync(
+        Coordinate location, string message, string? noteId = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(message);
         Check(message, _context.Options.MaxNoteBytes, nameof(message), "note");
@@ -108,7 +112,7 @@ internal sealed partial class ChatSession : IRouteChat
         }
     }
 
-    /// <summary>Ends it without waiting.</summary>
+    /// <summary>Ends the session without waiting.</summary>
     public void Stop()
     {
         End(new ObjectDisposedException(nameof(IRouteChat), "The chat session has been disposed of."));
@@ -126,7 +130,9 @@ internal sealed partial class ChatSession : IRouteChat
         var bytes = Encoding.UTF8.GetByteCount(text);
         if (bytes > maxBytes)
         {
-            throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"A {what} has at most {maxBytes} bytes of UTF-8; this one has {bytes}."), parameter);
+            throw new ArgumentException(
+                string.Create(CultureInfo.InvariantCulture, $"A {what} has at most {maxBytes} bytes of UTF-8; this one has {bytes}."),
+                parameter);
         }
     }
 
@@ -141,7 +147,7 @@ internal sealed partial class ChatSession : IRouteChat
         {
             lock (_lock)
             {
-                // Not posted again, for nobody waits for it.
+                // The caller no longer waits for the note, so it is not posted again.
                 if (!post.Acknowledged.Task.IsCompleted && _pending.Remove(post.Id))
                 {
                     _room.Release();
@@ -178,7 +184,8 @@ internal sealed partial class ChatSession : IRouteChat
                 }
 
                 var number = ++_posts;
-                var post = new Post(number, noteId ?? string.Create(CultureInfo.InvariantCulture, $"{_idPrefix}{number}"), location, message);
+                var id = noteId ?? string.Create(CultureInfo.InvariantCulture, $"{_idPrefix}{number}");
+                var post = new Post(number, id, location, message);
                 _pending.Add(post.Id, post);
                 _toSend.Writer.TryWrite(post);
                 return post;
@@ -215,7 +222,7 @@ internal sealed partial class ChatSession : IRouteChat
                 break;
 
             case RouteServiceException failure:
-                // Another of the same: one exception must not be thrown in two places.
+                // A copy: one exception must not be thrown in two places.
                 throw new RouteServiceException(failure.Reason, failure.Message, failure)
                 {
                     Status = failure.Status,
@@ -238,7 +245,7 @@ internal sealed partial class ChatSession : IRouteChat
         }
     }
 
-    /// <summary>The session is over: in order, where there is no failure.</summary>
+    /// <summary>Ends the session, in order if there is no failure.</summary>
     private void End(Exception? failure)
     {
         Post[] lost;
@@ -278,7 +285,7 @@ internal sealed partial class ChatSession : IRouteChat
 
         public TaskCompletionSource<RouteNote> Acknowledged { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-        /// <summary>One whose note is in the log, and has come here.</summary>
+        /// <summary>A post whose note is in the log, and was received here.</summary>
         public static Post AlreadyLeft(RouteNote note)
         {
             var post = new Post(number: 0, note.Id!, note.Location, note.Message);
@@ -286,10 +293,10 @@ internal sealed partial class ChatSession : IRouteChat
             return post;
         }
 
-        /// <summary>Whether it may be in the log from an earlier stream.</summary>
+        /// <summary>Whether the note may be in the log from an earlier stream.</summary>
         public bool IsRepeated { get; set; }
 
-        /// <summary>When the stream that it is for could have sent it; for how long its acknowledgement has been due.</summary>
+        /// <summary>Timestamp from which the acknowledgement is due: when the stream was ready to send the post.</summary>
         public long Since { get; set; }
     }
 }

@@ -8,19 +8,19 @@ using Grpc.Net.Client.Configuration;
 
 namespace RouteService.Client.Connections;
 
-/// <summary>Makes the channel of a client, as its options say.</summary>
+/// <summary>Creates the channel of a client from its options.</summary>
 internal static class ServiceChannel
 {
     // An address that is down may drop packets and say nothing; a unary call then still has time for another address.
     public static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
 
-    /// <summary>How often the addresses of a <c>dns</c> host are asked for while no connection is lost.</summary>
+    /// <summary>Interval at which a <c>dns</c> host is resolved while no connection is lost.</summary>
     public static readonly TimeSpan ResolveInterval = TimeSpan.FromSeconds(30);
 
     private static readonly TimeSpan KeepAliveTimeout = TimeSpan.FromSeconds(10);
 
-    /// <param name="options">Valid ones.</param>
-    /// <param name="server">Where <see cref="RouteServiceClientOptions.Address"/> is, as HTTP has it.</param>
+    /// <param name="options">Validated options.</param>
+    /// <param name="server"><see cref="RouteServiceClientOptions.Server"/> of the options.</param>
     public static GrpcChannel Create(RouteServiceClientOptions options, Uri server)
     {
         var sockets = CreateHandler(options);
@@ -57,7 +57,7 @@ internal static class ServiceChannel
     {
         var sockets = new SocketsHttpHandler
         {
-            // A connection takes as many calls at once as the server says, 100 of most; beyond that another is made.
+            // A connection takes as many calls at once as the server allows, mostly 100; beyond that another is opened.
             EnableMultipleHttp2Connections = true,
             AllowAutoRedirect = false,
             UseCookies = false,
@@ -66,7 +66,7 @@ internal static class ServiceChannel
             UseProxy = options is { IsSecure: true, IsDns: false },
             AutomaticDecompression = DecompressionMethods.None,
 
-            // The span of a call is sent by the call: HTTP would put one of its own between that and the server's.
+            // Calls send their own span: HTTP would put another between that and the server's.
             ActivityHeadersPropagator = null,
             ConnectTimeout = ConnectTimeout,
             PooledConnectionIdleTimeout = options.IsDns ? TimeSpan.FromMinutes(30) : Timeout.InfiniteTimeSpan,

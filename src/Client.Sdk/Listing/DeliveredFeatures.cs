@@ -3,12 +3,14 @@ using System.Buffers;
 namespace RouteService.Client.Listing;
 
 /// <summary>
-/// The places of the features that a listing has delivered. The service promises no order, so a listing that breaks is asked for again from its beginning, and what is in
-/// here is left out. 8 bytes each: appended to while all goes well, and sorted only when it is needed. For one user at a time.
+/// Places of the features that a listing has delivered. The service guarantees no order, so a listing that breaks is requested again from
+/// its beginning, and the features in this set are skipped. A feature takes 8 bytes. The set is appended to, and sorted only at a break.
+/// For one user at a time.
 /// </summary>
 internal sealed class DeliveredFeatures(int capacity) : IDisposable
 {
-    // A short listing takes 8 KB. They double to 512 KB, so that a long one needs so few that the pool keeps them for the next: it keeps some dozens of each length.
+    // A short listing takes 8 KB. Chunks double to 512 KB, so that a long listing has few and the pool keeps them for the next: it keeps
+    // some dozens of each length.
     private const int FirstChunk = 1_024;
     private const int LongestChunk = 65_536;
 
@@ -16,14 +18,14 @@ internal sealed class DeliveredFeatures(int capacity) : IDisposable
     private ulong[] _chunk = [];
     private int _count;
 
-    // How many may go into the chunk, and how many are in those before.
+    // Capacity of the chunk, and the count in those before it.
     private int _room;
     private int _inFull;
 
-    // What was delivered before the last break, in order.
+    // Delivered before the last break, sorted.
     private ulong[] _before = [];
 
-    /// <summary>Whether there were more than it holds; then there can be no other break.</summary>
+    /// <summary>Whether more features came than the set holds; then the listing cannot survive another break.</summary>
     public bool HasOverflowed { get; private set; }
 
     public void Add(ulong place)
@@ -38,10 +40,10 @@ internal sealed class DeliveredFeatures(int capacity) : IDisposable
         }
     }
 
-    /// <summary>Whether it was delivered before the last break.</summary>
+    /// <summary>Whether the feature was delivered before the last break.</summary>
     public bool WasDelivered(ulong place) => _before.Length > 0 && Array.BinarySearch(_before, place) >= 0;
 
-    /// <summary>The listing broke: what was delivered until now is what <see cref="WasDelivered"/> tells.</summary>
+    /// <summary>Records a break: <see cref="WasDelivered"/> now covers everything that was delivered until here.</summary>
     public void Break()
     {
         if (HasOverflowed)
@@ -86,7 +88,7 @@ internal sealed class DeliveredFeatures(int capacity) : IDisposable
         var left = capacity - _before.Length - _inFull;
         if (left <= 0)
         {
-            // What came before the last break stays: the stream of now has still to leave it out.
+            // Features from before the last break stay: the current stream still has to skip them.
             HasOverflowed = true;
             ReturnChunks();
             return;

@@ -8,8 +8,10 @@ using Proto = RouteService.Contracts.Routeguide;
 
 namespace RouteService.Client.Listing;
 
-/// <summary>The features of an area: a call of ListFeatures each time they are enumerated, or several where it breaks.</summary>
-internal sealed class FeatureListing(CallContext context, CallInvoker invoker, BoundingBox area, TimeSpan? timeout, CancellationToken cancellationToken) : IAsyncEnumerable<Feature>
+/// <summary>The features of an area. Each enumeration makes a call of ListFeatures, or several if it breaks.</summary>
+internal sealed class FeatureListing(
+    CallContext context, CallInvoker invoker, BoundingBox area, TimeSpan? timeout, CancellationToken cancellationToken)
+    : IAsyncEnumerable<Feature>
 {
     private const string Service = "routeguide.RouteGuide";
     private const string Method = "ListFeatures";
@@ -37,8 +39,8 @@ internal sealed class FeatureListing(CallContext context, CallInvoker invoker, B
     public IAsyncEnumerator<Feature> GetAsyncEnumerator(CancellationToken enumeration = default) => new Enumerator(this, enumeration);
 
     /// <summary>
-    /// A feature that is already here is taken without a state machine, and of what comes over the wire only its name is made an object: a million a second is what this
-    /// is for. <see cref="WaitAsync"/> is the rest of it.
+    /// Made for a million features a second: a feature that is already here is returned without a state machine, and of its message only
+    /// the name becomes an object. <see cref="WaitAsync"/> handles the rest.
     /// </summary>
     private sealed class Enumerator : IAsyncEnumerator<Feature>
     {
@@ -50,11 +52,11 @@ internal sealed class FeatureListing(CallContext context, CallInvoker invoker, B
         private readonly DeliveredFeatures _delivered;
         private readonly SilenceTimer _silence;
 
-        // One message for all of a listing; what is in it is copied before the next is read.
+        // One message is reused for the whole listing; its content is copied before the next is read.
         private readonly Proto.Feature _message = new() { Location = new Point() };
         private readonly Method<Rectangle, Proto.Feature> _method;
 
-        // Where the message says that it is.
+        // Location of the message.
         private Coordinate _place;
 
         private CallTrace _trace;
@@ -79,7 +81,7 @@ internal sealed class FeatureListing(CallContext context, CallInvoker invoker, B
             _delivered = new DeliveredFeatures(_context.Options.MaxResumableFeatures);
             _silence = new SilenceTimer(_context.Options.Clock, _context.Options.StreamSilence, () => _call?.Dispose());
 
-            // What a later server adds to the message is not for us, and must not gather in it.
+            // Fields that a newer server adds are unknown here, and must not accumulate in the message.
             var parser = new MessageParser<Proto.Feature>(NextMessage).WithDiscardUnknownFields(true);
             _method = new Method<Rectangle, Proto.Feature>(
                 MethodType.ServerStreaming, Service, Method, RequestMarshaller,
@@ -120,7 +122,7 @@ internal sealed class FeatureListing(CallContext context, CallInvoker invoker, B
             return default;
         }
 
-        /// <summary>Opens the stream, waits on it, and opens it again where it breaks, until there is a feature or the end.</summary>
+        /// <summary>Opens the stream, waits on it, and opens it again if it breaks, until there is a feature or the end.</summary>
         [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
         private async ValueTask<bool> WaitAsync(Task<bool>? next)
         {
@@ -154,7 +156,7 @@ internal sealed class FeatureListing(CallContext context, CallInvoker invoker, B
                 }
                 catch (ObjectDisposedException e) when (_silence.HasFired)
                 {
-                    // The stream was ended while no feature was waited for yet.
+                    // The stream was ended before the wait for the next feature began.
                     failure = new RpcException(new Status(StatusCode.Cancelled, e.Message));
                 }
                 catch (Exception e)
@@ -178,7 +180,8 @@ internal sealed class FeatureListing(CallContext context, CallInvoker invoker, B
             }
 
             Activity.Current = _trace.Activity ?? Activity.Current;
-            var options = await _context.OptionsAsync(_deadline, _resumption.Attempts++, extra: null, _cancellation.Token).ConfigureAwait(false);
+            var options = await _context.OptionsAsync(_deadline, _resumption.Attempts++, extra: null, _cancellation.Token)
+                .ConfigureAwait(false);
             var area = new Rectangle
             {
                 Lo = CallContext.ToPoint(_listing.Area.SouthWest),
@@ -191,7 +194,7 @@ internal sealed class FeatureListing(CallContext context, CallInvoker invoker, B
         }
 
         /// <summary>Waits until the stream may be opened again.</summary>
-        /// <exception cref="RouteServiceException">It may not.</exception>
+        /// <exception cref="RouteServiceException">The stream may not be opened again.</exception>
         private async Task RecoverAsync(RpcException failure)
         {
             _call?.Dispose();
@@ -206,10 +209,11 @@ internal sealed class FeatureListing(CallContext context, CallInvoker invoker, B
             if (isSilent)
             {
                 failure = new RpcException(new Status(
-                    StatusCode.Unavailable, FormattableString.Invariant($"The server said nothing for {_context.Options.StreamSilence.TotalSeconds} s.")));
+                    StatusCode.Unavailable,
+                    FormattableString.Invariant($"The server said nothing for {_context.Options.StreamSilence.TotalSeconds} s.")));
             }
 
-            // One of which nothing has come has nothing to remember.
+            // Nothing delivered yet, so nothing to deduplicate.
             var canResume = _count == 0 || !_delivered.HasOverflowed;
             try
             {
@@ -221,14 +225,16 @@ internal sealed class FeatureListing(CallContext context, CallInvoker invoker, B
             }
             catch (OperationCanceledException)
             {
-                // The caller's: told below.
+                // The caller cancelled, which is reported below.
             }
 
-            FailureReason? reason = !canResume && Resumption.IsBreak(failure) ? FailureReason.CannotResume : isSilent ? FailureReason.Stalled : null;
+            FailureReason? reason = !canResume && Resumption.IsBreak(failure) ? FailureReason.CannotResume
+                : isSilent ? FailureReason.Stalled
+                : null;
             throw Fail(_context.End(FullName, failure, _resumption!.Attempts, _count, _cancellation, reason));
         }
 
-        /// <returns>False where it was delivered before the stream broke.</returns>
+        /// <returns>False if the feature was delivered before the stream broke.</returns>
         private bool TryDeliver()
         {
             var place = ((ulong)(uint)_place.LatitudeE7 << 32) | (uint)_place.LongitudeE7;
@@ -244,7 +250,7 @@ internal sealed class FeatureListing(CallContext context, CallInvoker invoker, B
             return true;
         }
 
-        /// <summary>The message, as if it were new.</summary>
+        /// <summary>The reused message, cleared.</summary>
         private Proto.Feature NextMessage()
         {
             _message.Name = "";
