@@ -237,9 +237,12 @@ public sealed class RouteGuideTests
 
         var stopping = service.StopAsync();
 
-        // .NET's HTTP client can lose the status to the end of the connection that follows it; that Python's gets the reason is in Foreign.Tests.
-        await ExpectAsync(StatusCode.Unavailable, "", () => chat.ResponseStream.MoveNext(CancellationToken.None));
-        await ExpectAsync(StatusCode.Unavailable, "", () => route.ResponseAsync);
+        // .NET's HTTP client can lose the status to the end of the connection that follows it, which the stock client calls INTERNAL; that Python's
+        // gets UNAVAILABLE with the reason is in Foreign.Tests.
+        StatusCode[] ended = [StatusCode.Unavailable, StatusCode.Internal];
+        var chatEnd = await Assert.ThrowsAsync<RpcException>(() => chat.ResponseStream.MoveNext(CancellationToken.None));
+        Assert.Contains(chatEnd.StatusCode, ended);
+        Assert.Contains((await Assert.ThrowsAsync<RpcException>(() => route.ResponseAsync)).StatusCode, ended);
         await stopping.WaitAsync(TimeSpan.FromSeconds(30));
     }
 

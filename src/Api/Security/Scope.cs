@@ -4,8 +4,8 @@ using System.Security.Claims;
 namespace RouteService.Api.Security;
 
 /// <summary>
-/// What a caller may do. A scope's name is also that of the policy that requires it. Scopes are listed in tokens (claim "scope" of RFC 8693,
-/// or "scp") and in the file of API keys.
+/// What a caller may do. A scope's name is also that of the policy that requires it. Scopes are listed in tokens (claim "scope" of RFC
+/// 8693, or "scp") and in the file of API keys.
 /// </summary>
 internal static class Scope
 {

@@ -35,7 +35,8 @@ internal static class TelemetryExtensions
         builder.Services.AddHostedService(TelemetryShutdown.Create);
         if (settings.Exports(Signal.Traces))
         {
-            // ASP.NET Core reads the caller's trace by itself. With the SDK's default, which has baggage too, it would be read twice in each call.
+            // ASP.NET Core reads the caller's trace by itself. With the SDK's default, which has baggage too, it would be read twice in
+            // each call.
             Sdk.SetDefaultTextMapPropagator(new TraceContextPropagator());
             telemetry.WithTracing(static traces => traces.AddAspNetCoreInstrumentation());
             builder.Services.AddOptions<AspNetCoreTraceInstrumentationOptions>().Configure<ServerCallMetrics>(static (traces, calls) =>
@@ -132,8 +133,8 @@ internal static class TelemetryExtensions
         return telemetry;
     }
 
-    // Two are left out for what they cost each call: ASP.NET Core's http.server.request.duration tells what rpc.server.call.duration does, and
-    // kestrel.queued_requests counts each stream of HTTP/2 on its way to the thread pool, up and down.
+    // Two are left out for what they cost each call: ASP.NET Core's http.server.request.duration tells what rpc.server.call.duration
+    // does, and kestrel.queued_requests counts each stream of HTTP/2 on its way to the thread pool, up and down.
     private static MeterProviderBuilder AddInstruments(this MeterProviderBuilder metrics) => metrics
         .AddMeter(ServerCallMetrics.MeterName, ChatMetrics.MeterName, StoreTelemetry.Name, "Microsoft.AspNetCore.Server.Kestrel")
         .AddView("kestrel.queued_requests", MetricStreamConfiguration.Drop)

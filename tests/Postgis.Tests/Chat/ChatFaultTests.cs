@@ -84,7 +84,9 @@ public sealed class ChatFaultTests(ChatReplicas replicas, ITestOutputHelper outp
         foreach (var listener in leaving)
         {
             var end = await Assert.ThrowsAsync<RpcException>(() => listener.ResponseStream.MoveNext(CancellationToken.None).WaitAsync(Patience));
-            Assert.Equal(StatusCode.Unavailable, end.StatusCode);
+
+            // .NET's client can lose the status to the end of the connection that follows it, which it calls INTERNAL. Foreign.Tests hold the status.
+            Assert.Contains(end.StatusCode, (StatusCode[])[StatusCode.Unavailable, StatusCode.Internal]);
             listener.Dispose();
         }
 

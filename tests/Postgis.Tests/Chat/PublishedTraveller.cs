@@ -32,7 +32,7 @@ internal sealed class PublishedTraveller(string name, int seed, ChatReplicas rep
                     stream.Received.Add(new Domain.Chat.RouteNote(new Coordinate(note.Location.Latitude, note.Location.Longitude), note.Message));
                 }
             }
-            catch (RpcException)
+            catch (Exception e) when (e is RpcException or IOException)
             {
                 // It has left, or was dropped.
                 await Task.Delay(50, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

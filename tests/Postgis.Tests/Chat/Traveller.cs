@@ -150,7 +150,7 @@ internal sealed class Traveller(string name, int seed, ChatReplicas replicas, in
         {
             await leaving.CancelAsync();
         }
-        catch (Exception e) when (e is RpcException or OperationCanceledException or InvalidOperationException)
+        catch (Exception e) when (e is RpcException or IOException or OperationCanceledException or InvalidOperationException)
         {
             // The stream has ended, and its reader says how.
         }
