@@ -1,3 +1,5 @@
+using System.Reflection;
+
 namespace RouteService.Foreign.Tests;
 
 /// <summary>Python's grpcio with stubs that its own plugin generates from our protos: python/client.py, a function a scenario.</summary>
@@ -34,6 +36,15 @@ public sealed class PythonTests(RunningService service, PythonTests.Stubs stubs)
         Assert.Equal(0, await stopping.WaitForExitAsync());
     }
 
+    [Fact]
+    public async Task A_message_that_cannot_be_parsed_is_unknown_and_an_error_of_the_server()
+    {
+        await using var own = new RunningService { ExpectedErrors = @"Grpc\.AspNetCore\.Server\.ServerCallHandler" };
+        await own.InitializeAsync();
+
+        await RunAsync(own, "unparsable_message");
+    }
+
     private async Task RunAsync(RunningService called, string scenario)
     {
         Assert.SkipWhen(stubs.Missing is not null, stubs.Missing ?? "");
@@ -66,15 +77,14 @@ public sealed class PythonTests(RunningService service, PythonTests.Stubs stubs)
             (await Command.RunAsync(
                 "/usr/bin/protoc",
                 [
-                    "-I", "protos", "-I", "tests/Foreign.Tests/python/protos", $"--python_out={Folder}", $"--grpc_python_out={Folder}", "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin",
-                    "helloworld.proto", "hello_service.proto", "route_guide.proto", "google/rpc/status.proto", "google/rpc/error_details.proto",
-                    "grpc/health/v1/health.proto",
+                    "-I", "protos", "-I", "tests/Foreign.Tests/python", "-I", Metadata("GoogleRpcProtos"), "-I", Metadata("GoogleProtobufProtos"),
+                    $"--python_out={Folder}", $"--grpc_python_out={Folder}", "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin",
+                    "helloworld.proto", "hello_service.proto", "route_guide.proto", "health.proto", "google/rpc/status.proto", "google/rpc/error_details.proto",
                 ])).AssertSuccess();
-
-            // The package of Python's own gRPC is also called "grpc": the health stubs go where they do not hide it.
-            Directory.Move(Path.Combine(Folder, "grpc", "health"), Path.Combine(Folder, "grpc_health_stubs"));
-            Directory.Delete(Path.Combine(Folder, "grpc"), recursive: true);
         }
+
+        private static string Metadata(string key) =>
+            typeof(Stubs).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().First(attribute => attribute.Key == key).Value!;
 
         public ValueTask DisposeAsync()
         {
