@@ -4,7 +4,7 @@ namespace RouteService.Api.Security;
 
 /// <summary>
 /// Limits of one client: the authenticated caller, else the address (<see cref="ClientIdentityExtensions"/>). Connections are limited by
-/// GrpcConnectionOptions, the chat by ChatOptions.
+/// ConnectionOptions, the chat by ChatOptions.
 /// </summary>
 internal sealed class LimitOptions
 {
