@@ -152,6 +152,30 @@ public sealed class CommandLineTests : IAsyncDisposable
     public async Task A_wrong_setting_is_told_by_its_key(string key, string value, string complaint) =>
         AssertRefused(await Command.RunServiceAsync([], new Dictionary<string, string>(RunningService.Environment) { [key] = value }, _service.Folder), complaint);
 
+    [Theory]
+    [InlineData("serve")]
+    [InlineData("health")]
+    public async Task Of_several_wrong_settings_one_is_told(string command)
+    {
+        var settings = new Dictionary<string, string>
+        {
+            ["RouteService__Shutdown__GraceSeconds"] = "-1",
+            ["RouteService__Greetings__MaxReplyLength"] = "0",
+        };
+
+        AssertRefused(await Command.RunServiceAsync([command], settings, _service.Folder), "; expected an integer from ");
+    }
+
+    [Fact]
+    public async Task The_level_of_a_category_can_be_set()
+    {
+        _service.Settings["Logging__LogLevel__Microsoft"] = "Debug";
+
+        await _service.InitializeAsync();
+
+        Assert.Contains("dbug: Microsoft.AspNetCore.", _service.Output);
+    }
+
     [Fact]
     public async Task A_setting_can_be_an_argument()
     {

@@ -138,6 +138,7 @@ internal static class CommandLine
     private static string? Explain(Exception exception) => exception switch
     {
         OptionsValidationException invalid => invalid.Failures.First(),
+        AggregateException { InnerExceptions: [OptionsValidationException invalid, ..] } => invalid.Failures.First(),
         SettingException or SchemaException or StoreUnavailableException or FeatureFileException or NotReadyException => exception.Message,
         IOException { InnerException: SocketException or Microsoft.AspNetCore.Connections.AddressInUseException } io =>
             $"{io.Message.TrimEnd('.')}. Another program has the port; set {Settings.Variable("RouteService:Grpc:Port")} or "

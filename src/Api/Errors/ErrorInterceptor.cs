@@ -10,7 +10,7 @@ using Status = Google.Rpc.Status;
 namespace RouteService.Api.Errors;
 
 /// <summary>
-/// The one place where the exceptions of the service become statuses, and where request streams are bound to the lifetime of the service.
+/// Maps the exceptions of domain and store to statuses, and binds request streams to the lifetime of the service.
 /// Other exceptions pass: the server logs them and answers UNKNOWN without their text.
 /// </summary>
 internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<ErrorInterceptor> logger) : Interceptor

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Configuration.Memory;
 using Microsoft.Extensions.Logging.Console;
 
 namespace RouteService.Api.Hosting;
@@ -11,8 +12,15 @@ internal static class ConsoleLog
     /// </summary>
     public static void AddConsoleLog(this WebApplicationBuilder builder)
     {
-        builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
-        builder.Logging.AddFilter("Grpc", LogLevel.Warning);
+        // As the first source of configuration, so that every other changes it; a filter in code would come after them all.
+        builder.Configuration.Sources.Insert(0, new MemoryConfigurationSource
+        {
+            InitialData = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase)
+            {
+                ["Logging:LogLevel:Microsoft"] = nameof(LogLevel.Warning),
+                ["Logging:LogLevel:Grpc"] = nameof(LogLevel.Warning),
+            },
+        });
 
         // Start-up failures are printed by CommandLine; silence the host's stack trace.
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);

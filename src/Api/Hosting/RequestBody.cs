@@ -119,6 +119,7 @@ internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeRe
     {
         var read = inner.ReadAsync(cancellationToken);
         var result = read.IsCompleted || !_isPartial ? await read : await ReadRestAsync(read.AsTask());
+        _received = result.Buffer.Length;
         Keep(result);
         return result;
     }
@@ -128,9 +129,7 @@ internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeRe
         var left = Grace + TimeSpan.FromSeconds((double)_received / BytesPerSecond) - clock.GetElapsedTime(_begun);
         try
         {
-            var result = await read.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, clock);
-            _received = result.Buffer.Length;
-            return result;
+            return await read.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, clock);
         }
         catch (TimeoutException)
         {

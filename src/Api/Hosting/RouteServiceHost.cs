@@ -1,4 +1,5 @@
 using Grpc.AspNetCore.Server;
+using Grpc.Reflection;
 using RouteService.Api.Errors;
 using RouteService.Api.Greetings;
 using RouteService.Api.Routes;
@@ -36,6 +37,8 @@ internal static class RouteServiceHost
         services.AddGrpc()
             .AddServiceOptions<HelloService>(static options => options.Interceptors.Add<ErrorInterceptor>())
             .AddServiceOptions<RouteGuideService>(static options => options.Interceptors.Add<ErrorInterceptor>())
+            .AddServiceOptions<ReflectionServiceImpl>(static options => options.Interceptors.Add<ErrorInterceptor>())
+            .AddServiceOptions<ReflectionV1ServiceImpl>(static options => options.Interceptors.Add<ErrorInterceptor>())
             .CountMessages<HelloService>()
             .CountMessages<RouteGuideService>();
         services.AddSingleton<MatcherPolicy, ExactMethodPath>();

@@ -48,7 +48,11 @@ internal sealed partial class StartupReport(
             Log.Scraped(logger, ports[1]);
         }
 
-        Log.HowToCall(logger, tls ? "" : "-plaintext ", ports[0]);
+        if (!auth.Enabled)
+        {
+            Log.HowToCall(logger, tls ? "" : "-plaintext ", ports[0]);
+        }
+
         lifetime.ApplicationStopping.Register(static logger => Log.Stopping((ILogger)logger!), logger);
     }
 

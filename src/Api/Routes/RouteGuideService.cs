@@ -104,7 +104,7 @@ internal sealed class RouteGuideService(
                 }
             }
         }
-        catch (ChatLimitException)
+        catch (ChatLimitException e) when (e.Limit is ChatLimit.SecondsBehind)
         {
             context.ResponseTrailers.Add(LastSequenceTrailer, session.LastSequence.ToString(CultureInfo.InvariantCulture));
             throw;

@@ -1,3 +1,5 @@
+using System.ComponentModel.DataAnnotations;
+
 namespace RouteService.Api.Security;
 
 /// <summary>Authentication of callers. Off by default, which the start-up lines say.</summary>
@@ -26,6 +28,7 @@ internal sealed class JwtOptions
     public string? Issuer { get; init; }
 
     /// <summary>Expected claim "aud".</summary>
+    [Required]
     public string Audience { get; init; } = "route-service";
 
     /// <summary>URL of the issuer, whose discovery document (OpenID Connect Discovery 1.0) leads to its keys.</summary>

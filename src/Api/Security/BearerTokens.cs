@@ -14,7 +14,6 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
     private const int MaxRemembered = 10_000;
     private const int MinKeyBytes = 32;
 
-    // Also how long a key that the issuer withdrew remains of use.
     private static readonly TimeSpan RememberedFor = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan ClockSkew = TimeSpan.FromSeconds(30);
     private static readonly string[] PublicKeyAlgorithms =
@@ -57,7 +56,7 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
     /// <summary>What JwtBearer is to pass to <see cref="ValidateTokenAsync(string, TokenValidationParameters)"/>.</summary>
     public TokenValidationParameters Parameters { get; }
 
-    private string? Issuer => _options.Issuer ?? _issuer?.Current?.Issuer;
+    private string? Issuer => string.IsNullOrWhiteSpace(_options.Issuer) ? _issuer?.Current?.Issuer : _options.Issuer;
 
     private int KeysVersion => _files.Sum(static file => file.Version) + (_issuer?.Version ?? 0);
 

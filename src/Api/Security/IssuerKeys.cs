@@ -42,7 +42,7 @@ internal sealed partial class IssuerKeys : BackgroundService
     /// <summary>The newest keys; null until the first were fetched.</summary>
     public Fetched? Current => _current;
 
-    /// <summary>Grows when <see cref="Current"/> has changed.</summary>
+    /// <summary>Grows with each fetch.</summary>
     public int Version => _version;
 
     /// <summary>Whether the keys may be out of date, since the issuer does not provide them at present.</summary>
