@@ -249,7 +249,7 @@ public sealed class ConnectionTests : ServiceTest
                 },
             });
 
-            // Until a channel has been through some connections; any other end than UNAVAILABLE throws.
+            // Until a channel has been through some connections; any other end than UNAVAILABLE, or INTERNAL as .NET's client says, throws.
             for (var calls = 0; calls < 500 || Volatile.Read(ref connections) < 20 * Channels; calls++)
             {
                 try
