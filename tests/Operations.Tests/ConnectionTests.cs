@@ -126,7 +126,7 @@ public sealed class ConnectionTests : ServiceTest
         using var call = new HelloService.HelloServiceClient(channel).BidiHello();
 
         // Nothing comes of it but its end.
-        await RefusalAsync(StatusCode.Unavailable, call.ResponseStream.MoveNext(CancellationToken.None).WaitAsync(Patience));
+        await LostAsync(call.ResponseStream.MoveNext(CancellationToken.None).WaitAsync(Patience));
 
         await HelloAsync(channel);
     }

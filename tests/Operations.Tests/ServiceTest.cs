@@ -80,5 +80,13 @@ public abstract class ServiceTest : IAsyncLifetime
         return refusal;
     }
 
+    /// <summary>How a call ends with its connection: .NET's client says UNAVAILABLE or, where it met the close itself, INTERNAL.</summary>
+    internal static async Task<RpcException> LostAsync(Task call)
+    {
+        var end = await Assert.ThrowsAsync<RpcException>(() => call);
+        Assert.True(end.StatusCode is StatusCode.Unavailable or StatusCode.Internal, end.ToString());
+        return end;
+    }
+
     internal static DateTime Soon => TimeProvider.System.GetUtcNow().UtcDateTime + Patience;
 }

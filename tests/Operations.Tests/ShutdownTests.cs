@@ -26,7 +26,7 @@ public sealed class ShutdownTests : ServiceTest
         var exit = Service.StopAsync();
 
         var reasons = await Task.WhenAll(chats.Select(async chat =>
-            (await RefusalAsync(StatusCode.Unavailable, chat.ResponseStream.MoveNext(CancellationToken.None).WaitAsync(Patience))).Status.Detail));
+            (await LostAsync(chat.ResponseStream.MoveNext(CancellationToken.None).WaitAsync(Patience))).Status.Detail));
         Array.ForEach(chats, static chat => chat.Dispose());
         Assert.Equal(0, await exit);
 
@@ -53,7 +53,7 @@ public sealed class ShutdownTests : ServiceTest
         Assert.True(await chat.ResponseStream.MoveNext(CancellationToken.None));
         Assert.Equal(HttpStatusCode.OK, (await Service.HealthAsync("live")).StatusCode);
 
-        await RefusalAsync(StatusCode.Unavailable, chat.ResponseStream.MoveNext(CancellationToken.None));
+        await LostAsync(chat.ResponseStream.MoveNext(CancellationToken.None));
         Assert.Equal(0, await exit);
     }
 
