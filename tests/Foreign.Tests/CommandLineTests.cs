@@ -113,7 +113,10 @@ public sealed class CommandLineTests : IAsyncDisposable
         var address = $"http://{proxy.LocalEndpoint}";
         var environment = new Dictionary<string, string>(RunningService.Environment)
         {
-            ["HTTP_PROXY"] = address, ["http_proxy"] = address, ["ALL_PROXY"] = address, ["all_proxy"] = address,
+            ["HTTP_PROXY"] = address,
+            ["http_proxy"] = address,
+            ["ALL_PROXY"] = address,
+            ["all_proxy"] = address,
         };
         foreach (var dead in (string[])["http://localhost:1", "http://127.0.0.1:1", "http://[::1]:1"])
         {
