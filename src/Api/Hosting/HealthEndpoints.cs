@@ -29,7 +29,7 @@ internal static class HealthEndpoints
         }).AddCheck<StoreHealthCheck>("store", tags: [Ready]);
     }
 
-    public static void MapHealth(this WebApplication app, bool anonymous = true)
+    public static void MapHealth(this WebApplication app, bool anonymous)
     {
         // A probe that is refused would take the service down for everybody.
         var health = app.MapGrpcHealthChecksService().DisableRateLimiting();

@@ -75,7 +75,13 @@ internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeRe
             return true;
         }
 
-        return inner.TryRead(out result) && Keep(result);
+        if (!inner.TryRead(out result))
+        {
+            return false;
+        }
+
+        Keep(result);
+        return true;
     }
 
     public override void AdvanceTo(SequencePosition consumed) => AdvanceTo(consumed, consumed);
@@ -143,10 +149,9 @@ internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeRe
         }
     }
 
-    private bool Keep(ReadResult result)
+    private void Keep(ReadResult result)
     {
         _unread = result.Buffer;
         _isLast = result.IsCompleted;
-        return true;
     }
 }
