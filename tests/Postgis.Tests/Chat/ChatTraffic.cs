@@ -77,7 +77,7 @@ internal sealed class ChatTraffic : IAsyncDisposable
         while (_travellers.Find(each => !isSo(each)) is { } waiting)
         {
             Assert.False(_running.IsCompleted, "The traffic has ended.");
-            Assert.True(clock.Elapsed < Patience, $"{waiting.History.Client} {problem}; its last stream: {waiting.History.Streams[^1]}.");
+            Assert.True(clock.Elapsed < Patience, $"{waiting.History.Client} {problem}; its stream {waiting.History.Streams.Count}: {waiting.History.Streams[^1]}.");
             await Task.Delay(50);
         }
     }

@@ -20,6 +20,8 @@ internal sealed record SequencedStream(IReadOnlyCollection<Coordinate> Listen, l
 
     /// <summary>How it ended; null while it is open.</summary>
     public Status? End { get; set; }
+
+    public override string ToString() => $"replica {Replica}, after {After}, {Posted.Count} posted, {Received.Count} received, end {End}";
 }
 
 /// <summary>One published stream as its client has seen it: it has posted one note, of a message that no other has.</summary>

@@ -194,7 +194,8 @@ internal sealed class Traveller(string name, int seed, ChatReplicas replicas, in
                 _places.Add(place);
             }
 
-            if (stream.Posted.Contains(note.NoteId))
+            // Also one of an earlier stream that comes before this one repeats it: it does not come twice.
+            if (note.NoteId.StartsWith($"{name}-", StringComparison.Ordinal))
             {
                 _acknowledged.Add(note.NoteId);
             }
