@@ -1,45 +1,9 @@
 using System.Buffers;
 using System.IO.Pipelines;
-using Grpc.AspNetCore.Server;
 using Grpc.Core;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace RouteService.Api.Hosting;
-
-internal static class RequestBodyExtensions
-{
-    /// <summary>
-    /// Gives calls a <see cref="RequestBody"/>: a request message that begins and does not come to its end ends its call, and a request
-    /// stream takes the locks of Kestrel's pipe once for all messages that came together.
-    /// </summary>
-    public static void UseRequestBody(this IApplicationBuilder app)
-    {
-        var clock = app.ApplicationServices.GetRequiredService<TimeProvider>();
-        app.Use(next => context =>
-        {
-            if (context.GetEndpoint()?.Metadata.GetMetadata<GrpcMethodMetadata>()?.Method.Type is not { } type)
-            {
-                return next(context);
-            }
-
-            var body = new RequestBody(context.Request.BodyReader, clock);
-            context.Features.Set<IRequestBodyPipeFeature>(body);
-            return type is MethodType.Unary or MethodType.ServerStreaming ? next(context) : RunAsync(next, context, body);
-        });
-    }
-
-    private static async Task RunAsync(RequestDelegate next, HttpContext context, RequestBody body)
-    {
-        try
-        {
-            await next(context);
-        }
-        finally
-        {
-            body.Release();
-        }
-    }
-}
 
 /// <summary>
 /// The body of a request for the stock server, which reads and advances once a message. What one read of Kestrel's has brought is handed
@@ -63,9 +27,9 @@ internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeRe
 
     public PipeReader Reader => this;
 
-    public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default) => _unread.IsEmpty
-        ? ReadMoreAsync(cancellationToken)
-        : new ValueTask<ReadResult>(new ReadResult(_unread, isCanceled: false, _isLast));
+    public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default) => TryRead(out var result)
+        ? new ValueTask<ReadResult>(result)
+        : ReadMoreAsync(cancellationToken);
 
     public override bool TryRead(out ReadResult result)
     {
@@ -80,7 +44,7 @@ internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeRe
             return false;
         }
 
-        Keep(result);
+        result = Keep(result);
         return true;
     }
 
@@ -124,10 +88,7 @@ internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeRe
     private async ValueTask<ReadResult> ReadMoreAsync(CancellationToken cancellationToken)
     {
         var read = inner.ReadAsync(cancellationToken);
-        var result = read.IsCompleted || !_isPartial ? await read : await ReadRestAsync(read.AsTask());
-        _received = result.Buffer.Length;
-        Keep(result);
-        return result;
+        return Keep(_isPartial ? await ReadRestAsync(read.AsTask()) : await read);
     }
 
     private async Task<ReadResult> ReadRestAsync(Task<ReadResult> read)
@@ -149,9 +110,11 @@ internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeRe
         }
     }
 
-    private void Keep(ReadResult result)
+    private ReadResult Keep(ReadResult result)
     {
+        _received = result.Buffer.Length;
         _unread = result.Buffer;
         _isLast = result.IsCompleted;
+        return result;
     }
 }

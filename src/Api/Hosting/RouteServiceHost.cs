@@ -53,7 +53,7 @@ internal static class RouteServiceHost
         var auth = app.Services.GetRequiredService<AuthOptions>();
         app.UseTelemetry();
         app.UseSecurity(auth, app.Services.GetRequiredService<LimitOptions>());
-        app.UseRequestBody();
+        app.UseCallBodies();
         app.MapGrpcService<GreeterService>();
         app.MapGrpcService<HelloService>();
         app.MapGrpcService<RouteGuideService>();
