@@ -117,6 +117,18 @@ public sealed class RequestBodyTests
         Assert.Equal(4, (await _pipe.Reader.ReadAsync()).Buffer.Length);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_read_from_a_client_that_has_gone_is_cancelled(bool isWaiting)
+    {
+        var waiting = isWaiting ? _body.ReadAsync().AsTask() : null;
+        await _pipe.Writer.CompleteAsync(new IOException("The client reset the request stream."));
+
+        var end = await Assert.ThrowsAsync<RpcException>(() => waiting ?? _body.ReadAsync().AsTask());
+        Assert.Equal(StatusCode.Cancelled, end.StatusCode);
+    }
+
     /// <summary>As the stock server reads: what is no whole message yet is examined and not consumed.</summary>
     private void Advance(ReadResult read, bool isPart)
     {

@@ -6,12 +6,14 @@ using RouteService.Api.Hosting;
 namespace RouteService.Api.Tests;
 
 /// <summary>The body of a response stream, over a plain stream.</summary>
-public sealed class ResponseBodyTests
+public sealed class ResponseBodyTests : IDisposable
 {
     private readonly MemoryStream _sent = new();
     private readonly ResponseBody _body;
 
     public ResponseBodyTests() => _body = new ResponseBody(new StreamResponseBodyFeature(_sent));
+
+    public void Dispose() => _sent.Dispose();
 
     [Fact]
     public async Task What_is_written_in_pieces_of_any_size_arrives_as_it_was_written()

@@ -101,9 +101,7 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<E
         StoreUnavailableException { Failure: StoreFailure.TooSlow } store => Of(Code.DeadlineExceeded, store.Message),
         StoreUnavailableException store => Of(Code.Unavailable, store.Message, new RetryInfo { RetryDelay = StoreRetryDelay }),
 
-        // Reads and writes after the end of a call, or of its connection: no fault of the service, and the server would log them as such. A
-        // read may throw before the token is cancelled.
-        IOException => Of(Code.Cancelled, ClientGone),
+        // Writes after the end of a call: no fault of the service, and the server would log them as such.
         OperationCanceledException or InvalidOperationException when context.CancellationToken.IsCancellationRequested => Of(
             Code.Cancelled, ClientGone),
         _ => null,

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using Grpc.Core;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace RouteService.Api.Hosting;
@@ -8,7 +9,8 @@ namespace RouteService.Api.Hosting;
 /// <summary>
 /// The body of a request for the stock server, which reads and advances once a message. What one read of Kestrel's has brought is handed
 /// out until it is consumed. The server examines more than it consumes exactly when it holds the beginning of a message: a read that has to
-/// wait then waits for the rest of one, for which there is a time limit. Between messages a stream may be silent for hours.
+/// wait then waits for the rest of one, for which there is a time limit. Between messages a stream may be silent for hours. A read from a
+/// client that has gone fails with CANCELLED.
 /// </summary>
 /// <threadsafety>For one reader at a time, as a PipeReader is.</threadsafety>
 internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeReader, IRequestBodyPipeFeature
@@ -39,9 +41,16 @@ internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeRe
             return true;
         }
 
-        if (!inner.TryRead(out result))
+        try
         {
-            return false;
+            if (!inner.TryRead(out result))
+            {
+                return false;
+            }
+        }
+        catch (Exception e) when (e is IOException or ConnectionAbortedException)
+        {
+            throw ClientGone(e);
         }
 
         result = Keep(result);
@@ -87,8 +96,15 @@ internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeRe
 
     private async ValueTask<ReadResult> ReadMoreAsync(CancellationToken cancellationToken)
     {
-        var read = inner.ReadAsync(cancellationToken);
-        return Keep(_isPartial ? await ReadRestAsync(read.AsTask()) : await read);
+        try
+        {
+            var read = inner.ReadAsync(cancellationToken);
+            return Keep(_isPartial ? await ReadRestAsync(read.AsTask()) : await read);
+        }
+        catch (Exception e) when (e is IOException or ConnectionAbortedException)
+        {
+            throw ClientGone(e);
+        }
     }
 
     private async Task<ReadResult> ReadRestAsync(Task<ReadResult> read)
@@ -109,6 +125,10 @@ internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeRe
                 + $"and one more for each {BytesPerSecond / 1024} KiB of it that has."));
         }
     }
+
+    // No fault of the service: the stock server would log any other exception of a read as an error.
+    private static RpcException ClientGone(Exception exception) =>
+        new(new Status(StatusCode.Cancelled, "The client has ended the call, or its connection is lost.", exception));
 
     private ReadResult Keep(ReadResult result)
     {
