@@ -50,7 +50,7 @@ static async Task HealthAsync(Uri? address, CancellationToken cancellationToken)
 static WebApplication BuildWithStore()
 {
     var builder = WebApplication.CreateSlimBuilder();
-    builder.Services.AddSettings();
+    builder.AddSettings();
     builder.Services.AddSingleton(TimeProvider.System);
     builder.AddStore(withSamples: false);
     var app = builder.Build();

@@ -179,6 +179,13 @@ public sealed class RouteGuideTests
         await ExpectInvalidAsync("hi.longitude", "hi.longitude is 1800000001", () => ListAsync(
             new Rectangle { Lo = new Point(), Hi = new Point { Longitude = 1_800_000_001 } }));
         await ExpectInvalidAsync("location", "location is missing", () => ChatAsync(service, new RouteNote { Message = "nowhere" }));
+        await ExpectInvalidAsync("message", "message has the character U+0000 at index 3", () => ChatAsync(service, Note(1, "nul\0")));
+        await ExpectInvalidAsync("note_id", "note_id has the character U+0000 at index 0", async () =>
+        {
+            using var call = guide.RouteChat(new Metadata { { "route-chat-mode", "sequenced" } });
+            await call.RequestStream.WriteAsync(new RouteNote { Location = new Point(), Message = "text", NoteId = "\0" });
+            await call.ResponseStream.MoveNext(CancellationToken.None);
+        });
         await ExpectInvalidAsync("location.latitude", "location.latitude is 900000001", () => ChatAsync(
             service, new RouteNote { Location = new Point { Latitude = 900_000_001 } }));
         await ExpectInvalidAsync("longitude", "longitude is 2000000000", async () =>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 
@@ -132,8 +133,10 @@ public sealed class CommandLineTests : IAsyncDisposable
     [Theory]
     [InlineData("'db:8081' is not an address such as http://localhost:8081.", "health", "db:8081")]
     [InlineData("Unrecognized command or argument '--bogus'", "--bogus")]
-    [InlineData("Unrecognized command or argument '--RoutService:Grpc:Port=1'", "serve", "--RoutService:Grpc:Port=1")]
+    [InlineData("Unrecognized command or argument '--RoutService:Grpc:Port=…'", "serve", "--RoutService:Grpc:Port=1")]
     [InlineData("RouteService__Grpc__Prot is not a setting.", "--RouteService:Grpc:Prot=1")]
+    [InlineData("'--ConnectionString:RouteService=…'", "--ConnectionString:RouteService=Host=db;Password=s3cret")]
+    [InlineData("Nothing at http://localhost:1/ says", "health", "http://name:s3cret@localhost:1")]
     [InlineData("Required argument missing", "import")]
     public async Task A_wrong_option_is_told(string complaint, params string[] arguments)
     {
@@ -141,6 +144,7 @@ public sealed class CommandLineTests : IAsyncDisposable
 
         Assert.Equal(1, answer.ExitCode);
         Assert.Contains(complaint, answer.Error);
+        Assert.DoesNotContain("s3cret", answer.Error);
     }
 
     [Theory]
@@ -152,6 +156,13 @@ public sealed class CommandLineTests : IAsyncDisposable
     [InlineData("ConnectionStrings__RouteService", "Database=places", "ConnectionStrings__RouteService cannot be understood: It names no Host.")]
     [InlineData("ConnectionStrings__RouteService", "Host=db;Colour=red", "ConnectionStrings__RouteService cannot be understood: Couldn't set colour")]
     [InlineData("RouteService__Postgres__MaxLookUpBatch", "0", "RouteService__Postgres__MaxLookUpBatch is '0'; expected an integer from 1 to 10000")]
+    [InlineData("RouteService__Sqlite__NotesPath", "/dev/null", "Set RouteService__Sqlite__NotesPath to another")]
+    [InlineData("Logging__LogLevel__Default", "Loud", "Logging__LogLevel__Default is 'Loud'; expected one of Trace, Debug, Information, Warning, Error, Critical")]
+    [InlineData("Logging__Console__LogLevel__Default", "Loud", "Logging__Console__LogLevel__Default is 'Loud'")]
+    [InlineData("Logging__Console__FormatterOptions__SingleLine", "perhaps", "'FormatterOptions:SingleLine'")]
+    [InlineData("DOTNET_hostBuilder__reloadConfigOnChange", "perhaps", "'hostBuilder:reloadConfigOnChange'")]
+    [InlineData("DOTNET_CONTENTROOT", "/none", "The folder '/none/' does not exist.")]
+    [InlineData("Kestrel__Endpoints__X__Url", "nonsense", "Invalid url: 'nonsense'")]
     public async Task A_wrong_setting_is_told_by_its_key(string key, string value, string complaint) =>
         AssertRefused(await Command.RunServiceAsync([], new Dictionary<string, string>(RunningService.Environment) { [key] = value }, _service.Folder), complaint);
 
@@ -177,6 +188,59 @@ public sealed class CommandLineTests : IAsyncDisposable
         await _service.InitializeAsync();
 
         Assert.Contains("dbug: Microsoft.AspNetCore.", _service.Output);
+    }
+
+    [Fact]
+    public async Task A_broken_configuration_file_is_told_with_the_place()
+    {
+        await File.WriteAllTextAsync(Path.Combine(_service.Folder, "appsettings.json"), "{\n\"Logging\": \n");
+
+        AssertRefused(await RunAsync(), $"{_service.Folder}/appsettings.json");
+    }
+
+    [Fact]
+    public async Task A_port_that_this_user_may_not_have_is_told()
+    {
+        Assert.SkipUnless(Environment.IsPrivilegedProcess, "Only root can become a user without rights.");
+        Assert.SkipUnless(File.Exists("/usr/bin/setpriv"), "setpriv is missing: apt-get install util-linux.");
+        Assert.SkipWhen(
+            int.Parse(await File.ReadAllTextAsync("/proc/sys/net/ipv4/ip_unprivileged_port_start"), CultureInfo.InvariantCulture) <= 443,
+            "Any user may have any port here.");
+        var settings = new Dictionary<string, string>(RunningService.Environment)
+        {
+            ["RouteService__Grpc__Port"] = "443",
+        };
+
+        AssertRefused(
+            await Command.RunAsync("setpriv", ["--bounding-set=-net_bind_service", "dotnet", Repository.Program], settings, _service.Folder),
+            "may not listen on a port below 1024. Set RouteService__Grpc__Port");
+    }
+
+    /// <summary>Each store refuses the other's file, whichever is opened first.</summary>
+    [Theory]
+    [InlineData("features.db", "features.db")]
+    [InlineData("notes.db", "features.db")]
+    [InlineData("notes.db", "notes.db")]
+    public async Task Features_and_notes_need_files_of_their_own(string features, string notes)
+    {
+        _service.Settings["RouteService__Sqlite__Path"] = "features.db";
+        _service.Settings["RouteService__Sqlite__NotesPath"] = "notes.db";
+        await _service.InitializeAsync();
+        await _service.StopAsync();
+
+        AssertRefused(
+            await RunAsync($"--RouteService:Sqlite:Path={features}", $"--RouteService:Sqlite:NotesPath={notes}"),
+            "Set RouteService__Sqlite__");
+    }
+
+    [Fact]
+    public async Task A_container_is_marked_by_one_as_well_as_by_true()
+    {
+        _service.Settings["DOTNET_RUNNING_IN_CONTAINER"] = "1";
+
+        await _service.InitializeAsync();
+
+        Assert.Contains("\"LogLevel\":\"Information\"", _service.Output);
     }
 
     [Fact]

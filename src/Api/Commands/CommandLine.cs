@@ -107,7 +107,8 @@ internal static class CommandLine
     private static string[] ToSettings(IReadOnlyList<string> arguments) =>
         arguments.FirstOrDefault(static argument => !IsSetting(argument)) is { } unknown
             ? throw new SettingException(
-                $"Unrecognized command or argument '{unknown}'; expected a command of --help, or --RouteService:SECTION:KEY=VALUE.")
+                $"Unrecognized command or argument '{Redacted.Argument(unknown)}'; "
+                + "expected a command of --help, or --RouteService:SECTION:KEY=VALUE.")
             : [.. arguments];
 
     private static bool IsSetting(string argument) =>
@@ -127,23 +128,30 @@ internal static class CommandLine
             await Console.Error.WriteLineAsync("Cancelled; nothing was changed.");
             return 130;
         }
-        catch (Exception e) when (Explain(e) is { } reason)
+        catch (Exception e)
         {
-            await Console.Error.WriteLineAsync($"routeservice: {reason}");
+            await Console.Error.WriteLineAsync($"routeservice: {Explain(e).ReplaceLineEndings(" ")}");
             return 1;
         }
     }
 
-    /// <summary>The line for what can be expected to go wrong; null for a fault of ours, which may show its stack.</summary>
-    private static string? Explain(Exception exception) => exception switch
+    /// <summary>One line for any failure: what is wrong, and which setting can be set right.</summary>
+    private static string Explain(Exception exception) => exception switch
     {
         OptionsValidationException invalid => invalid.Failures.First(),
-        AggregateException { InnerExceptions: [OptionsValidationException invalid, ..] } => invalid.Failures.First(),
+        AggregateException { InnerExceptions: [var first, ..] } => Explain(first),
         SettingException or SchemaException or StoreUnavailableException or FeatureFileException or NotReadyException => exception.Message,
         IOException { InnerException: SocketException or Microsoft.AspNetCore.Connections.AddressInUseException } io =>
             $"{io.Message.TrimEnd('.')}. Another program has the port; set {Settings.Variable("RouteService:Grpc:Port")} or "
                 + $"{Settings.Variable("RouteService:Management:Port")} to a free one.",
-        _ => null,
+        SocketException { SocketErrorCode: SocketError.AccessDenied } =>
+            $"This user may not listen on a port below 1024. Set {Settings.Variable("RouteService:Grpc:Port")} and "
+                + $"{Settings.Variable("RouteService:Management:Port")} to others, or give the program the capability NET_BIND_SERVICE.",
+        DirectoryNotFoundException missing => $"The folder '{missing.Message}' does not exist.",
+
+        // Of a configuration file or a value, which the outer message names; the innermost says what is wrong with it.
+        _ when exception.InnerException is not null => $"{exception.Message} {exception.GetBaseException().Message}",
+        _ => $"{exception.Message} ({exception.GetType().Name})",
     };
 
     private static async Task UntilSignalAsync(Func<CancellationToken, Task> command)

@@ -1,4 +1,5 @@
 using System.Net;
+using RouteService.Api.Errors;
 
 namespace RouteService.Api.Commands;
 
@@ -14,6 +15,8 @@ internal static class HealthCommand
     /// <exception cref="NotReadyException">It is not, or nothing answers.</exception>
     public static async Task RunAsync(Uri address, CancellationToken cancellationToken)
     {
+        var shown = Redacted.Url(address.ToString());
+
         // A proxy that the environment names would be asked instead of the service, and its answer taken for the service's.
         using var direct = new SocketsHttpHandler { UseProxy = false };
         using var http = new HttpClient(direct) { Timeout = Patience };
@@ -23,17 +26,17 @@ internal static class HealthCommand
             if (!response.IsSuccessStatusCode)
             {
                 throw new NotReadyException(response.StatusCode == HttpStatusCode.ServiceUnavailable
-                    ? $"The service at {address} is not ready; its log says why."
-                    : $"{address} has answered with {(int)response.StatusCode}; is it a management port?");
+                    ? $"The service at {shown} is not ready; its log says why."
+                    : $"{shown} has answered with {(int)response.StatusCode}; is it a management port?");
             }
         }
         catch (HttpRequestException e)
         {
-            throw new NotReadyException($"Nothing at {address} says that it is ready: {e.Message}");
+            throw new NotReadyException($"Nothing at {shown} says that it is ready: {e.Message}");
         }
         catch (TaskCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new NotReadyException($"The service at {address} has not answered within {Patience.TotalSeconds} s.");
+            throw new NotReadyException($"The service at {shown} has not answered within {Patience.TotalSeconds} s.");
         }
 
         Console.WriteLine("Ready.");

@@ -40,7 +40,7 @@ internal static class ConsoleLog
         });
         builder.Services.Configure<ConsoleLoggerOptions>(console => console.FormatterName =
             builder.Configuration["Logging:Console:FormatterName"]
-            ?? (builder.Configuration.GetValue<bool>("DOTNET_RUNNING_IN_CONTAINER")
+            ?? (builder.Configuration["DOTNET_RUNNING_IN_CONTAINER"]?.ToUpperInvariant() is "TRUE" or "1"
                 ? ConsoleFormatterNames.Json
                 : ConsoleFormatterNames.Simple));
     }

@@ -15,7 +15,7 @@ internal static class RouteServiceHost
     public static void AddRouteService(this WebApplicationBuilder builder)
     {
         var services = builder.Services;
-        services.AddSettings();
+        builder.AddSettings();
         services.AddSingleton(TimeProvider.System);
         builder.AddConsoleLog();
         builder.AddTelemetry(Settings.Read<ManagementOptions>(builder.Configuration).Prometheus);

@@ -33,8 +33,11 @@ internal static class Settings
         ["Shutdown"] = typeof(ShutdownOptions),
     };
 
-    public static void AddSettings(this IServiceCollection services)
+    /// <exception cref="SettingException">A level of the log is none.</exception>
+    public static void AddSettings(this WebApplicationBuilder builder)
     {
+        CheckLogLevels(builder.Configuration.GetSection("Logging"));
+        var services = builder.Services;
         services.AddSection<GrpcOptions>();
         services.AddSection<ManagementOptions>();
         services.AddSection<SqliteOptions>();
@@ -63,6 +66,23 @@ internal static class Settings
 
     /// <summary>The name of a key as an environment variable, the form in which most people set it.</summary>
     public static string Variable(string path) => path.Replace(":", "__", StringComparison.Ordinal);
+
+    // The log is built before the host checks any options, and its own message names no key.
+    private static void CheckLogLevels(IConfigurationSection section)
+    {
+        foreach (var child in section.GetChildren())
+        {
+            if (string.Equals(section.Key, "LogLevel", StringComparison.OrdinalIgnoreCase)
+                && !string.IsNullOrEmpty(child.Value)
+                && !Enum.TryParse<LogLevel>(child.Value, ignoreCase: true, out _))
+            {
+                throw new SettingException(
+                    $"{Variable(child.Path)} is '{child.Value}'; expected one of {string.Join(", ", Enum.GetNames<LogLevel>())}.");
+            }
+
+            CheckLogLevels(child);
+        }
+    }
 
     private static void AddSection<T>(this IServiceCollection services)
         where T : class

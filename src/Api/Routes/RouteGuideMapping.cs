@@ -35,7 +35,16 @@ internal static class RouteGuideMapping
     public static BoundingBox ToBoundingBox(this Proto.Rectangle rectangle) =>
         new(rectangle.Lo.ToCoordinate("lo"), rectangle.Hi.ToCoordinate("hi"));
 
-    public static RouteNote ToNote(this Proto.RouteNote note) => new(note.Location.ToCoordinate("location"), note.Message);
+    public static RouteNote ToNote(this Proto.RouteNote note) =>
+        new(note.Location.ToCoordinate("location"), note.Message.ToText("message"));
+
+    /// <returns>The same text.</returns>
+    /// <exception cref="InvalidRequestException">
+    /// It has the one character that PostgreSQL does not store. Both stores are held to that.
+    /// </exception>
+    public static string ToText(this string text, string field) => text.IndexOf('\0', StringComparison.Ordinal) is var index and >= 0
+        ? throw new InvalidRequestException(field, $"{field} has the character U+0000 at index {index}; expected text without it.")
+        : text;
 
     public static Proto.Point ToPoint(this Coordinate coordinate) =>
         new() { Latitude = coordinate.LatitudeE7, Longitude = coordinate.LongitudeE7 };

@@ -139,7 +139,8 @@ internal sealed class RouteGuideService(
             while (await requestStream.MoveNext(cancellationToken))
             {
                 var note = requestStream.Current;
-                await session.PostAsync(note.ToNote(), isSequenced && note.NoteId.Length > 0 ? note.NoteId : null, cancellationToken);
+                var id = isSequenced && note.NoteId.Length > 0 ? note.NoteId.ToText("note_id") : null;
+                await session.PostAsync(note.ToNote(), id, cancellationToken);
             }
         }
         catch (Exception e)

@@ -175,7 +175,8 @@ internal static class SecurityExtensions
         return parsed is not null
             ? new IssuerKeys.Source(parsed, isDiscovery, options.RequireHttps)
             : throw new SettingException(
-                $"{Section}Jwt__{variable} is '{url}'; expected an https URL ({Section}Jwt__RequireHttps=false also allows http).");
+                $"{Section}Jwt__{variable} is '{Redacted.Url(url)}'; expected an https URL "
+                + $"({Section}Jwt__RequireHttps=false also allows http).");
     }
 
     private static void AddWatchedFile<T>(this IServiceCollection services, string variable, string path, Func<string, T> read)

@@ -82,7 +82,10 @@ internal sealed class TelemetrySettings
 
     /// <summary>Which signals go where, for the start-up lines.</summary>
     public override string ToString() => string.Join(
-        ", ", Enum.GetValues<Signal>().Where(Exports).Select(signal => $"{signal.ToString().ToLowerInvariant()} to {EndpointOf(signal)}"));
+        ", ",
+        from signal in Enum.GetValues<Signal>()
+        where Exports(signal)
+        select $"{signal.ToString().ToLowerInvariant()} to {Redacted.Url(EndpointOf(signal)!)}");
 
     private static string PrefixOf(Signal signal) => $"{Prefix}{signal.ToString().ToUpperInvariant()}_";
 
@@ -107,7 +110,8 @@ internal sealed class TelemetrySettings
     {
         if (!_disabled && Value(variable) is { } value && !isValid(value))
         {
-            throw new SettingException(secret ? $"{variable} is malformed; {expected}." : $"{variable} is '{value}'; {expected}.");
+            throw new SettingException(
+                secret ? $"{variable} is malformed; {expected}." : $"{variable} is '{Redacted.Url(value)}'; {expected}.");
         }
     }
 }

@@ -24,18 +24,21 @@ internal static class SqliteErrors
         cause);
 
     /// <summary>For a store that cannot be opened: to the person who starts the program, with the file and what to do.</summary>
-    public static StoreUnavailableException Unusable(string path, SqliteException cause) => new(
+    /// <param name="path">The file.</param>
+    /// <param name="variable">The setting that names it.</param>
+    /// <param name="cause">What SQLite says.</param>
+    public static StoreUnavailableException Unusable(string path, string variable, SqliteException cause) => new(
         cause.SqliteErrorCode switch
         {
             raw.SQLITE_NOTADB =>
-                $"The file '{path}' is not a database. Move it away to start from scratch, or set RouteService__Sqlite__Path to another.",
+                $"The file '{path}' is not a database. Move it away to start from scratch, or set {variable} to another.",
             raw.SQLITE_CORRUPT => Damaged(path),
             raw.SQLITE_CANTOPEN or raw.SQLITE_PERM or raw.SQLITE_READONLY or raw.SQLITE_AUTH =>
                 $"The database '{path}' cannot be opened for writing. "
-                + "Check the rights on it and on its folder, or set RouteService__Sqlite__Path to another.",
+                + $"Check the rights on it and on its folder, or set {variable} to another.",
             raw.SQLITE_BUSY or raw.SQLITE_LOCKED => $"The database '{path}' is held by another program that writes; try again.",
-            raw.SQLITE_FULL => $"The disk of the database '{path}' is full. Make room, or set RouteService__Sqlite__Path to another.",
-            _ => $"The database '{path}' cannot be opened: {cause.Message.ReplaceLineEndings(" ")}",
+            raw.SQLITE_FULL => $"The disk of the database '{path}' is full. Make room, or set {variable} to another.",
+            _ => $"The database '{path}' cannot be opened: {cause.Message.ReplaceLineEndings(" ")} Set {variable} to another.",
         },
         cause);
 

@@ -14,6 +14,8 @@ public sealed partial class SqliteFeatureStore
     // How long another program's write is waited for.
     private const int BusyTimeoutMilliseconds = 10_000;
 
+    private const string PathVariable = "RouteService__Sqlite__Path";
+
     private const string Schema = """
         CREATE TABLE feature
         (
@@ -45,7 +47,7 @@ public sealed partial class SqliteFeatureStore
         }
         catch (SqliteException e)
         {
-            throw SqliteErrors.Unusable(path, e);
+            throw SqliteErrors.Unusable(path, PathVariable, e);
         }
 
         return new SqliteFeatureStore(path, clock);
@@ -61,7 +63,7 @@ public sealed partial class SqliteFeatureStore
         {
             throw new StoreUnavailableException(
                 $"The folder of the database '{path}' cannot be made: {e.Message} "
-                + "Set RouteService__Sqlite__Path to a place that can be written.", e);
+                + $"Set {PathVariable} to a place that can be written.", e);
         }
     }
 
@@ -93,17 +95,17 @@ public sealed partial class SqliteFeatureStore
         }
         catch (SqliteException e)
         {
-            throw SqliteErrors.Unusable(path, e);
+            throw SqliteErrors.Unusable(path, PathVariable, e);
         }
         catch (StoreUnavailableException e) when (e.InnerException is SqliteException cause)
         {
             // From the import of the seed.
-            throw SqliteErrors.Unusable(path, cause);
+            throw SqliteErrors.Unusable(path, PathVariable, cause);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new StoreUnavailableException(
-                $"The database '{path}' cannot be made: {e.Message} Set RouteService__Sqlite__Path to a place that can be written.", e);
+                $"The database '{path}' cannot be made: {e.Message} Set {PathVariable} to a place that can be written.", e);
         }
         finally
         {
@@ -153,7 +155,7 @@ public sealed partial class SqliteFeatureStore
         if (version == 0 || Scalar(connection, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'feature'") == 0)
         {
             throw new StoreUnavailableException(
-                $"The file '{path}' is a database of another program. Set RouteService__Sqlite__Path to another file.");
+                $"The file '{path}' is a database of another program. Set {PathVariable} to another file.");
         }
 
         if (new FileInfo(path).Length <= CheckedWhole)

@@ -29,6 +29,8 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
         CREATE INDEX note_place ON note (place, sequence);
         """;
 
+    private const string PathVariable = "RouteService__Sqlite__NotesPath";
+
     private const string Columns = "SELECT sequence, place, message, author, note_id FROM note";
 
     private readonly string _path;
@@ -75,13 +77,13 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
         }
         catch (SqliteException e)
         {
-            throw SqliteErrors.Unusable(path, e);
+            throw SqliteErrors.Unusable(path, PathVariable, e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new StoreUnavailableException(
                 $"The database '{path}' cannot be made: {e.Message} "
-                + "Set RouteService__Sqlite__NotesPath to a place that can be written.", e);
+                + $"Set {PathVariable} to a place that can be written.", e);
         }
     }
 
@@ -250,17 +252,21 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
                 + "Run a newer version of it.");
         }
 
-        if (version == 0)
+        command.CommandText = "SELECT count(*) FROM sqlite_schema";
+        if (version == 0 && (long)command.ExecuteScalar()! == 0)
         {
-            command.CommandText = "SELECT count(*) FROM sqlite_schema";
-            if ((long)command.ExecuteScalar()! > 0)
-            {
-                throw new StoreUnavailableException(
-                    $"The file '{_path}' is a database of another program. Set RouteService__Sqlite__NotesPath to another file.");
-            }
-
             command.CommandText = $"BEGIN IMMEDIATE; {Schema} PRAGMA user_version = {SchemaVersion}; COMMIT";
             command.ExecuteNonQuery();
+            return;
+        }
+
+        // The features' own file, too, where both settings name it.
+        command.CommandText = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'note'";
+        if (version == 0 || (long)command.ExecuteScalar()! == 0)
+        {
+            throw new StoreUnavailableException(
+                $"The file '{_path}' has no table of notes: it is that of features, or of another program. "
+                + $"Set {PathVariable} to another file.");
         }
     }
 
