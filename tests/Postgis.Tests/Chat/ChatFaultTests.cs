@@ -39,6 +39,7 @@ public sealed class ChatFaultTests(ChatReplicas replicas, ITestOutputHelper outp
     [Fact]
     public Task The_end_of_the_listening_sessions_by_an_administrator() => DuringTrafficAsync(3, async traffic =>
     {
+        await replicas.UntilAllListenAsync();
         var streams = traffic.Streams.Count();
         Assert.Equal(ChatReplicas.Count, await replicas.TerminateListenersAsync());
         await Task.Delay(Moment);
@@ -75,6 +76,7 @@ public sealed class ChatFaultTests(ChatReplicas replicas, ITestOutputHelper outp
         await PostAsync(author, place, "first");
         await AllGetAsync([.. staying, .. leaving], "first");
 
+        await replicas.UntilAllListenAsync();
         Assert.Equal(ChatReplicas.Count, await replicas.TerminateListenersAsync());
         await PostAsync(author, place, "second");
         var last = await AllGetAsync([.. staying, .. leaving], "second");

@@ -10,6 +10,9 @@ public sealed class ChatReplicas : IAsyncLifetime
 {
     public const int Count = 3;
 
+    // As a condition on pg_stat_activity.
+    private const string Listening = $"{Sessions.OfService} AND query LIKE 'LISTEN%'";
+
     private static readonly Dictionary<string, string> Settings = new()
     {
         // The checker wants histories without a bound. The memory holds a part of what is posted, so that the log is read too.
@@ -74,10 +77,13 @@ public sealed class ChatReplicas : IAsyncLifetime
         }
     }
 
+    /// <summary>Waits until every replica has a session by which it hears of the others.</summary>
+    internal Task UntilAllListenAsync() => _database.UntilAsync(Listening, static sessions => sessions >= Count);
+
     /// <summary>Ends the sessions by which replicas hear of each other.</summary>
     /// <returns>How many there were.</returns>
     internal async Task<long> TerminateListenersAsync() => (long)(await _database.ExecuteAsync(
-        $"SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE {Sessions.OfService} AND query LIKE 'LISTEN%'"))!;
+        $"SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE {Listening}"))!;
 
     internal Task TerminateSessionsAsync() => _database.TerminateAsync();
 
