@@ -16,7 +16,7 @@ static async Task ServeAsync(string[] settings)
     await app.RunAsync();
 }
 
-static async Task ImportAsync(FileInfo file, bool replace, CancellationToken cancellationToken)
+static async Task ImportAsync(ImportOptions options, CancellationToken cancellationToken)
 {
     await using var app = BuildWithStore();
     await using var telemetry = app.Configuration.StartTelemetry(TimeProvider.System);
@@ -26,7 +26,7 @@ static async Task ImportAsync(FileInfo file, bool replace, CancellationToken can
     }
 
     var store = app.Services.GetRequiredService<IFeatureStore>();
-    await ImportCommand.RunAsync(store, file.FullName, replace, TimeProvider.System, cancellationToken);
+    await ImportCommand.RunAsync(store, options, TimeProvider.System, cancellationToken);
 }
 
 static async Task MigrateAsync(CancellationToken cancellationToken)

@@ -33,6 +33,8 @@ public sealed class CoordinateTests
     [InlineData(40.9146138, -74.6188906, 409146138, -746188906)]
     [InlineData(0.00000004, -0.00000006, 0, -1)]
     [InlineData(90, -180, 900_000_000, -1_800_000_000)]
+    [InlineData(90.00000000000001, 180.00000000000003, 900_000_000, 1_800_000_000)]
+    [InlineData(-90.00000004, -180.00000004, -900_000_000, -1_800_000_000)]
     public void Degrees_are_rounded_to_the_nearest_E7(double latitude, double longitude, int latitudeE7, int longitudeE7)
     {
         Assert.True(Coordinate.TryFromDegrees(latitude, longitude, out var place));
@@ -41,6 +43,8 @@ public sealed class CoordinateTests
 
     [Theory]
     [InlineData(90.0000001, 0)]
+    [InlineData(-90.00000006, 0)]
+    [InlineData(0, 180.00000006)]
     [InlineData(0, -180.0000001)]
     [InlineData(double.NaN, 0)]
     [InlineData(0, double.NaN)]

@@ -62,8 +62,9 @@ public sealed class CommandLineTests : IAsyncDisposable
     }
 
     [Theory]
-    [InlineData("[{\"location\":{\"latitude\":1}},{\"location\":{\"latitude\":900000001}}]", "record 2: location.latitude is 900000001")]
-    [InlineData("name,latitude,longitude\nx,1,2\ny,1,200\n", "record 2 (line 3): longitude is '200'")]
+    [InlineData("[{\"location\":{\"latitude\":1}},{\"location\":{\"latitude\":900000001}}]", "record 2 (line 1): location is {\"latitude\":900000001}; expected")]
+    [InlineData("name,latitude,longitude\nx,1,2\ny,1,200\n", "record 2 (line 3): longitude is 200; expected")]
+    [InlineData("name,latitude,longitude\nx,1,2\n\"y,1,200\n", "record 2 (line 3): a quote is not closed")]
     [InlineData("", "is empty")]
     public async Task A_bad_file_is_told_in_one_line_and_changes_nothing(string content, string complaint)
     {
@@ -73,6 +74,51 @@ public sealed class CommandLineTests : IAsyncDisposable
 
         await _service.InitializeAsync();
         Assert.Contains("; 0 features.", _service.Output);
+    }
+
+    [Fact]
+    public async Task Invalid_records_are_skipped_and_counted_where_that_is_asked_for()
+    {
+        await File.WriteAllTextAsync(Path.Combine(_service.Folder, "some.csv"), "name,lat,lon\nx,1,2\ny,95,2\nz,1,2\n,96,2\n");
+
+        AssertRefused(await RunAsync("import", "some.csv"), "some.csv, record 2 (line 3): latitude is 95; expected");
+        var import = (await RunAsync("import", "some.csv", "--skip-invalid")).AssertSuccess();
+
+        Assert.Contains("Imported 2 records", import.Output);
+        Assert.Contains("2 were skipped for an invalid latitude, the first: some.csv, record 2 (line 3): latitude is 95; expected", import.Output);
+        Assert.Contains("1 were superseded by a later record at the same place", import.Output);
+        Assert.Contains("The store has 1 features.", import.Output);
+    }
+
+    [Theory]
+    [InlineData("name,latitude,longitude\n")]
+    [InlineData("{\"type\":\"FeatureCollection\",\"features\":[]}")]
+    [InlineData("[{\"location\":7}]", "--skip-invalid")]
+    public async Task A_file_without_features_empties_the_store_only_where_that_is_allowed(string content, params string[] options)
+    {
+        await File.WriteAllTextAsync(Path.Combine(_service.Folder, "places.csv"), "name,latitude,longitude\nKept,1,2\n");
+        await File.WriteAllTextAsync(Path.Combine(_service.Folder, "empty.txt"), content);
+        (await RunAsync("import", "places.csv")).AssertSuccess();
+
+        AssertRefused(await RunAsync(["import", "empty.txt", "--replace", .. options]), "empty.txt has no features, and --replace would remove all");
+        Assert.Contains("The store has 1 features.", (await RunAsync(["import", "empty.txt", .. options])).AssertSuccess().Output);
+        Assert.Contains("The store has 0 features.", (await RunAsync(["import", "empty.txt", "--replace", "--allow-empty", .. options])).AssertSuccess().Output);
+    }
+
+    [Fact]
+    public async Task A_file_without_a_name_is_warned_about()
+    {
+        const string warning = "routeservice: warning: no record has a name; expected a column or property 'name' or 'title'.";
+        foreach (var (properties, isWarned) in new[] { ("{\"label\":\"x\"}", true), ("{\"NAME\":\"x\"}", false) })
+        {
+            await File.WriteAllTextAsync(
+                Path.Combine(_service.Folder, "names.geojsonl"),
+                $$$"""{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},"properties":{{{properties}}}}""");
+
+            var import = (await RunAsync("import", "names.geojsonl")).AssertSuccess();
+
+            Assert.Equal(isWarned ? warning : "", import.Error.Trim());
+        }
     }
 
     [Fact]

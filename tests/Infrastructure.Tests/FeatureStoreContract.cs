@@ -173,6 +173,34 @@ public abstract class FeatureStoreContract
     }
 
     [Fact]
+    public async Task An_import_that_is_cancelled_after_its_last_record_changes_nothing()
+    {
+        var store = await StoreOfAsync(new Feature(Princeton, "old"));
+        using var cancellation = new CancellationTokenSource();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await store.ImportAsync(Last(), replace: true, cancellation.Token));
+
+        Assert.Equal([new Feature(Princeton, "old")], await ListAsync(store, BoundingBox.World));
+
+        async IAsyncEnumerable<Feature> Last()
+        {
+            yield return new Feature(new Coordinate(1, 1), "new");
+            await cancellation.CancelAsync();
+        }
+    }
+
+    [Fact]
+    public async Task Of_many_records_at_one_place_the_last_wins()
+    {
+        var store = await StoreOfAsync(new Feature(Princeton, "old"));
+        var records = Enumerable.Range(0, 10_000).Select(i => new Feature(new Coordinate(i % 10, 0), $"{(i * 7_919) % 10_007}")).ToArray();
+
+        await store.ImportAsync(Stream(records), replace: true, default);
+
+        Assert.Equal(records[^10..].ToHashSet(), (await ListAsync(store, BoundingBox.World)).ToHashSet());
+    }
+
+    [Fact]
     public async Task While_an_import_runs_readers_see_the_state_before_it_and_after_it_the_new_one()
     {
         var store = await StoreOfAsync(new Feature(Princeton, "old"));

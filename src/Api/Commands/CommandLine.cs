@@ -23,23 +23,26 @@ internal static class CommandLine
     /// <param name="serve">
     /// Serves until a signal ends it, with the settings of the command line: <c>--RouteService:Grpc:Port=50052</c>.
     /// </param>
-    /// <param name="import">Imports a file, replacing what is there or adding to it.</param>
+    /// <param name="import">Imports a file.</param>
     /// <param name="migrate">Brings the database to this program's schema.</param>
     /// <param name="health">Asks whether the service with this management address is ready; null for the service of this machine.</param>
     /// <returns>0 where it ended well; 1 where not, with the reason on standard error; 130 where a signal ended an import.</returns>
     public static Task<int> RunAsync(
         string[] args,
         Func<string[], Task> serve,
-        Func<FileInfo, bool, CancellationToken, Task> import,
+        Func<ImportOptions, CancellationToken, Task> import,
         Func<CancellationToken, Task> migrate,
         Func<Uri?, CancellationToken, Task> health)
     {
         var file = new Argument<FileInfo>("FILE")
         {
-            Description = "Features: JSON of the form [{\"location\":{\"latitude\":E7,\"longitude\":E7},\"name\":\"…\"}, …], "
-                + "GeoJSON points, or CSV with the columns name,latitude,longitude in degrees.",
+            Description = "Features: GeoJSON points (a FeatureCollection, or a Feature a line), "
+                + "CSV with the columns name,latitude,longitude in degrees, "
+                + "or JSON of the form [{\"location\":{\"latitude\":E7,\"longitude\":E7},\"name\":\"…\"}, …]. A .gz file is decompressed.",
         };
         var replace = new Option<bool>("--replace") { Description = "Remove all features that are there before." };
+        var allowEmpty = new Option<bool>("--allow-empty") { Description = "Let --replace empty the store by a file without features." };
+        var skipInvalid = new Option<bool>("--skip-invalid") { Description = "Skip and count invalid records; else one refuses the file." };
 
         var address = new Argument<Uri?>("ADDRESS")
         {
@@ -64,9 +67,17 @@ internal static class CommandLine
         };
         serveCommand.SetAction((parsed, _) => GuardAsync(() => serve(ToSettings(parsed.UnmatchedTokens))));
 
-        var importCommand = new Command("import", "Import features, all or nothing. Of two at one place the later wins.") { file, replace };
-        importCommand.SetAction((parsed, _) => GuardAsync(() => UntilSignalAsync(
-            cancellationToken => import(parsed.GetRequiredValue(file), parsed.GetValue(replace), cancellationToken))));
+        var importCommand = new Command("import", "Import features, all or nothing. Of two at one place the later wins.")
+        {
+            file,
+            replace,
+            allowEmpty,
+            skipInvalid,
+        };
+        importCommand.SetAction((parsed, _) => GuardAsync(() => UntilSignalAsync(cancellationToken => import(
+            new ImportOptions(
+                parsed.GetRequiredValue(file), parsed.GetValue(replace), parsed.GetValue(allowEmpty), parsed.GetValue(skipInvalid)),
+            cancellationToken))));
 
         var migrateCommand = new Command(
             "migrate", "Bring the PostGIS database to this program's schema. Safe to run from many places at once.");

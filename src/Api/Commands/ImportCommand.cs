@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Runtime.CompilerServices;
 using RouteService.Domain.Features;
 using RouteService.Infrastructure;
 using RouteService.Infrastructure.Import;
@@ -7,16 +5,21 @@ using Spectre.Console;
 
 namespace RouteService.Api.Commands;
 
-/// <summary>Imports a file and says what came of it; with a progress bar where a person looks on.</summary>
+/// <param name="File">What to import.</param>
+/// <param name="Replace">Whether to remove all features that are there before.</param>
+/// <param name="AllowEmpty">Whether <paramref name="Replace"/> may leave the store without a feature.</param>
+/// <param name="SkipInvalid">Whether to skip and count invalid records, instead of refusing the file.</param>
+internal sealed record ImportOptions(FileInfo File, bool Replace, bool AllowEmpty, bool SkipInvalid);
+
+/// <summary>Imports a file and reports the result; with a progress bar on a terminal.</summary>
 internal static class ImportCommand
 {
-    // Records between two looks at how far the file is read.
+    // Records between two updates of the progress bar.
     private const int ReportEvery = 1_000;
 
-    public static async Task RunAsync(
-        IFeatureStore store, string path, bool replace, TimeProvider clock, CancellationToken cancellationToken)
+    public static async Task RunAsync(IFeatureStore store, ImportOptions options, TimeProvider clock, CancellationToken cancellationToken)
     {
-        using var file = FeatureFile.Open(path);
+        using var file = FeatureFile.Open(options.File.FullName);
         var started = clock.GetTimestamp();
         var summary = AnsiConsole.Profile.Capabilities.Interactive
             ? await AnsiConsole.Progress().AutoClear(enabled: true)
@@ -25,31 +28,49 @@ internal static class ImportCommand
 
         var time = clock.GetElapsedTime(started);
         StoreTelemetry.HasImported(summary.Read, time);
-        var seconds = time.TotalSeconds;
-        Console.WriteLine(FormattableString.Invariant(
-            $"Imported {summary.Read} records in {seconds:0.0} s ({summary.Read / Math.Max(seconds, 0.001):0} a second)."));
-        Console.WriteLine(string.Create(
-            CultureInfo.InvariantCulture,
-            $"{summary.Superseded} were superseded by a later record at the same place; "
-                + $"{summary.Overwritten} features there before were overwritten."));
-        Console.WriteLine(FormattableString.Invariant($"The store has {summary.Total} features."));
+        Report(file, summary, time.TotalSeconds);
 
         async Task<ImportSummary> ImportAsync(ProgressTask? bar) =>
-            await store.ImportAsync(WithProgress(file, bar, cancellationToken), replace, cancellationToken);
+            await store.ImportAsync(Read(file, options, bar, cancellationToken).ToAsyncEnumerable(), options.Replace, cancellationToken);
     }
 
-    private static async IAsyncEnumerable<Feature> WithProgress(
-        FeatureFile file, ProgressTask? bar, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private static void Report(FeatureFile file, ImportSummary summary, double seconds)
     {
-        var records = 0L;
-        await foreach (var feature in file.ReadAllAsync(cancellationToken))
+        Console.WriteLine(FormattableString.Invariant(
+            $"Imported {summary.Read} records in {seconds:0.0} s ({summary.Read / Math.Max(seconds, 0.001):0} a second)."));
+        foreach (var skipped in file.Skipped)
         {
-            if (bar is not null && ++records % ReportEvery == 0)
+            Console.WriteLine($"{skipped.Count} were skipped for an invalid {skipped.Subject}, the first: {skipped.First}");
+        }
+
+        Console.WriteLine(
+            $"{summary.Superseded} were superseded by a later record at the same place; "
+            + $"{summary.Overwritten} features there before were overwritten.");
+        Console.WriteLine($"The store has {summary.Total} features.");
+        if (file is { Features: > 0, Named: 0 })
+        {
+            Console.Error.WriteLine("routeservice: warning: no record has a name; expected a column or property 'name' or 'title'.");
+        }
+    }
+
+    private static IEnumerable<Feature> Read(
+        FeatureFile file, ImportOptions options, ProgressTask? bar, CancellationToken cancellationToken)
+    {
+        foreach (var feature in file.ReadAll(options.SkipInvalid))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            if (bar is not null && file.Features % ReportEvery == 0)
             {
                 bar.Value = file.Position;
             }
 
             yield return feature;
+        }
+
+        if (file.Features == 0 && options is { Replace: true, AllowEmpty: false })
+        {
+            throw new FeatureFileException(
+                $"{options.File.Name} has no features, and --replace would remove all that are there; add --allow-empty to do that.");
         }
 
         bar?.Value = file.Length;

@@ -42,18 +42,23 @@ public readonly record struct Coordinate
 
     public static bool IsLongitude(int e7) => e7 is >= -MaxLongitudeE7 and <= MaxLongitudeE7;
 
-    /// <summary>From degrees, rounded to the nearest E7 (ties to even), which is at most 5.6 mm away.</summary>
+    /// <summary>
+    /// From degrees, rounded to the nearest E7 (ties to even), which is at most 5.6 mm away. The rounded value has to be in range:
+    /// 180.00000000000003, as projections leave it, is 180.
+    /// </summary>
     /// <returns>Whether both are finite and in range.</returns>
     public static bool TryFromDegrees(double latitude, double longitude, out Coordinate coordinate)
     {
-        // The comparison is before the rounding to int, which would be undefined for NaN and the infinities.
-        if (!(Math.Abs(latitude) <= 90 && Math.Abs(longitude) <= 180))
+        var (latitudeE7, longitudeE7) = (Math.Round(latitude * E7), Math.Round(longitude * E7));
+
+        // The comparison is before the conversion to int, which would be undefined for NaN and the infinities.
+        if (!(Math.Abs(latitudeE7) <= MaxLatitudeE7 && Math.Abs(longitudeE7) <= MaxLongitudeE7))
         {
             coordinate = default;
             return false;
         }
 
-        coordinate = new Coordinate((int)Math.Round(latitude * E7), (int)Math.Round(longitude * E7));
+        coordinate = new Coordinate((int)latitudeE7, (int)longitudeE7);
         return true;
     }
 

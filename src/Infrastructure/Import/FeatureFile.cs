@@ -1,53 +1,66 @@
-using System.Buffers;
+using System.IO.Compression;
+using System.Text;
+using System.Text.Json;
+using CsvHelper;
 using RouteService.Domain.Features;
 
 namespace RouteService.Infrastructure.Import;
 
 /// <summary>
-/// A file of features, read as a stream, so that memory does not grow with it. JSON where it begins with a bracket, else CSV:
-/// <list type="bullet">
-/// <item><c>[{"location":{"latitude":E7,"longitude":E7},"name":"…"}, …]</c>, as the RouteGuide tutorials have it;</item>
-/// <item>GeoJSON (RFC 7946): a FeatureCollection of points, named by <c>properties.name</c>;</item>
-/// <item>CSV (RFC 4180) in UTF-8 with a header that has <c>name</c>, <c>latitude</c> and <c>longitude</c>, in degrees, in any order.</item>
-/// </list>
-/// A missing name is an empty one; what else a record has is left alone.
+/// A file of features, read as a stream, so that memory does not grow with it. Text is UTF-8, or UTF-16; a name that ends in <c>.gz</c>
+/// means gzip. The content is JSON (<see cref="FeatureJson"/>) where it begins with a bracket, else CSV (<see cref="FeatureCsv"/>).
 /// </summary>
 public sealed class FeatureFile : IDisposable
 {
-    private readonly FileStream _stream;
-    private readonly string _name;
+    internal const string Expected =
+        "Expected GeoJSON points (a FeatureCollection, or a Feature a line), CSV with the columns name, latitude and longitude in "
+        + "degrees, or JSON of the form [{\"location\":{\"latitude\":E7,\"longitude\":E7},\"name\":\"…\"}, …].";
 
-    private FeatureFile(FileStream stream)
+    // Enough to see the encoding and the format.
+    private const int HeadSize = 4096;
+
+    private const int BufferSize = 64 * 1024;
+
+    private readonly FileStream _file;
+    private readonly FilePosition _position;
+    private readonly Dictionary<string, SkippedRecords> _skipped = [];
+
+    private FeatureFile(FileStream file)
     {
-        _stream = stream;
-        _name = Path.GetFileName(stream.Name);
+        _file = file;
+        _position = new FilePosition(Path.GetFileName(file.Name));
     }
 
-    public long Length => _stream.Length;
+    public long Length => _file.Length;
 
     /// <summary>Bytes read so far.</summary>
-    public long Position => _stream.Position;
+    public long Position => _file.Position;
 
-    /// <exception cref="FeatureFileException">It is not there, not readable or empty.</exception>
+    /// <summary>Features read so far.</summary>
+    public long Features { get; private set; }
+
+    /// <summary>How many of <see cref="Features"/> have a name.</summary>
+    public long Named { get; private set; }
+
+    /// <summary>Invalid records skipped so far, by what was invalid: a few entries however many records there are.</summary>
+    public IReadOnlyCollection<SkippedRecords> Skipped => _skipped.Values;
+
+    /// <exception cref="FeatureFileException">It is missing, unreadable or empty.</exception>
     public static FeatureFile Open(string path)
     {
         try
         {
-            var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1, FileOptions.SequentialScan);
-            if (!stream.CanSeek)
+            var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, BufferSize, FileOptions.SequentialScan);
+            var reason = !file.CanSeek ? $"{path} is a pipe or a device; expected a regular file."
+                : file.Length == 0 ? $"{path} is empty. {Expected}"
+                : null;
+            if (reason is null)
             {
-                // Its length is not known and its beginning cannot be looked at twice.
-                stream.Dispose();
-                throw new FeatureFileException($"{path} is a pipe or a device; a regular file is wanted.");
+                return new FeatureFile(file);
             }
 
-            if (stream.Length == 0)
-            {
-                stream.Dispose();
-                throw new FeatureFileException($"{path} is empty. {FeatureFormat.Wanted}");
-            }
-
-            return new FeatureFile(stream);
+            file.Dispose();
+            throw new FeatureFileException(reason);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -56,66 +69,124 @@ public sealed class FeatureFile : IDisposable
     }
 
     /// <summary>All its features, once.</summary>
-    /// <exception cref="FeatureFileException">At the record that is wrong.</exception>
-    public IAsyncEnumerable<Feature> ReadAllAsync(CancellationToken cancellationToken) => BeginsWithBracket()
-        ? FeatureJson.ReadAsync(_stream, _name, cancellationToken)
-        : FeatureCsv.ReadAsync(_stream, _name, cancellationToken);
-
-    public void Dispose() => _stream.Dispose();
-
-    private bool BeginsWithBracket()
+    /// <param name="skipInvalid">Skips and counts records that are invalid, instead of ending at the first one.</param>
+    /// <exception cref="FeatureFileException">A record is invalid, or the file cannot be read as a whole.</exception>
+    public IEnumerable<Feature> ReadAll(bool skipInvalid)
     {
-        Span<byte> head = stackalloc byte[256];
-        head = head[..RandomAccess.Read(_stream.SafeFileHandle, head, fileOffset: 0)];
-        if (head.StartsWith("\uFEFF"u8))
+        using var records = ReadRecords().GetEnumerator();
+        while (MoveNext(records))
         {
-            head = head[3..];
+            if (records.Current is { Feature: { } feature })
+            {
+                Features++;
+                Named += feature.Name.Length > 0 ? 1 : 0;
+                yield return feature;
+            }
+            else
+            {
+                Skip(records.Current.Fault!, skipInvalid);
+            }
+        }
+    }
+
+    public void Dispose() => _file.Dispose();
+
+    private void Skip(InvalidRecordException fault, bool skipInvalid)
+    {
+        var error = _position.Error(fault.Message, fault);
+        if (!skipInvalid)
+        {
+            throw error;
         }
 
-        return head.TrimStart(" \t\r\n"u8) is [(byte)'[' or (byte)'{', ..];
+        var before = _skipped.GetValueOrDefault(fault.Subject) ?? new SkippedRecords(fault.Subject, 0, error.Message);
+        _skipped[fault.Subject] = before with { Count = before.Count + 1 };
     }
+
+    private bool MoveNext(IEnumerator<FeatureRecord> records)
+    {
+        try
+        {
+            return records.MoveNext();
+        }
+        catch (Exception e) when (Explain(e) is { } reason)
+        {
+            throw _position.Error(reason, e);
+        }
+    }
+
+    /// <summary>Why the file cannot be read further. What the parsers say is shown without their own positions.</summary>
+    private string? Explain(Exception exception)
+    {
+        switch (exception)
+        {
+            case JsonException json:
+                _position.Line = json.LineNumber + 1 ?? _position.Line;
+                return $"it is not valid JSON: {FeatureRecord.Shown(json.Message.Split(" LineNumber:")[0].Split(" Path:")[0])}";
+            case CsvFormatException csv:
+                (_position.Record, _position.Line) = (csv.RecordNumber - 1, csv.LineNumber);
+                return $"it is not valid CSV: {FeatureRecord.Shown(csv.Message)}";
+            case DecoderFallbackException text:
+                return $"here or soon after are bytes that are not text ({Convert.ToHexString(text.BytesUnknown ?? [])})";
+            case InvalidDataException or IOException:
+                return $"the file cannot be read further: {exception.Message}";
+            default:
+                return null;
+        }
+    }
+
+    private IEnumerable<FeatureRecord> ReadRecords()
+    {
+        var (encoding, mark, text) = ReadHead();
+        using var gzip = Decompress();
+        var bytes = gzip ?? (Stream)_file;
+        bytes.ReadExactly(new byte[mark]);
+        var utf8 = encoding is UTF8Encoding
+            ? bytes
+            : Encoding.CreateTranscodingStream(bytes, Strict(encoding), Encoding.UTF8, leaveOpen: true);
+        var records = text is ['[' or '{' or FeatureJson.RecordSeparator, ..]
+            ? FeatureJson.Read(utf8, hasSeparators: text[0] == FeatureJson.RecordSeparator, _position)
+            : FeatureCsv.Read(utf8, _position);
+        foreach (var record in records)
+        {
+            yield return record;
+        }
+    }
+
+    /// <summary>The encoding, the length of its byte-order mark, and the beginning of the text.</summary>
+    private (Encoding Encoding, int Mark, string Text) ReadHead()
+    {
+        var head = new byte[HeadSize];
+        using (var gzip = Decompress())
+        {
+            head = head[..(gzip ?? (Stream)_file).ReadAtLeast(head, HeadSize, throwOnEndOfStream: false)];
+        }
+
+        _file.Position = 0;
+        (Encoding Encoding, int Mark) found = head switch
+        {
+            [0xEF, 0xBB, 0xBF, ..] => (Encoding.UTF8, 3),
+            [0xFF, 0xFE, ..] => (Encoding.Unicode, 2),
+            [0xFE, 0xFF, ..] => (Encoding.BigEndianUnicode, 2),
+
+            // UTF-16 without a mark shows in the zeros of its first character.
+            [not 0, 0, ..] => (Encoding.Unicode, 0),
+            [0, not 0, ..] => (Encoding.BigEndianUnicode, 0),
+            _ => (Encoding.UTF8, 0),
+        };
+        return (found.Encoding, found.Mark, found.Encoding.GetString(head.AsSpan(found.Mark)).TrimStart());
+    }
+
+    private GZipStream? Decompress() => _file.Name.EndsWith(".gz", StringComparison.OrdinalIgnoreCase)
+        ? new GZipStream(_file, CompressionMode.Decompress, leaveOpen: true)
+        : null;
+
+    private static Encoding Strict(Encoding encoding) =>
+        Encoding.GetEncoding(encoding.CodePage, EncoderFallback.ExceptionFallback, DecoderFallback.ExceptionFallback);
 }
 
-/// <summary>What all formats have in common.</summary>
-internal static class FeatureFormat
-{
-    public const string Wanted =
-        "Wanted is JSON of the form [{\"location\":{\"latitude\":E7,\"longitude\":E7},\"name\":\"…\"}, …], "
-        + "a GeoJSON FeatureCollection of points, or CSV with the columns name,latitude,longitude in degrees.";
-
-    /// <summary>A value as a message shows it: on one line, and not all of a long one.</summary>
-    public static string Shown(string value)
-    {
-        const int Most = 80;
-        var text = value.Length <= Most ? value : $"{value.AsSpan(0, Most)}…";
-        return string.Create(text.Length, text, static (shown, text) =>
-        {
-            for (var i = 0; i < text.Length; i++)
-            {
-                shown[i] = char.IsControl(text[i]) ? ' ' : text[i];
-            }
-        });
-    }
-
-    /// <summary>Null where a name is fit to be kept; else what is wrong with it.</summary>
-    public static string? Complaint(string name)
-    {
-        if (name.Contains('\0', StringComparison.Ordinal))
-        {
-            // PostgreSQL's text cannot hold it, and what one store takes the other must take.
-            return "name has a NUL character (U+0000), which a name cannot have";
-        }
-
-        for (ReadOnlySpan<char> rest = name; !rest.IsEmpty;)
-        {
-            if (System.Text.Rune.DecodeFromUtf16(rest, out _, out var length) != OperationStatus.Done)
-            {
-                return "name is not valid Unicode: it has half of a surrogate pair";
-            }
-
-            rest = rest[length..];
-        }
-
-        return null;
-    }
-}
+/// <summary>Records that were skipped for one reason.</summary>
+/// <param name="Subject">What was invalid, such as "geometry".</param>
+/// <param name="Count">How many.</param>
+/// <param name="First">The first of them: where it is, and what is wrong with it.</param>
+public sealed record SkippedRecords(string Subject, long Count, string First);

@@ -1,4 +1,4 @@
 namespace RouteService.Infrastructure.Import;
 
-/// <summary>A file of features cannot be read. The message gives the file, the record if known, and the reason, on one line.</summary>
+/// <summary>A file of features cannot be read. The message is one line: file, record and line if known, reason.</summary>
 public sealed class FeatureFileException(string message, Exception? innerException = null) : Exception(message, innerException);

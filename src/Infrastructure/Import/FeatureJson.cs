@@ -1,283 +1,173 @@
-using System.Buffers;
-using System.IO.Pipelines;
-using System.Runtime.CompilerServices;
 using System.Text.Json;
+using System.Text.Json.Serialization;
+using NetTopologySuite.IO.Converters;
 using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
+using static RouteService.Infrastructure.Import.FeatureRecord;
+using Geometry = NetTopologySuite.Geometries.Geometry;
+using MultiPoint = NetTopologySuite.Geometries.MultiPoint;
+using Point = NetTopologySuite.Geometries.Point;
 
 namespace RouteService.Infrastructure.Import;
 
-/// <summary>Features in JSON: the array of the tutorials, or GeoJSON. One record is in memory at a time.</summary>
+/// <summary>
+/// Features in JSON, one record in memory at a time:
+/// <list type="bullet">
+/// <item>GeoJSON (RFC 7946): a FeatureCollection, or Features one after the other, each on a line or after a separator (RFC 8142);</item>
+/// <item>the array of the RouteGuide tutorials: <c>[{"location":{"latitude":E7,"longitude":E7},"name":"…"}, …]</c>.</item>
+/// </list>
+/// </summary>
 internal static class FeatureJson
 {
-    private const int ReadSize = 64 * 1024;
+    public const char RecordSeparator = '\x1E';
 
-    // A record longer than this is no feature; without a bound a file without an end would fill the memory.
-    private const int MaxRecord = 1024 * 1024;
+    public const string NotUnicode = "it has text that is not valid Unicode (bytes that are not UTF-8, or half of a surrogate pair)";
 
-    // System.Text.Json finds bytes that are no UTF-8, and escapes of half a surrogate pair, only when a text is looked at, and says so by
-    // InvalidOperationException: for a key, in whatever call compares it.
-    private const string NotUnicode = "it has a text that is not valid Unicode (bytes that are not UTF-8, or half of a surrogate pair)";
-
-    private delegate Feature RecordParser(JsonElement record);
-
-    private enum Place
+    private static readonly JsonSerializerOptions Options = new()
     {
-        BeforeArray,
-        InArray,
-        AfterArray,
-    }
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        Converters = { new GeoJsonConverterFactory() },
+    };
 
-    public static async IAsyncEnumerable<Feature> ReadAsync(
-        Stream stream, string file, [EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <param name="utf8">The text.</param>
+    /// <param name="hasSeparators">Whether it has separators of RFC 8142, which are then read as white space.</param>
+    /// <param name="position">Is kept up to date.</param>
+    public static IEnumerable<FeatureRecord> Read(Stream utf8, bool hasSeparators, FilePosition position)
     {
-        var pipe = PipeReader.Create(stream, new StreamPipeReaderOptions(bufferSize: ReadSize, leaveOpen: true));
-        var scan = new Scan(file);
-        while (true)
+        var records = new JsonRecords(utf8, hasSeparators, position);
+        while (records.TryRead(out var json))
         {
-            ReadResult read;
-            try
-            {
-                read = await pipe.ReadAsync(cancellationToken);
-            }
-            catch (IOException e)
-            {
-                throw scan.Error($"the file cannot be read further: {e.Message}", e);
-            }
-
-            var buffer = read.Buffer;
-            while (scan.TryNext(ref buffer, read.IsCompleted, out var feature))
-            {
-                yield return feature;
-            }
-
-            if (read.IsCompleted)
-            {
-                yield break;
-            }
-
-            if (buffer.Length > MaxRecord)
-            {
-                throw scan.Error($"the record is longer than {MaxRecord} bytes");
-            }
-
-            pipe.AdvanceTo(buffer.Start, buffer.End);
+            yield return Parse(json, position);
         }
     }
 
-    /// <summary>Where in the file we are. Takes one record after the other off the front of a buffer.</summary>
-    private sealed class Scan(string file)
+    /// <summary>Checks the member <c>crs</c> of GeoJSON of 2008; RFC 7946 knows only WGS 84.</summary>
+    /// <exception cref="FeatureFileException">It names another coordinate reference system.</exception>
+    public static void CheckCrs(JsonElement crs, FilePosition position)
     {
-        private JsonReaderState _state = new(new JsonReaderOptions { MaxDepth = 64 });
-        private Place _place;
-        private RecordParser _parse = ParseTutorial;
-        private long _record;
-        private bool _beginning = true;
-
-        public bool TryNext(ref ReadOnlySequence<byte> buffer, bool isLast, out Feature feature)
+        if (crs.ValueKind == JsonValueKind.Null)
         {
-            feature = null!;
-            SkipByteOrderMark(ref buffer);
-            var reader = new Utf8JsonReader(buffer, isLast, _state);
-            try
-            {
-                while (_place != Place.InArray ? reader.Read() : TryReadRecord(ref reader, ref buffer, out feature))
-                {
-                    if (feature is not null)
-                    {
-                        return true;
-                    }
-
-                    if (_place == Place.BeforeArray)
-                    {
-                        FindArray(ref reader);
-                    }
-
-                    Take(ref reader, ref buffer);
-                }
-
-                if (isLast && _place == Place.BeforeArray)
-                {
-                    throw Error($"there is no array of features. {FeatureFormat.Wanted}");
-                }
-
-                return false;
-            }
-            catch (JsonException e)
-            {
-                throw Error($"it is not valid JSON near line {e.LineNumber + 1}: {Reason(e)}", e);
-            }
-            catch (InvalidOperationException e)
-            {
-                throw Error(NotUnicode, e);
-            }
+            return;
         }
 
-        public FeatureFileException Error(string reason, Exception? cause = null) =>
-            new(_record == 0 ? $"{file}: {reason}" : FormattableString.Invariant($"{file}, record {_record}: {reason}"), cause);
-
-        /// <summary>The words of System.Text.Json without its coordinates, which we give ourselves.</summary>
-        private static string Reason(JsonException exception) => exception.Message.Split(" LineNumber:")[0].Split(" Path:")[0];
-
-        private void SkipByteOrderMark(ref ReadOnlySequence<byte> buffer)
+        var members = crs.ValueKind == JsonValueKind.Object && crs.TryGetProperty("properties", out var properties) ? properties : crs;
+        var name = members.ValueKind == JsonValueKind.Object
+            ? members.EnumerateObject().Select(static member => member.Value.ToString()).FirstOrDefault() ?? ""
+            : members.ToString();
+        if (name.Split(':', '/')[^1].ToUpperInvariant() is not ("CRS84" or "CRS84H" or "4326" or "4979" or "WGS84" or "WGS 84"))
         {
-            if (_beginning && buffer.Length >= 3)
-            {
-                _beginning = false;
-                buffer = buffer.FirstSpan.StartsWith("\uFEFF"u8) ? buffer.Slice(3) : buffer;
-            }
-        }
-
-        private void FindArray(ref Utf8JsonReader reader)
-        {
-            if (reader.TokenType == JsonTokenType.StartArray && reader.CurrentDepth == 0)
-            {
-                _place = Place.InArray;
-            }
-            else if (reader.TokenType == JsonTokenType.StartArray && reader.CurrentDepth == 1 && _parse == ParseGeoJson)
-            {
-                _place = Place.InArray;
-            }
-            else if (reader.TokenType == JsonTokenType.PropertyName && reader.CurrentDepth == 1)
-            {
-                _parse = reader.ValueTextEquals("features"u8) ? ParseGeoJson : ParseTutorial;
-            }
-        }
-
-        private bool TryReadRecord(ref Utf8JsonReader reader, ref ReadOnlySequence<byte> buffer, out Feature feature)
-        {
-            feature = null!;
-            if (!reader.Read())
-            {
-                return false;
-            }
-
-            if (reader.TokenType == JsonTokenType.EndArray)
-            {
-                _place = Place.AfterArray;
-                _record = 0;
-                return true;
-            }
-
-            if (!JsonDocument.TryParseValue(ref reader, out var document))
-            {
-                return false;
-            }
-
-            using (document)
-            {
-                _record++;
-                try
-                {
-                    feature = _parse(document.RootElement);
-                }
-                catch (FormatException e)
-                {
-                    throw Error(e.Message, e);
-                }
-            }
-
-            Take(ref reader, ref buffer);
-            return true;
-        }
-
-        private void Take(ref Utf8JsonReader reader, ref ReadOnlySequence<byte> buffer)
-        {
-            buffer = buffer.Slice(reader.Position);
-            _state = reader.CurrentState;
-            reader = new Utf8JsonReader(buffer, reader.IsFinalBlock, _state);
-        }
-
-        private static Feature ParseTutorial(JsonElement record)
-        {
-            if (record.ValueKind != JsonValueKind.Object || !record.TryGetProperty("location"u8, out var location))
-            {
-                throw new FormatException("location is missing; an object {\"latitude\":E7,\"longitude\":E7} is wanted");
-            }
-
-            // Protobuf's JSON mapping omits zeros, so a missing key is 0. With an unknown key beside it, the name is more likely misspelt.
-            var hasLatitude = Has(location, "latitude");
-            var hasLongitude = Has(location, "longitude");
-            if (location.ValueKind != JsonValueKind.Object || (!(hasLatitude && hasLongitude) && location.EnumerateObject().Any(
-                static member => !member.NameEquals("latitude"u8) && !member.NameEquals("longitude"u8))))
-            {
-                throw new FormatException($"location is {Raw(location)}; an object {{\"latitude\":E7,\"longitude\":E7}} is wanted");
-            }
-
-            var latitude = hasLatitude ? E7(location, "latitude", Coordinate.MaxLatitudeE7) : 0;
-            var longitude = hasLongitude ? E7(location, "longitude", Coordinate.MaxLongitudeE7) : 0;
-            return new Feature(new Coordinate(latitude, longitude), Name(record));
-        }
-
-        private static bool Has(JsonElement value, string property) =>
-            value.ValueKind == JsonValueKind.Object && value.TryGetProperty(property, out _);
-
-        private static string Raw(JsonElement value) => FeatureFormat.Shown(value.GetRawText());
-
-        private static int E7(JsonElement location, string property, int limit)
-        {
-            var number = location.GetProperty(property);
-            return number.ValueKind == JsonValueKind.Number && number.TryGetInt32(out var value) && value >= -limit && value <= limit
-                ? value
-                : throw new FormatException(
-                    $"location.{property} is {Raw(number)}; a whole number within ±{limit} is wanted (E7, degrees times ten million)");
-        }
-
-        private static Feature ParseGeoJson(JsonElement record)
-        {
-            if (record.ValueKind != JsonValueKind.Object
-                || !record.TryGetProperty("geometry"u8, out var geometry)
-                || geometry.ValueKind != JsonValueKind.Object
-                || !geometry.TryGetProperty("type"u8, out var type)
-                || type.ValueKind != JsonValueKind.String
-                || !type.ValueEquals("Point"u8)
-                || !geometry.TryGetProperty("coordinates"u8, out var coordinates)
-                || coordinates.ValueKind != JsonValueKind.Array
-                || coordinates.GetArrayLength() < 2)
-            {
-                throw new FormatException("geometry is no point; {\"type\":\"Point\",\"coordinates\":[longitude, latitude]} is wanted");
-            }
-
-            var longitude = Degrees(coordinates[0], "longitude", 180);
-            var latitude = Degrees(coordinates[1], "latitude", 90);
-            Coordinate.TryFromDegrees(latitude, longitude, out var location);
-            return new Feature(
-                location,
-                record.TryGetProperty("properties"u8, out var properties) && properties.ValueKind == JsonValueKind.Object
-                    ? Name(properties)
-                    : "");
-        }
-
-        private static double Degrees(JsonElement number, string what, int limit) =>
-            number.ValueKind == JsonValueKind.Number && number.TryGetDouble(out var value) && Math.Abs(value) <= limit
-                ? value
-                : throw new FormatException(
-                    $"the {what} is {Raw(number)}; a number within ±{limit} is wanted (GeoJSON has the longitude first)");
-
-        private static string Name(JsonElement parent)
-        {
-            if (!parent.TryGetProperty("name"u8, out var name) || name.ValueKind == JsonValueKind.Null)
-            {
-                return "";
-            }
-
-            if (name.ValueKind != JsonValueKind.String)
-            {
-                throw new FormatException($"name is {Raw(name)}; a string is wanted");
-            }
-
-            string text;
-            try
-            {
-                text = name.GetString()!;
-            }
-            catch (InvalidOperationException e)
-            {
-                // Bytes that are no UTF-8, or an escape with half of a surrogate pair.
-                throw new FormatException("name is not valid Unicode", e);
-            }
-
-            return FeatureFormat.Complaint(text) is { } complaint ? throw new FormatException(complaint) : text;
+            throw position.FileError(
+                $"its coordinate reference system is '{Shown(name)}'; expected WGS 84 in degrees (OGC:CRS84 or EPSG:4326)");
         }
     }
+
+    private static FeatureRecord Parse(ReadOnlyMemory<byte> json, FilePosition position)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(json);
+            var record = document.RootElement;
+            if (record.ValueKind != JsonValueKind.Object)
+            {
+                throw new InvalidRecordException("record", $"it is {Raw(record)}; expected an object. {FeatureFile.Expected}");
+            }
+
+            var isGeoJson = record.TryGetProperty("geometry", out var geometry)
+                || (record.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String && type.ValueEquals("Feature"));
+            return new FeatureRecord(isGeoJson ? ParseGeoJson(record, geometry, position) : ParseTutorial(record), Fault: null);
+        }
+        catch (InvalidRecordException e)
+        {
+            return new FeatureRecord(Feature: null, e);
+        }
+        catch (InvalidOperationException)
+        {
+            // System.Text.Json finds it only where a text is read.
+            return new FeatureRecord(Feature: null, new InvalidRecordException("text", NotUnicode));
+        }
+    }
+
+    private static Feature ParseTutorial(JsonElement record)
+    {
+        if (!record.TryGetProperty("location", out var json))
+        {
+            throw new InvalidRecordException("location", $"location is missing. {FeatureFile.Expected}");
+        }
+
+        try
+        {
+            var (latitude, longitude) = json.Deserialize<E7Location>(Options);
+            return new Feature(new Coordinate(latitude, longitude), NameIn(record));
+        }
+        catch (Exception e) when (e is JsonException or ArgumentOutOfRangeException)
+        {
+            throw new InvalidRecordException("location", $"location is {Raw(json)}; expected {{\"latitude\":E7,\"longitude\":E7}}: "
+                + $"integers, degrees times 10^7, within ±{Coordinate.MaxLatitudeE7} and ±{Coordinate.MaxLongitudeE7}");
+        }
+    }
+
+    private static Feature ParseGeoJson(JsonElement record, JsonElement geometry, FilePosition position)
+    {
+        foreach (var member in (JsonElement[])[record, geometry])
+        {
+            if (member.ValueKind == JsonValueKind.Object && member.TryGetProperty("crs", out var crs))
+            {
+                CheckCrs(crs, position);
+            }
+        }
+
+        var point = ToPoint(geometry);
+        var hasProperties = record.TryGetProperty("properties", out var properties) && properties.ValueKind == JsonValueKind.Object;
+        return new Feature(Location(point.Y, point.X), hasProperties ? NameIn(properties) : "");
+    }
+
+    private static Point ToPoint(JsonElement json)
+    {
+        const string Expected = "expected {\"type\":\"Point\",\"coordinates\":[longitude, latitude]}";
+        Geometry? geometry;
+        try
+        {
+            geometry = json.ValueKind == JsonValueKind.Undefined ? null : json.Deserialize<Geometry>(Options);
+        }
+        catch (Exception e) when (e is JsonException or ArgumentException)
+        {
+            throw new InvalidRecordException("geometry", $"geometry is {Raw(json)}; {Expected}");
+        }
+
+        return geometry switch
+        {
+            Point { IsEmpty: false } point => point,
+            MultiPoint { Count: 1 } points => (Point)points[0],
+            null => throw new InvalidRecordException("geometry", $"geometry is null; {Expected}"),
+            _ => throw new InvalidRecordException(
+                "geometry", $"geometry is {(geometry.IsEmpty ? "an empty" : "a")} {geometry.GeometryType}; {Expected}"),
+        };
+    }
+
+    /// <summary>The name among these members, in any case; empty if there is none. A number is its digits.</summary>
+    private static string NameIn(JsonElement members)
+    {
+        var value = Find("name") ?? Find("title");
+        return value?.ValueKind switch
+        {
+            null => "",
+            JsonValueKind.String => Name(value.Value.GetString()!),
+            JsonValueKind.Number => value.Value.GetRawText(),
+            _ => throw new InvalidRecordException("name", $"name is {Raw(value.Value)}; expected a string or a number"),
+        };
+
+        JsonElement? Find(string name) => members.TryGetProperty(name, out var exact) && exact.ValueKind != JsonValueKind.Null
+            ? exact
+            : members.EnumerateObject()
+                .Where(member => member.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
+                .Where(static member => member.Value.ValueKind != JsonValueKind.Null)
+                .Select(static member => (JsonElement?)member.Value)
+                .FirstOrDefault();
+    }
+
+    private static string Raw(JsonElement value) => Shown(value.GetRawText());
+
+    // Protobuf's JSON mapping omits zeros, so a missing key is 0. An unknown key is more likely a misspelt one.
+    [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
+    private readonly record struct E7Location(int Latitude, int Longitude);
 }

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using RouteService.Domain.Features;
 
 namespace RouteService.Infrastructure.Import;
@@ -6,12 +5,14 @@ namespace RouteService.Infrastructure.Import;
 /// <summary>The places that a new embedded store starts with: data/places.json, which is inside the program.</summary>
 public static class SamplePlaces
 {
-    public static async IAsyncEnumerable<Feature> ReadAllAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
+    public static IAsyncEnumerable<Feature> ReadAllAsync() => ReadAll().ToAsyncEnumerable();
+
+    private static IEnumerable<Feature> ReadAll()
     {
-        await using var json = typeof(SamplePlaces).Assembly.GetManifestResourceStream("places.json")!;
-        await foreach (var feature in FeatureJson.ReadAsync(json, "places.json", cancellationToken))
+        using var json = typeof(SamplePlaces).Assembly.GetManifestResourceStream("places.json")!;
+        foreach (var record in FeatureJson.Read(json, hasSeparators: false, new FilePosition("places.json")))
         {
-            yield return feature;
+            yield return record.Feature ?? throw new InvalidOperationException("places.json has an invalid record.", record.Fault);
         }
     }
 }

@@ -1,0 +1,41 @@
+using RouteService.Domain.Features;
+using RouteService.Domain.Geography;
+
+namespace RouteService.Infrastructure.Import;
+
+/// <summary>A record of a file: a feature, or what is wrong with it.</summary>
+internal readonly record struct FeatureRecord(Feature? Feature, InvalidRecordException? Fault)
+{
+    public static Coordinate Location(double latitude, double longitude)
+    {
+        const string Expected = "(degrees; GeoJSON has the longitude first)";
+        return !Coordinate.TryFromDegrees(latitude, 0, out _)
+            ? throw new InvalidRecordException(
+                "latitude", FormattableString.Invariant($"latitude is {latitude}; expected a number from -90 to 90 {Expected}"))
+            : !Coordinate.TryFromDegrees(latitude, longitude, out var location)
+            ? throw new InvalidRecordException(
+                "longitude", FormattableString.Invariant($"longitude is {longitude}; expected a number from -180 to 180 {Expected}"))
+            : location;
+    }
+
+    /// <summary>This name, if every store can keep it. The readers have refused text that is not Unicode.</summary>
+    public static string Name(string text) => text.Contains('\0', StringComparison.Ordinal)
+        ? throw new InvalidRecordException("name", "name has a NUL character (U+0000), which cannot be stored")
+        : text;
+
+    /// <summary>Text of the file as a message shows it: on one line, and not all of a long one.</summary>
+    public static string Shown(string text)
+    {
+        const int Most = 80;
+        var shown = text.Length <= Most ? text : $"{text[..(char.IsHighSurrogate(text[Most - 1]) ? Most - 1 : Most)]}…";
+        return string.Concat(shown.Select(static c => char.IsControl(c) || c is '\u2028' or '\u2029' ? ' ' : c));
+    }
+}
+
+/// <summary>A record is invalid, and the file can be read on.</summary>
+/// <param name="subject">What is invalid: one of a few words.</param>
+/// <param name="reason">Why, and what is expected.</param>
+internal sealed class InvalidRecordException(string subject, string reason) : Exception(reason)
+{
+    public string Subject => subject;
+}
