@@ -149,8 +149,8 @@ public sealed class CommandLineTests : IAsyncDisposable
     [InlineData("RouteService__Chat__HistoryPerPost", "-1", "RouteService__Chat__HistoryPerPost is '-1'")]
     [InlineData("RouteService__Grpc__CertificatePath", "/none.pem", "RouteService__Grpc__CertificatePath is '/none.pem', which cannot be used")]
     [InlineData("RouteService__Sqlite__Path", "/dev/null/x/y.db", "The folder of the database '/dev/null/x/y.db' cannot be made")]
-    [InlineData("ConnectionStrings__RouteService", "Database=places", "ConnectionStrings__RouteService cannot be understood: It names no Host.")]
-    [InlineData("ConnectionStrings__RouteService", "Host=db;Colour=red", "ConnectionStrings__RouteService cannot be understood: Couldn't set colour")]
+    [InlineData("ConnectionStrings__RouteService", "Database=places", "ConnectionStrings__RouteService cannot be used: Host is missing.")]
+    [InlineData("ConnectionStrings__RouteService", "Host=db;Colour=red", "ConnectionStrings__RouteService cannot be used: Its keyword number 2 is not one of Npgsql's.")]
     [InlineData("RouteService__Postgres__MaxLookUpBatch", "0", "RouteService__Postgres__MaxLookUpBatch is '0'; expected an integer from 1 to 10000")]
     public async Task A_wrong_setting_is_told_by_its_key(string key, string value, string complaint) =>
         AssertRefused(await Command.RunServiceAsync([], new Dictionary<string, string>(RunningService.Environment) { [key] = value }, _service.Folder), complaint);
