@@ -29,14 +29,18 @@ static async Task ImportAsync(ImportOptions options, CancellationToken cancellat
     await ImportCommand.RunAsync(store, options, TimeProvider.System, cancellationToken);
 }
 
-static async Task MigrateAsync(CancellationToken cancellationToken)
+static async Task MigrateAsync(IReadOnlyList<string> grantTo, CancellationToken cancellationToken)
 {
     await using var app = BuildWithStore();
     var database = app.Services.GetDatabase();
-    var applied = await PostgisSchema.MigrateAsync(database, cancellationToken);
+    var applied = await PostgisSchema.MigrateAsync(database, grantTo, cancellationToken);
     Console.WriteLine(applied.Count > 0
         ? $"The {database.Description} has been migrated: {string.Join(", ", applied)}."
         : $"The {database.Description} is up to date.");
+    foreach (var role in grantTo)
+    {
+        Console.WriteLine($"The role '{role}' may serve from it.");
+    }
 }
 
 static async Task HealthAsync(Uri? address, CancellationToken cancellationToken)

@@ -21,6 +21,22 @@ public sealed class FaultTests : ServiceTest
     }
 
     [Fact]
+    public async Task Connections_that_idle_too_long_for_the_database_cost_no_call_and_no_warning()
+    {
+        var database = await DatabaseAsync(features: 10);
+        await database.ExecuteAsync($"ALTER DATABASE {database.Name} SET idle_session_timeout = '1500ms'");
+        var service = await StartAsync(database.ConnectionString);
+        for (var i = 0; i < 2; i++)
+        {
+            Assert.StartsWith("place 1 ", await service.NameAtAsync(800, -1500));
+            await database.UntilAsync($"{Sessions.OfService} AND query NOT LIKE 'LISTEN%'", static count => count == 0);
+        }
+
+        Assert.Equal(10, await service.CountAsync());
+        Assert.DoesNotContain("warn:", await service.OutputAsync("gRPC on port"));
+    }
+
+    [Fact]
     public async Task A_query_that_an_administrator_ends_is_tried_once_more()
     {
         var database = await DatabaseAsync(features: 10);

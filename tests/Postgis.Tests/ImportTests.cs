@@ -86,6 +86,74 @@ public sealed class ImportTests(ITestOutputHelper output)
         }
     }
 
+    [Fact]
+    public async Task No_time_limit_of_the_database_ends_an_import_or_a_migration()
+    {
+        await using var database = await (await Postgres.ServerAsync()).CreateEmptyDatabaseAsync();
+        await database.ExecuteAsync($"ALTER DATABASE {database.Name} SET statement_timeout = '50ms'");
+        await using var connections = new PostgisDatabase(database.ConnectionString);
+
+        // Creating the extension takes longer than that.
+        Assert.NotEmpty(await PostgisSchema.MigrateAsync(connections, [], default));
+        await database.ExecuteAsync("""
+            CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.2); RETURN NULL; END';
+            CREATE TRIGGER linger AFTER INSERT ON feature EXECUTE FUNCTION linger()
+            """);
+        await using var store = new PostgisFeatureStore(connections, new PostgresOptions());
+
+        Assert.Equal(1, (await store.ImportAsync(new[] { Place(1, "one") }.ToAsyncEnumerable(), replace: true, default)).Total);
+    }
+
+    [Theory]
+    [InlineData("RAISE EXCEPTION ''no''")]
+    [InlineData("PERFORM pg_terminate_backend(pg_backend_pid())")]
+    public async Task After_a_merge_that_fails_the_spatial_index_is_there(string failure)
+    {
+        await using var store = await TestStore.CreateAsync();
+        await store.Database.ExecuteAsync($"""
+            CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN {failure}; RETURN NULL; END';
+            CREATE TRIGGER fail AFTER INSERT ON feature EXECUTE FUNCTION fail()
+            """);
+
+        await Assert.ThrowsAsync<StoreUnavailableException>(
+            async () => await store.Store.ImportAsync(new[] { Place(1, "one") }.ToAsyncEnumerable(), replace: true, default));
+
+        Assert.Equal(true, await store.Database.ExecuteAsync(HasIndex));
+        await store.Database.ExecuteAsync("DROP TRIGGER fail ON feature");
+        Assert.Equal(1, (await store.Store.ImportAsync(new[] { Place(1, "one") }.ToAsyncEnumerable(), replace: true, default)).Total);
+        Assert.Equal(true, await store.Database.ExecuteAsync(HasIndex));
+    }
+
+    [Fact]
+    public async Task After_a_merge_that_is_cancelled_the_spatial_index_is_there()
+    {
+        await using var store = await TestStore.CreateAsync();
+        await store.Database.ExecuteAsync("""
+            CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(600); RETURN NULL; END';
+            CREATE TRIGGER linger AFTER INSERT ON feature EXECUTE FUNCTION linger()
+            """);
+        using var cancellation = new CancellationTokenSource();
+        var import = store.Store.ImportAsync(new[] { Place(1, "one") }.ToAsyncEnumerable(), replace: true, cancellation.Token).AsTask();
+        await store.Database.UntilAsync($"{Sessions.OfService} AND wait_event = 'PgSleep'", static count => count == 1);
+        Assert.Equal(false, await store.Database.ExecuteAsync(HasIndex));
+
+        await cancellation.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => import);
+        Assert.Equal(true, await store.Database.ExecuteAsync(HasIndex));
+    }
+
+    [Fact]
+    public async Task A_spatial_index_that_a_killed_import_has_not_built_is_built_by_migrate()
+    {
+        await using var store = await TestStore.CreateAsync();
+        await store.Database.ExecuteAsync("DROP INDEX feature_location");
+
+        Assert.Empty(await PostgisSchema.MigrateAsync(store.Connections, [], default));
+
+        Assert.Equal(true, await store.Database.ExecuteAsync(HasIndex));
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -146,6 +214,8 @@ public sealed class ImportTests(ITestOutputHelper output)
     }
 
     private const int Places = 30_000;
+
+    private const string HasIndex = "SELECT to_regclass('feature_location') IS NOT NULL";
 
     private static Feature Place(int i, string name) => new(new Coordinate(i * 1_000, i * -2_000), name);
 

@@ -2,7 +2,9 @@ using System.Net;
 using System.Text.RegularExpressions;
 using Grpc.Core;
 using Microsoft.EntityFrameworkCore;
+using NetTopologySuite.Geometries;
 using Npgsql;
+using RouteService.Domain.Chat;
 using RouteService.Infrastructure.Postgis;
 using RouteService.Testing.Postgres;
 
@@ -39,28 +41,50 @@ public sealed class MigrationTests : ServiceTest
     [Fact]
     public async Task The_model_is_the_schema()
     {
+        var migrated = Ours(await Postgres.DatabaseAsync());
+        var modelled = Ours(await (await Postgres.ServerAsync()).CreateDatabaseAsync());
+        await using var connections = new PostgisDatabase(modelled.ConnectionString);
+        await using var connection = await connections.OpenUnpooledAsync(default);
+        await using var context = new RouteDbContext(connection);
+        await modelled.ExecuteAsync(context.Database.GenerateCreateScript());
+
+        var schema = await DescribeAsync(migrated);
+
+        Assert.Equal(schema, await DescribeAsync(modelled));
+        Assert.Contains("feature.location geometry(Point,4326) NOT NULL s ", schema);
+        Assert.Contains("USING gist (location)", schema);
+
+        // Columns with type and generated value or default, indexes, checks and keys, of all tables but the history's and PostGIS' own.
+        static async Task<string> DescribeAsync(TestDatabase database) => (string)(await database.ExecuteAsync("""
+            WITH ours AS (
+                SELECT oid, relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+                    AND relname NOT IN ('schema_migration', 'spatial_ref_sys'))
+            SELECT string_agg(line, E'\n' ORDER BY line) FROM (
+                SELECT concat(relname, '.', attname, ' ', format_type(atttypid, atttypmod), CASE WHEN attnotnull THEN ' NOT NULL ' END,
+                    attgenerated, ' ', pg_get_expr(adbin, adrelid)) AS line
+                FROM ours JOIN pg_attribute ON attrelid = ours.oid AND attnum > 0 AND NOT attisdropped
+                    LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+                UNION ALL SELECT pg_get_indexdef(indexrelid) FROM ours JOIN pg_index ON indrelid = ours.oid
+                UNION ALL SELECT concat(relname, ' ', conname, ' ', pg_get_constraintdef(pg_constraint.oid))
+                FROM ours JOIN pg_constraint ON conrelid = ours.oid AND contype IN ('c', 'p')) AS lines
+            """))!;
+    }
+
+    [Fact]
+    public async Task The_point_of_a_feature_is_read_and_asked_for_in_linq()
+    {
         var database = Ours(await Postgres.DatabaseAsync());
+        await database.FillAsync(10);
         await using var connections = new PostgisDatabase(database.ConnectionString);
-        await using var context = new PlacesContext(connections.Writes);
+        await using var connection = await connections.OpenUnpooledAsync(default);
+        await using var context = new RouteDbContext(connection);
+        var box = new GeometryFactory(new PrecisionModel(), RouteDbContext.Wgs84).ToGeometry(new Envelope(-0.0006, 0, 0, 0.00032));
 
-        foreach (var entity in context.Model.GetEntityTypes())
-        {
-            var modelled = entity.GetProperties().Select(static property => (Name: property.GetColumnName(), property.IsNullable)).ToDictionary();
-            await using var command = connections.Writes.CreateCommand(
-                """
-                SELECT column_name, is_nullable = 'YES' FROM information_schema.columns
-                WHERE table_schema = 'public' AND table_name = $1 AND is_generated = 'NEVER'
-                """);
-            command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = entity.GetTableName()! });
-            await using var reader = await command.ExecuteReaderAsync();
-            var columns = new Dictionary<string, bool>();
-            while (await reader.ReadAsync())
-            {
-                columns.Add(reader.GetString(0), reader.GetBoolean(1));
-            }
+        var found = await context.Features.Where(feature => feature.Location.Intersects(box)).OrderBy(feature => feature.Latitude).ToListAsync();
 
-            Assert.Equal(columns, modelled!);
-        }
+        Assert.Equal([(800, -1500), (1600, -3000), (2400, -4500), (3200, -6000)], found.Select(static feature => (feature.Latitude, feature.Longitude)));
+        Assert.All(found, static feature => Assert.Equal(
+            (feature.Longitude / 1e7, feature.Latitude / 1e7, RouteDbContext.Wgs84), (feature.Location.X, feature.Location.Y, feature.Location.SRID)));
     }
 
     [Fact]
@@ -73,16 +97,203 @@ public sealed class MigrationTests : ServiceTest
         AssertRefused(await Program.ImportAsync(database.ConnectionString, "name,latitude,longitude\n"), Complaint);
     }
 
-    [Fact]
-    public async Task A_newer_database_is_told_in_a_line()
+    [Theory]
+    [InlineData("NULL")]
+    [InlineData("'0004_another'")]
+    [InlineData("none, as the column is missing")]
+    public async Task A_newer_database_is_told_in_a_line(string compatibleWith)
     {
         var database = Ours(await Postgres.DatabaseAsync());
-        await database.ExecuteAsync("""INSERT INTO schema_migration ("MigrationId", "ProductVersion") VALUES ('9999_later', '99.0.0')""");
-        const string Complaint = "is newer than this program: it has 9999_later";
+        await database.ExecuteAsync(compatibleWith.StartsWith("none", StringComparison.Ordinal)
+            ? "ALTER TABLE schema_migration DROP COLUMN compatible_with; INSERT INTO schema_migration VALUES ('9999_later', '99.0.0')"
+            : $"INSERT INTO schema_migration VALUES ('9998_compatible', '99.0.0', '0001_features'), ('9999_later', '99.0.0', {compatibleWith})");
+        const string Complaint = "is newer than this program: it has 9999_later. Run the program";
 
         AssertRefused(await Program.RunAsync(database.ConnectionString), Complaint);
         AssertRefused(await Program.MigrateAsync(database.ConnectionString), Complaint);
         AssertRefused(await Program.ImportAsync(database.ConnectionString, "name,latitude,longitude\n"), Complaint);
+    }
+
+    [Theory]
+    [InlineData("0001_features")]
+    [InlineData("0003_compatibility")]
+    public async Task A_newer_database_that_is_compatible_is_served(string compatibleWith)
+    {
+        var database = Ours(await Postgres.DatabaseAsync());
+        await database.ExecuteAsync($"""
+            ALTER TABLE feature ADD COLUMN later integer;
+            INSERT INTO schema_migration VALUES ('9998_later', '99.0.0', '{compatibleWith}'), ('9999_later', '99.0.0', '{compatibleWith}')
+            """);
+
+        Assert.Contains("is up to date", (await Program.MigrateAsync(database.ConnectionString)).AssertSuccess().Output);
+        (await Program.ImportAsync(database.ConnectionString, "name,latitude,longitude\nOne,1,2\n")).AssertSuccess();
+        var service = await StartAsync(database.ConnectionString);
+        Assert.Equal("One", await service.NameAtAsync(10_000_000, 20_000_000));
+    }
+
+    [Fact]
+    public async Task A_gap_below_a_later_migration_is_not_for_this_program_to_fill()
+    {
+        var database = Ours(await Postgres.DatabaseAsync());
+        await database.ExecuteAsync("""
+            DELETE FROM schema_migration WHERE "MigrationId" = '0003_compatibility';
+            INSERT INTO schema_migration VALUES ('9999_later', '99.0.0', '0001_features')
+            """);
+
+        AssertRefused(await Program.MigrateAsync(database.ConnectionString), "is newer than this program: it has 9999_later.");
+    }
+
+    [Fact]
+    public async Task What_a_migration_says_of_its_compatibility_is_kept_in_the_database()
+    {
+        var database = Ours(await Postgres.DatabaseAsync());
+        var files = Directory.GetFiles(Repository.File("migrations"), "*.sql").Order(StringComparer.Ordinal).ToList();
+        var names = files.ConvertAll(static file => Path.GetFileNameWithoutExtension(file));
+        var said = files.ConvertAll(static file => SqlFileMigration.CompatibleWith(File.ReadAllText(file)));
+
+        Assert.Equal(
+            string.Join(", ", names.Zip(said, static (name, compatible) => $"{name}: {compatible ?? "none"}")),
+            await database.ExecuteAsync("""
+                SELECT string_agg("MigrationId" || ': ' || coalesce(compatible_with, 'none'), ', ' ORDER BY "MigrationId") FROM schema_migration
+                """));
+
+        // Each names one before it.
+        Assert.Contains("0002_notes", said);
+        Assert.All(names.Zip(said), pair => Assert.True(pair.Second is null || names.IndexOf(pair.Second) is var i && i >= 0 && i < names.IndexOf(pair.First)));
+    }
+
+    [Fact]
+    public async Task Two_roles_are_set_up_by_migrate_alone_for_later_tables_too()
+    {
+        var (server, database) = await ClusterAsync();
+        await server.ExecuteAsync("CREATE ROLE places_owner LOGIN; CREATE ROLE \"Places service\" LOGIN");
+        await server.ExecuteAsync($"ALTER DATABASE {database.Name} OWNER TO places_owner; REVOKE ALL ON DATABASE {database.Name} FROM PUBLIC");
+        await database.ExecuteAsync("CREATE EXTENSION postgis");
+        string[] migrate = ["migrate", "--grant-to", "Places service"];
+
+        var first = (await Program.RunAsync(As("places_owner", database), migrate)).AssertSuccess();
+        (await Program.RunAsync(As("places_owner", database), migrate)).AssertSuccess();
+
+        Assert.Contains("The role 'Places service' may serve from it.", first.Output);
+        await database.ExecuteAsync("SET ROLE places_owner; CREATE TABLE later (id bigint GENERATED ALWAYS AS IDENTITY, name text)");
+        Assert.Equal(
+            "f1 f0 n1 n0 h1 h0 l1 l1 m1 m0",
+            await database.ExecuteAsync("""
+                SELECT string_agg(what || has_table_privilege('Places service', relation, privilege)::int, ' ' ORDER BY i)
+                FROM (VALUES
+                    (1, 'f', 'feature', 'SELECT'), (2, 'f', 'feature', 'INSERT'), (3, 'n', 'note', 'DELETE'), (4, 'n', 'note', 'UPDATE'),
+                    (5, 'h', 'note_head', 'UPDATE'), (6, 'h', 'note_head', 'DELETE'), (7, 'l', 'later', 'SELECT'), (8, 'l', 'later', 'INSERT'),
+                    (9, 'm', 'schema_migration', 'SELECT'), (10, 'm', 'schema_migration', 'UPDATE')) AS t (i, what, relation, privilege)
+                """));
+        var service = await StartAsync(As("Places service", database));
+        Assert.Equal("SERVING", await service.GrpcHealthAsync("routeguide.RouteGuide"));
+        await using var connections = new PostgisDatabase(As("Places service", database));
+        var log = new PostgisNoteLog(connections);
+        Assert.Equal([1], await log.AppendAsync([new NewNote(Guid.NewGuid(), new RouteNote(new Domain.Geography.Coordinate(1, 2), "a"), null)], default));
+        Assert.Equal(1, await log.RemoveAsync(DateTimeOffset.MaxValue, 10, default));
+        AssertRefused(
+            await Program.RunAsync(As("places_owner", database), "migrate", "--grant-to", "nobody here"),
+            "There is no role 'nobody here' to grant to. Create it first");
+    }
+
+    [Fact]
+    public async Task PostGIS_in_another_schema_is_told_in_a_line_and_the_line_helps()
+    {
+        var database = await EmptyDatabaseAsync();
+        await database.ExecuteAsync("CREATE SCHEMA gis; CREATE EXTENSION postgis SCHEMA gis");
+
+        var refused = await Program.MigrateAsync(database.ConnectionString);
+
+        AssertRefused(refused, "has PostGIS in the schema 'gis', which is not in the search_path. Run ALTER DATABASE … SET search_path = public, \"gis\".");
+        AssertRefused(await Program.RunAsync(database.ConnectionString, ("RouteService__Postgres__MigrateOnStart", "true")), "in the schema 'gis'");
+        await database.ExecuteAsync($"ALTER DATABASE {database.Name} SET search_path = public, \"gis\"");
+        (await Program.MigrateAsync(database.ConnectionString)).AssertSuccess();
+        (await Program.ImportAsync(database.ConnectionString, "name,latitude,longitude\nOne,1,2\n")).AssertSuccess();
+        Assert.Equal(1, await (await StartAsync(database.ConnectionString)).CountAsync());
+        await database.ExecuteAsync($"ALTER DATABASE {database.Name} SET search_path = public");
+        AssertRefused(await Program.RunAsync(database.ConnectionString), "has PostGIS in the schema 'gis'");
+    }
+
+    [Fact]
+    public async Task A_database_that_has_lost_PostGIS_is_told_in_a_line()
+    {
+        var database = Ours(await Postgres.DatabaseAsync());
+        await database.ExecuteAsync("DROP EXTENSION postgis CASCADE");
+
+        AssertRefused(
+            await Program.RunAsync(database.ConnectionString), "lacks PostGIS. Have a superuser run CREATE EXTENSION postgis in the database.");
+    }
+
+    [Theory]
+    [InlineData("CREATE TABLE feature (id integer)", "has a table 'feature' that this program did not create.")]
+    [InlineData("CREATE VIEW note AS SELECT 1 AS id", "has a table 'note' that this program did not create.")]
+    [InlineData("CREATE TABLE schema_migration (id integer)", "has objects that this program did not create:")]
+    [InlineData("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$", "is read-only")]
+    public async Task What_is_in_the_way_of_a_migration_is_told_in_a_line(string sql, string complaint)
+    {
+        var database = await EmptyDatabaseAsync();
+        await database.ExecuteAsync(sql);
+
+        AssertRefused(await Program.MigrateAsync(database.ConnectionString), complaint);
+        AssertRefused(await Program.RunAsync(database.ConnectionString, ("RouteService__Postgres__MigrateOnStart", "true")), complaint);
+    }
+
+    [Fact]
+    public async Task A_database_with_an_encoding_that_cannot_hold_every_name_is_told_in_a_line()
+    {
+        var server = await Postgres.ServerAsync();
+        var name = $"routeservice_test_{Guid.NewGuid():N}";
+        await server.ExecuteAsync($"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'");
+        try
+        {
+            AssertRefused(
+                await Program.MigrateAsync(new NpgsqlConnectionStringBuilder(server.ConnectionString) { Database = name }.ConnectionString),
+                "has the encoding LATIN1; expected UTF8.");
+        }
+        finally
+        {
+            await server.ExecuteAsync($"DROP DATABASE {name} WITH (FORCE)");
+        }
+    }
+
+    [Fact]
+    public async Task Why_a_migration_at_the_start_waits_or_fails_is_in_the_log()
+    {
+        var cluster = Ours(await Postgres.ClusterAsync());
+        var database = await new PostgresServer(cluster.ConnectionString).CreateEmptyDatabaseAsync();
+        await database.ExecuteAsync("CREATE TABLE feature (id integer)");
+        await cluster.StopAsync();
+        var service = await LaunchAsync(database.ConnectionString, ("RouteService__Postgres__MigrateOnStart", "true"));
+        await service.OutputAsync("cannot be checked; trying again every second: The database cannot be reached.");
+
+        await cluster.StartAsync();
+
+        await service.OutputAsync("has a table 'feature' that this program did not create.");
+        await database.ExecuteAsync("DROP TABLE feature");
+        await service.ReadyAsync();
+    }
+
+    [Theory]
+    [InlineData("postgres")]
+    [InlineData("postgresql")]
+    public async Task A_connection_string_can_be_a_uri(string scheme)
+    {
+        var database = Ours(await Postgres.DatabaseAsync());
+        var parts = new NpgsqlConnectionStringBuilder(database.ConnectionString);
+        var password = parts.Password is null ? "" : $":{Uri.EscapeDataString(parts.Password)}";
+
+        var migrate = await Program.MigrateAsync($"{scheme}://{parts.Username}{password}@{parts.Host}:{parts.Port}/{database.Name}?sslmode=prefer");
+
+        Assert.Contains($"The database '{database.Name}' on {parts.Host} is up to date.", migrate.AssertSuccess().Output);
+    }
+
+    [Fact]
+    public async Task No_part_of_a_connection_string_that_cannot_be_used_is_printed()
+    {
+        var migrate = await Program.MigrateAsync("Host=db;Password=Tops3;cret=5");
+
+        AssertRefused(migrate, "ConnectionStrings__RouteService cannot be used: Its keyword number 3 is not one of Npgsql's.");
+        Assert.DoesNotContain("cret", migrate.Error);
     }
 
     [Fact]
@@ -108,7 +319,7 @@ public sealed class MigrationTests : ServiceTest
         // It is said in the log, and to callers.
         var log = await service.OutputAsync("is older than this program");
         Assert.Contains("0001_features", log);
-        Assert.Contains("migrated", await ServiceOnPostgis.AssertFailsAsync(StatusCode.Unavailable, service.CountAsync));
+        Assert.Contains("migrate", await ServiceOnPostgis.AssertFailsAsync(StatusCode.Unavailable, service.CountAsync));
         Assert.Equal(HttpStatusCode.ServiceUnavailable, await service.HealthAsync("ready"));
 
         (await Program.MigrateAsync(database.ConnectionString)).AssertSuccess();
@@ -134,7 +345,7 @@ public sealed class MigrationTests : ServiceTest
             Assert.Contains("The store has 2 features.", (await Program.ImportAsync(As(role, database), Places, "--replace")).AssertSuccess().Output);
         }
 
-        AssertRefused(await Program.ImportAsync(As("places_service", database), Places), "The service may not use the database's tables.");
+        AssertRefused(await Program.ImportAsync(As("places_service", database), Places), "The database role lacks privileges on the service's tables.");
         foreach (var role in (string[])["places_owner", "places_import", "places_service"])
         {
             Assert.Contains("is up to date", (await Program.MigrateAsync(As(role, database))).AssertSuccess().Output);
@@ -168,7 +379,7 @@ public sealed class MigrationTests : ServiceTest
     {
         var (_, database) = await ClusterAsync();
 
-        AssertRefused(await Program.MigrateAsync(As("nobody", database)), "The database does not let the service in.");
+        AssertRefused(await Program.MigrateAsync(As("nobody", database)), "The database rejected the service's credentials.");
         AssertRefused(
             await Program.MigrateAsync(database.ConnectionString.Replace(database.Name, "missing", StringComparison.Ordinal)),
             "The database does not exist.");

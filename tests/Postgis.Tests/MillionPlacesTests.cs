@@ -32,7 +32,7 @@ public sealed class MillionPlacesTests(MillionPlacesTests.Places places, ITestOu
     public async Task The_spatial_index_serves_a_selective_rectangle()
     {
         await places.StoreAsync();
-        await using var connection = await places.Database.Writes.OpenConnectionAsync();
+        await using var connection = await places.Database.OpenUnpooledAsync(default);
         await ExecuteAsync(connection, $"PREPARE area(integer, integer, integer, integer, integer) AS {PostgisFeatureStore.AreaSql}");
 
         // From the sixth time on PostgreSQL may take a plan for all parameters.
@@ -48,7 +48,7 @@ public sealed class MillionPlacesTests(MillionPlacesTests.Places places, ITestOu
     public async Task The_primary_key_serves_a_batch_of_look_ups()
     {
         await places.StoreAsync();
-        await using var connection = await places.Database.Writes.OpenConnectionAsync();
+        await using var connection = await places.Database.OpenUnpooledAsync(default);
         foreach (var sql in (string[])[PostgisFeatureStore.LookUpSql, PostgisFeatureStore.CountAtSql])
         {
             foreach (var size in (int[])[1, 500, 10_000])

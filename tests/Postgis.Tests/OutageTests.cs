@@ -100,7 +100,7 @@ public sealed class OutageTests : ServiceTest
         Assert.Equal(10, await service.CountAsync());
         Assert.Equal(3, (await service.RecordAsync(points: 3)).FeatureCount);
         var import = await Program.ImportAsync(connectionString, "name,latitude,longitude\nNew,1,2\n");
-        Assert.Equal((1, "routeservice: The database is a read-only standby."), (import.ExitCode, import.Error.Trim()));
+        Assert.Equal((1, "routeservice: The database is read-only; expected the primary."), (import.ExitCode, import.Error.Trim()));
     }
 
     [Fact]

@@ -26,6 +26,118 @@ public sealed class PostgisNoteLogTests : NoteLogContract, IAsyncDisposable
         Assert.Single(await log.ReadAfterAsync(0, 10, default));
     }
 
+    [Fact]
+    public async Task A_note_is_announced_and_need_not_be_looked_for()
+    {
+        await CreateLogAsync();
+
+        // Nothing but the notification can end the wait in time.
+        var log = new PostgisNoteLog(_store!.Connections) { Patience = TimeSpan.FromHours(1) };
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        await using var hints = log.ListenAsync(limit.Token).GetAsyncEnumerator(limit.Token);
+        Assert.True(await hints.MoveNextAsync());
+        var hint = hints.MoveNextAsync();
+
+        await log.AppendAsync([Note("a", id: null)], default);
+
+        Assert.True(await hint);
+    }
+
+    [Fact]
+    public async Task A_listener_whose_session_is_ended_opens_another_and_does_not_fail()
+    {
+        var log = await CreateLogAsync();
+        const string Listening = $"{Sessions.OfService} AND query LIKE 'LISTEN%'";
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        await using var hints = log.ListenAsync(limit.Token).GetAsyncEnumerator(limit.Token);
+        Assert.True(await hints.MoveNextAsync());
+        var first = await IdAsync();
+
+        // Longer than the wait of a session that is lost as soon as it is opened.
+        Assert.True(await hints.MoveNextAsync());
+        Assert.True(await hints.MoveNextAsync());
+        await _store!.Database.TerminateAsync(Listening);
+        Assert.True(await hints.MoveNextAsync());
+
+        Assert.NotEqual(first, await IdAsync());
+
+        async Task<int> IdAsync() => (int)(await _store!.Database.ExecuteAsync($"SELECT pid FROM pg_stat_activity WHERE {Listening}"))!;
+    }
+
+    [Theory]
+    [InlineData("repeatable read")]
+    [InlineData("serializable")]
+    public async Task Whatever_the_isolation_of_the_role_the_log_and_the_import_set_their_own(string isolation)
+    {
+        var log = await CreateLogAsync();
+        var database = _store!.Database;
+        await database.ExecuteAsync($"""
+            CREATE TABLE level (name text);
+            CREATE FUNCTION keep_level() RETURNS trigger LANGUAGE plpgsql AS
+                'BEGIN INSERT INTO level VALUES (TG_TABLE_NAME || '' '' || TG_OP || '': '' || current_setting(''transaction_isolation'')); RETURN NULL; END';
+            CREATE TRIGGER level AFTER INSERT OR DELETE ON note EXECUTE FUNCTION keep_level();
+            CREATE TRIGGER level AFTER INSERT ON feature EXECUTE FUNCTION keep_level();
+            ALTER DATABASE {database.Name} SET default_transaction_isolation = '{isolation}'
+            """);
+        await database.TerminateAsync();
+
+        await log.AppendAsync([Note("a", "id")], default);
+        await log.RemoveAsync(DateTimeOffset.MaxValue, 10, default);
+        await _store.Store.ImportAsync(new[] { new Feature(new Coordinate(1, 2), "") }.ToAsyncEnumerable(), replace: false, default);
+
+        Assert.Equal(
+            "feature INSERT: read committed, note DELETE: read committed, note INSERT: read committed",
+            await database.ExecuteAsync("SELECT string_agg(name, ', ' ORDER BY name) FROM level"));
+    }
+
+    [Fact]
+    public async Task Two_replicas_do_not_end_each_others_batches_under_any_isolation()
+    {
+        var log = await CreateLogAsync();
+        var database = _store!.Database;
+        await database.ExecuteAsync($"ALTER DATABASE {database.Name} SET default_transaction_isolation = 'serializable'");
+        await database.TerminateAsync();
+        await using var connections = new PostgisDatabase(database.ConnectionString);
+        var logs = (INoteLog[])[log, new PostgisNoteLog(connections)];
+
+        var sequences = await Task.WhenAll(logs.Select(each => Task.Run(async () =>
+        {
+            var given = new List<long>();
+            for (var i = 0; i < 200; i++)
+            {
+                given.AddRange(await each.AppendAsync([Note($"{i}", id: null)], default));
+            }
+
+            return given;
+        })));
+
+        Assert.Equal(Enumerable.Range(1, 400).Select(static i => (long)i), sequences.SelectMany(static given => given).Order());
+    }
+
+    [Fact]
+    public async Task Notes_with_ids_are_sent_again_when_their_connection_is_lost_and_kept_once()
+    {
+        var log = await CreateLogAsync();
+        var database = _store!.Database;
+        await log.AppendAsync([Note("a", "id-a")], default);
+        await database.TerminateAsync();
+
+        Assert.Equal([2, 1], await log.AppendAsync([Note("b", "id-b"), Note("a", "id-a")], default));
+
+        Assert.Equal(["a", "b"], (await log.ReadAfterAsync(0, 10, default)).Select(static note => note.Note.Message));
+    }
+
+    [Fact]
+    public async Task A_value_that_PostgreSQL_does_not_take_is_refused_and_not_unavailable()
+    {
+        var log = await CreateLogAsync();
+
+        var error = await Assert.ThrowsAsync<StoreUnavailableException>(() => log.AppendAsync([Note("a\0b", id: null)], default));
+
+        Assert.Equal(StoreFailure.Refused, error.Failure);
+        Assert.Equal([1], await log.AppendAsync([Note("c", id: null)], default));
+    }
+
     [Theory]
     [InlineData("one.invalid")]
     [InlineData("one.invalid,two.invalid")]
@@ -53,6 +165,8 @@ public sealed class PostgisNoteLogTests : NoteLogContract, IAsyncDisposable
             await _store.DisposeAsync();
         }
     }
+
+    private static NewNote Note(string message, string? id) => new(Guid.NewGuid(), new RouteNote(new Coordinate(1, 2), message), id);
 
     protected override async Task<INoteLog> CreateLogAsync()
     {

@@ -17,7 +17,7 @@ internal static class Postgres
         server ??= await ServerAsync();
         var database = await OrSkipAsync(server.CreateDatabaseAsync);
         await using var connections = new PostgisDatabase(database.ConnectionString);
-        await PostgisSchema.MigrateAsync(connections, default);
+        await PostgisSchema.MigrateAsync(connections, [], default);
         return database;
     }
 

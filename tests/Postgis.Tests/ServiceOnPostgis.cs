@@ -1,5 +1,6 @@
 using System.Net;
 using Grpc.Core;
+using Grpc.Health.V1;
 using Grpc.Net.Client;
 using RouteService.Contracts.Routeguide;
 
@@ -67,6 +68,15 @@ internal sealed class ServiceOnPostgis : IAsyncDisposable
     public Task<string> OutputAsync(string text) => _program.OutputAsync(text);
 
     public async Task<HttpStatusCode> HealthAsync(string probe) => (await _program.HealthAsync(probe)).StatusCode;
+
+    /// <summary>What gRPC health says of a service: SERVING or NOT_SERVING.</summary>
+    public async Task<string> GrpcHealthAsync(string service) =>
+        (await new Health.HealthClient(_channel.Value).CheckAsync(new HealthCheckRequest { Service = service }, deadline: Deadline)).Status switch
+        {
+            HealthCheckResponse.Types.ServingStatus.Serving => "SERVING",
+            HealthCheckResponse.Types.ServingStatus.NotServing => "NOT_SERVING",
+            var other => other.ToString(),
+        };
 
     /// <summary>The name at a place, as GetFeature has it.</summary>
     public async Task<string> NameAtAsync(int latitude, int longitude) =>

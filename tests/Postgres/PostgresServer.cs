@@ -1,15 +1,19 @@
+using DotNet.Testcontainers.Builders;
 using Npgsql;
+using Testcontainers.PostgreSql;
 
 namespace RouteService.Testing.Postgres;
 
 /// <summary>
-/// A PostgreSQL with PostGIS in which each test makes a database of its own. The first there is of: ROUTESERVICE_TEST_POSTGRES, a connection string
-/// of a role that may create databases; a throw-away cluster from the machine's own programs; a container, where built with -p:Containers=true.
+/// A PostgreSQL with PostGIS in which each test makes a database of its own. The first that there is of: ROUTESERVICE_TEST_POSTGRES, a connection
+/// string of a role that may create databases; a container, where a Docker engine answers; a throw-away cluster from the machine's own programs.
 /// </summary>
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
-public sealed partial class PostgresServer
+public sealed class PostgresServer
 {
     private const string Variable = "ROUTESERVICE_TEST_POSTGRES";
+
+    private const string Image = "postgis/postgis:15-3.3";
 
     private static readonly Lazy<Task<PostgresServer>> Shared = new(StartAsync);
 
@@ -26,6 +30,9 @@ public sealed partial class PostgresServer
         : this(cluster.ConnectionString) => Cluster = cluster;
 
     public string ConnectionString { get; }
+
+    /// <summary>Which of the ways it was found by, for whoever reads the run.</summary>
+    public string Origin { get; private init; } = "as given";
 
     /// <summary>What runs it, where that is ours to say. It would end if nobody held it.</summary>
     public PostgresCluster? Cluster { get; }
@@ -63,30 +70,50 @@ public sealed partial class PostgresServer
         return builder.ConnectionString;
     }
 
-    // Made by PostgresServer.Container.cs, where that is compiled.
-    static partial void UseContainer(ref Func<Task<string>>? start);
-
     private static async Task<PostgresServer> StartAsync()
+    {
+        var server = await FindAsync();
+
+        // For the run's own output, which has the standard error of the test hosts.
+        await Console.Error.WriteLineAsync($"PostgreSQL of the tests: {server.Origin}.");
+        return server;
+    }
+
+    private static async Task<PostgresServer> FindAsync()
     {
         if (Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } given)
         {
-            var server = new PostgresServer(given);
+            var server = new PostgresServer(given) { Origin = $"the one that {Variable} names" };
 
             // What is ours ends with us; this is not.
             AppDomain.CurrentDomain.ProcessExit += (_, _) => server.DropTemplate();
             return server;
         }
 
-        Func<Task<string>>? container = null;
-        UseContainer(ref container);
+        string reason;
         try
         {
-            return new PostgresServer(await PostgresCluster.CreateAsync());
+            return await StartContainerAsync();
         }
-        catch (PostgresMissingException) when (container is not null)
+        catch (DockerUnavailableException)
         {
-            return new PostgresServer(await container());
+            reason = "no Docker engine answers";
         }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            // An engine without the image, and without a way to get it.
+            reason = $"the container {Image} does not start: {e.Message.ReplaceLineEndings(" ")}";
+        }
+
+        return new PostgresServer(await PostgresCluster.CreateAsync()) { Origin = $"this machine's programs, because {reason}" };
+    }
+
+    private static async Task<PostgresServer> StartContainerAsync()
+    {
+        // Testcontainers removes it when this process has ended.
+        var container = new PostgreSqlBuilder(Image).WithCommand("-c", "fsync=off", "-c", "max_connections=200").Build();
+        await container.StartAsync();
+        return new PostgresServer(container.GetConnectionString()) { Origin = $"a container of {Image}" };
     }
 
     private async Task<TestDatabase> CreateDatabaseAsync(string template)

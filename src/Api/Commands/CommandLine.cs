@@ -24,14 +24,14 @@ internal static class CommandLine
     /// Serves until a signal ends it, with the settings of the command line: <c>--RouteService:Grpc:Port=50052</c>.
     /// </param>
     /// <param name="import">Imports a file.</param>
-    /// <param name="migrate">Brings the database to this program's schema.</param>
+    /// <param name="migrate">Brings the database to this program's schema, and grants roles what the service needs.</param>
     /// <param name="health">Asks whether the service with this management address is ready; null for the service of this machine.</param>
     /// <returns>0 where it ended well; 1 where not, with the reason on standard error; 130 where a signal ended an import.</returns>
     public static Task<int> RunAsync(
         string[] args,
         Func<string[], Task> serve,
         Func<ImportOptions, CancellationToken, Task> import,
-        Func<CancellationToken, Task> migrate,
+        Func<IReadOnlyList<string>, CancellationToken, Task> migrate,
         Func<Uri?, CancellationToken, Task> health)
     {
         var file = new Argument<FileInfo>("FILE")
@@ -79,9 +79,18 @@ internal static class CommandLine
                 parsed.GetRequiredValue(file), parsed.GetValue(replace), parsed.GetValue(allowEmpty), parsed.GetValue(skipInvalid)),
             cancellationToken))));
 
+        var grantTo = new Option<string[]>("--grant-to")
+        {
+            Description = "A role that gets what the service needs, on tables of later migrations too; may be repeated.",
+            HelpName = "ROLE",
+        };
         var migrateCommand = new Command(
-            "migrate", "Bring the PostGIS database to this program's schema. Safe to run from many places at once.");
-        migrateCommand.SetAction((_, _) => GuardAsync(() => UntilSignalAsync(migrate)));
+            "migrate", "Bring the PostGIS database to this program's schema. Safe to run from many places at once.")
+        {
+            grantTo,
+        };
+        migrateCommand.SetAction((parsed, _) => GuardAsync(() => UntilSignalAsync(
+            cancellationToken => migrate(parsed.GetValue(grantTo) ?? [], cancellationToken))));
 
         var healthCommand = new Command("health", "Ask a service whether it is ready: the exit code is 0 if it is, and else 1.")
         {

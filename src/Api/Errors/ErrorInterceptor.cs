@@ -99,6 +99,7 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<E
             Code.ResourceExhausted, $"This stream is at {limit.Maximum} locations, the limit for one stream; open another."),
         StoreUnavailableException { Failure: StoreFailure.Overloaded } store => Of(Code.ResourceExhausted, store.Message),
         StoreUnavailableException { Failure: StoreFailure.TooSlow } store => Of(Code.DeadlineExceeded, store.Message),
+        StoreUnavailableException { Failure: StoreFailure.Refused } store => Of(Code.InvalidArgument, store.Message),
         StoreUnavailableException store => Of(Code.Unavailable, store.Message, new RetryInfo { RetryDelay = StoreRetryDelay }),
 
         // Writes after the end of a call: no fault of the service, and the server would log them as such.

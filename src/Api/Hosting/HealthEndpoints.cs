@@ -9,6 +9,9 @@ internal static class HealthEndpoints
     /// <summary>The tag of the checks that make the service ready.</summary>
     public const string Ready = "ready";
 
+    /// <summary>The tag of the checks that notes can be written, which a service on a standby need not pass to be ready.</summary>
+    public const string Writes = "writes";
+
     /// <summary>The tag of the check that is unhealthy during the shutdown alone.</summary>
     public const string Running = "running";
 
@@ -25,7 +28,9 @@ internal static class HealthEndpoints
                 options.Services.Map(service, static check => check.Tags.Contains(Running, StringComparer.Ordinal));
             }
 
-            options.Services.Map("routeguide.RouteGuide", static check => check.Tags.Contains(Ready, StringComparer.Ordinal));
+            options.Services.Map("", static check => !check.Tags.Contains(Writes, StringComparer.Ordinal));
+            options.Services.Map("routeguide.RouteGuide", static check =>
+                check.Tags.Contains(Ready, StringComparer.Ordinal) || check.Tags.Contains(Writes, StringComparer.Ordinal));
         }).AddCheck<StoreHealthCheck>("store", tags: [Ready]);
     }
 

@@ -14,6 +14,11 @@ internal sealed partial class SchemaWatch(
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
 
+    // How often a reason that stays the same is logged.
+    private static readonly TimeSpan ReportPeriod = TimeSpan.FromMinutes(1);
+
+    private string? _reported;
+    private long _reportedAt;
     private volatile string? _problem = "The database's schema has not been checked yet.";
 
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
@@ -48,13 +53,12 @@ internal sealed partial class SchemaWatch(
             }
             catch (SchemaException e)
             {
-                // Another process may yet migrate it. It is said once in the log, and to each probe.
-                if (!string.Equals(_problem, e.Message, StringComparison.Ordinal))
+                // Another process may yet migrate it. Each probe is told.
+                _problem = e.Message;
+                if (IsToReport(e.Message))
                 {
                     Log.WrongSchema(logger, e.Message);
                 }
-
-                _problem = e.Message;
             }
         }
     }
@@ -68,16 +72,34 @@ internal sealed partial class SchemaWatch(
         {
             if (options.MigrateOnStart)
             {
-                await PostgisSchema.MigrateAsync(database, cancellationToken);
+                await PostgisSchema.MigrateAsync(database, grantTo: [], cancellationToken);
             }
 
             await PostgisSchema.CheckAsync(database, cancellationToken);
             return true;
         }
-        catch (StoreUnavailableException)
+        catch (StoreUnavailableException e)
+        {
+            if (IsToReport(e.Message))
+            {
+                Log.Unavailable(logger, database.Description, e.Message);
+            }
+
+            return false;
+        }
+    }
+
+    /// <summary>Whether a reason is another than the last that was logged, or that one was long ago.</summary>
+    private bool IsToReport(string reason)
+    {
+        var isNews = !string.Equals(_reported, reason, StringComparison.Ordinal);
+        if (!isNews && clock.GetElapsedTime(_reportedAt) < ReportPeriod)
         {
             return false;
         }
+
+        (_reported, _reportedAt) = (reason, clock.GetTimestamp());
+        return true;
     }
 
     private static partial class Log
@@ -87,5 +109,8 @@ internal sealed partial class SchemaWatch(
 
         [LoggerMessage(2, LogLevel.Error, "{Problem}")]
         public static partial void WrongSchema(ILogger logger, string problem);
+
+        [LoggerMessage(3, LogLevel.Warning, "The {Database} cannot be checked; trying again every second: {Reason}")]
+        public static partial void Unavailable(ILogger logger, string database, string reason);
     }
 }

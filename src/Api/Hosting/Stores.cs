@@ -42,7 +42,9 @@ internal static class Stores
         services.AddSingleton<INoteLog, PostgisNoteLog>();
         services.AddSingleton<SchemaWatch>();
         services.AddHostedService(static provider => provider.GetRequiredService<SchemaWatch>());
-        services.AddHealthChecks().AddCheck<SchemaWatch>("schema", tags: [HealthEndpoints.Ready]);
+        services.AddHealthChecks()
+            .AddCheck<SchemaWatch>("schema", tags: [HealthEndpoints.Ready])
+            .AddCheck<PrimaryHealthCheck>("primary", tags: [HealthEndpoints.Writes]);
     }
 
     [SuppressMessage("Usage", "VSTHRD002", Justification = "Opening does not wait: SQLite's calls are synchronous, the samples in memory.")]
@@ -64,10 +66,9 @@ internal static class Stores
         {
             return new PostgisDatabase(connectionString);
         }
-        catch (ArgumentException e)
+        catch (ConnectionStringException e)
         {
-            var reason = e.Message.ReplaceLineEndings(" ").Split(" (Parameter")[0];
-            throw new SettingException($"{ConnectionStringVariable} cannot be understood: {reason}");
+            throw new SettingException($"{ConnectionStringVariable} cannot be used: {e.Message}");
         }
     }
 }

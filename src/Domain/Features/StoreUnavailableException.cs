@@ -25,4 +25,7 @@ public enum StoreFailure
 
     /// <summary>It has not answered in the time it is given.</summary>
     TooSlow,
+
+    /// <summary>It refuses a value of the request; the same request fails again.</summary>
+    Refused,
 }

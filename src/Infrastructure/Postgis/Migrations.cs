@@ -4,21 +4,48 @@ using Microsoft.EntityFrameworkCore.Migrations;
 
 namespace RouteService.Infrastructure.Postgis;
 
-/// <summary>A migration whose work is in migrations/NAME.sql, which is part of this assembly. There is no way back but a backup.</summary>
+/// <summary>
+/// A migration whose work is in migrations/NAME.sql, which is part of this assembly. Its first line can say with which earlier programs the
+/// schema stays compatible; the database keeps that for programs that do not have the file. There is no way back but a backup.
+/// </summary>
 internal abstract class SqlFileMigration : Migration
 {
+    private const string Header = "-- compatible-with: ";
+
+    /// <summary>The first migration with the column of compatibility.</summary>
+    private const string Compatibility = "0003_compatibility";
+
+    /// <summary>The earliest migration whose programs run on the database after this one; null for none.</summary>
+    /// <param name="sql">The text of the file.</param>
+    public static string? CompatibleWith(string sql) => sql.StartsWith(Header, StringComparison.Ordinal)
+        ? sql[Header.Length..sql.IndexOf('\n', StringComparison.Ordinal)].Trim()
+        : null;
+
     protected override void Up(MigrationBuilder migrationBuilder)
     {
         var name = GetType().GetCustomAttribute<MigrationAttribute>()!.Id;
         using var file = typeof(SqlFileMigration).Assembly.GetManifestResourceStream($"{name}.sql")
             ?? throw new InvalidOperationException($"migrations/{name}.sql is missing from the program.");
         using var reader = new StreamReader(file);
-        migrationBuilder.Sql(reader.ReadToEnd());
+        var sql = reader.ReadToEnd();
+        migrationBuilder.Sql(sql);
+        if (string.CompareOrdinal(name, Compatibility) < 0)
+        {
+            return;
+        }
+
+        // EF Core writes the row of a migration after its work, in the same transaction, and knows nothing of the column: the default does.
+        migrationBuilder.Sql(
+            $"ALTER TABLE {RouteDbContext.HistoryTable} ALTER COLUMN compatible_with "
+            + (CompatibleWith(sql) is { } earliest ? $"SET DEFAULT '{earliest}'" : "DROP DEFAULT"));
     }
 }
 
-[DbContext(typeof(PlacesContext)), Migration("0001_features")]
+[DbContext(typeof(RouteDbContext)), Migration("0001_features")]
 internal sealed class FeaturesMigration : SqlFileMigration;
 
-[DbContext(typeof(PlacesContext)), Migration("0002_notes")]
+[DbContext(typeof(RouteDbContext)), Migration("0002_notes")]
 internal sealed class NotesMigration : SqlFileMigration;
+
+[DbContext(typeof(RouteDbContext)), Migration("0003_compatibility")]
+internal sealed class CompatibilityMigration : SqlFileMigration;

@@ -1,90 +1,169 @@
 using System.Net.Sockets;
+using System.Runtime.ExceptionServices;
 using Npgsql;
 using RouteService.Domain.Features;
 
 namespace RouteService.Infrastructure.Postgis;
 
 /// <summary>
-/// The connections to PostgreSQL. Only this class knows hosts, pools, retries, and what a fault of the database means to a caller.
+/// The connections to PostgreSQL. Only this class knows hosts, pools, and what is tried again after a fault.
 /// </summary>
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 public sealed class PostgisDatabase : IAsyncDisposable
 {
-    // Defaults that the connection string can override. Waits are short, because a call that waits for a database holds its client up: five
-    // seconds for a connection, new or from the pool, and ten for an answer. The pool leaves room for four replicas in PostgreSQL's default
-    // of 100 connections. A connection prepares a statement on its second use and returns to the pool without a reset: we leave no state in
-    // a session, and the reset would cost as much as a look-up. Idle connections are checked every 30 seconds.
-    private const string Defaults =
-        "Application Name=route-service;Timeout=5;Command Timeout=10;Cancellation Timeout=1000;Maximum Pool Size=20;"
-        + "Max Auto Prepare=20;Auto Prepare Min Usages=2;Keepalive=30;No Reset On Close=true;";
-
     // db.client.connection.pool.name of the metrics.
     private const string PoolName = "routeservice";
 
+    // Those that this version of PostgreSQL has.
+    private const string UnhurriedSql = """
+        SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN (
+            'statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout')
+        """;
+
+    // A query that was cancelled in favour of another one meets the same again while a standby replays; the pauses grow by this.
+    private static readonly TimeSpan RepeatPause = TimeSpan.FromMilliseconds(50);
+
     private readonly NpgsqlDataSource _reads;
+    private readonly NpgsqlDataSource _writes;
+    private readonly NpgsqlDataSource _preferPrimary;
     private readonly NpgsqlDataSource _unpooled;
+    private readonly int _maxPoolSize;
+    private int _inUse;
+    private bool _wasWritable;
+    private int _primaryChanges;
 
     /// <param name="connectionString">
-    /// Npgsql's. With several hosts, writes go to the primary, and reads to the hosts that "Target Session Attributes" allows.
+    /// Npgsql's keywords, or a URI (postgresql://…). With several hosts, writes go to the primary, and reads to the hosts that
+    /// "Target Session Attributes" allows.
     /// </param>
-    /// <exception cref="ArgumentException">The connection string cannot be understood; says which part.</exception>
+    /// <exception cref="ConnectionStringException">The connection string cannot be used; says why, without a part of it.</exception>
     public PostgisDatabase(string connectionString)
     {
-        var builder = new NpgsqlDataSourceBuilder(Defaults + connectionString) { Name = PoolName };
-        if (builder.ConnectionStringBuilder.Host is not { Length: > 0 } host)
-        {
-            throw new ArgumentException("It names no Host.", nameof(connectionString));
-        }
+        var settings = PostgresConnectionString.Parse(connectionString);
+        Description = $"database '{settings.Database ?? settings.Username}' on {settings.Host}";
+        _maxPoolSize = settings.MaxPoolSize;
+        (_reads, _writes) = Build(settings, PoolName);
+        _preferPrimary = _reads is NpgsqlMultiHostDataSource hosts
+            ? hosts.WithTargetSession(TargetSessionAttributes.PreferPrimary)
+            : _writes;
 
-        (_reads, Writes) = Build(builder, host);
-        Schema = _reads is NpgsqlMultiHostDataSource hosts ? hosts.WithTargetSession(TargetSessionAttributes.PreferPrimary) : Writes;
-        Description = $"database '{builder.ConnectionStringBuilder.Database ?? builder.ConnectionStringBuilder.Username}' on {host}";
-
-        builder.ConnectionStringBuilder.Pooling = false;
-        builder.Name = $"{PoolName}-unpooled";
-        (_, _unpooled) = Build(builder, host);
+        settings.Pooling = false;
+        (_, _unpooled) = Build(settings, $"{PoolName}-unpooled");
     }
 
     /// <summary>Where it is, without secrets: "database 'places' on db-1,db-2".</summary>
     public string Description { get; }
 
-    /// <summary>Connections to the primary.</summary>
-    public NpgsqlDataSource Writes { get; }
+    /// <summary>Changes when the primary has turned out to be another server; connections from before are not to be used on.</summary>
+    internal int PrimaryChanges => Volatile.Read(ref _primaryChanges);
 
     /// <summary>
-    /// Connections for reading the schema: the primary, or a standby while there is no primary. A standby may lag, but is enough to serve
-    /// reads.
-    /// </summary>
-    internal NpgsqlDataSource Schema { get; }
-
-    /// <summary>
-    /// Runs a query that changes nothing, and once more where its connection was lost: after a restart or a failover of the database every
-    /// connection of the pool is a dead one, and a caller need not hear of that.
+    /// Runs a query that changes nothing. It is tried again where its connection was lost, since after a restart or a failover every
+    /// connection of the pool is a dead one, and where it was cancelled in favour of another, on the primary if there is one.
     /// </summary>
     /// <param name="query">Reads all that it returns before it returns, so that nothing of the first time is left.</param>
     /// <param name="cancellationToken">Stops the query in the database too.</param>
-    /// <exception cref="StoreUnavailableException">Both times without an answer.</exception>
+    /// <exception cref="StoreUnavailableException">No attempt had an answer.</exception>
     public Task<T> ReadAsync<T>(Func<NpgsqlConnection, CancellationToken, Task<T>> query, CancellationToken cancellationToken) =>
-        TwiceAsync(_reads, query, cancellationToken);
+        RunAsync(_reads, _preferPrimary, query, mayRepeat: true, cancellationToken);
 
     /// <summary>The same of the primary, for what must not be older than what was just written.</summary>
     public Task<T> ReadPrimaryAsync<T>(Func<NpgsqlConnection, CancellationToken, Task<T>> query, CancellationToken cancellationToken) =>
-        TwiceAsync(Writes, query, cancellationToken);
+        RunAsync(_writes, _writes, query, mayRepeat: true, cancellationToken);
+
+    /// <summary>
+    /// The same of the primary, or of a standby while there is no primary: for the schema. A standby may lag, but is enough to serve reads.
+    /// </summary>
+    internal Task<T> ReadPreferPrimaryAsync<T>(
+        Func<NpgsqlConnection, CancellationToken, Task<T>> query, CancellationToken cancellationToken) =>
+        RunAsync(_preferPrimary, _preferPrimary, query, mayRepeat: true, cancellationToken);
+
+    /// <summary>
+    /// Runs one transaction on the primary. It is tried again where it certainly changed nothing: on a server that is read-only, because
+    /// the primary is another one now, and after a conflict with another transaction.
+    /// </summary>
+    /// <param name="transaction">The work; commits at its end.</param>
+    /// <param name="mayRepeat">Whether it may run twice, so that it is also tried again where its connection was lost.</param>
+    /// <param name="cancellationToken">Stops it in the database too.</param>
+    /// <exception cref="StoreUnavailableException">The last attempt failed; after a lost connection it may have been committed.</exception>
+    public Task<T> WriteAsync<T>(
+        Func<NpgsqlConnection, CancellationToken, Task<T>> transaction, bool mayRepeat, CancellationToken cancellationToken) =>
+        RunAsync(_writes, _writes, transaction, mayRepeat, cancellationToken);
 
     /// <summary>A connection to the primary that is its user's alone, and closed when it is disposed.</summary>
-    public ValueTask<NpgsqlConnection> OpenUnpooledAsync(CancellationToken cancellationToken) =>
-        _unpooled.OpenConnectionAsync(cancellationToken);
+    /// <exception cref="StoreUnavailableException">It cannot be opened.</exception>
+    public async Task<NpgsqlConnection> OpenUnpooledAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _unpooled.OpenConnectionAsync(cancellationToken);
+        }
+        catch (Exception e) when (e is NpgsqlException or SocketException)
+        {
+            throw e is NpgsqlException fault
+                ? PostgisErrors.NotOpened(fault, Volatile.Read(ref _inUse), int.MaxValue)
+                : PostgisErrors.Unavailable(e);
+        }
+    }
+
+    /// <summary>
+    /// The same without the limits of time that the role or the database may have, for work that no caller waits for. Not through
+    /// PgBouncer, where the next user of the session would be without them too.
+    /// </summary>
+    internal async Task<NpgsqlConnection> OpenUnhurriedAsync(CancellationToken cancellationToken)
+    {
+        var connection = await OpenUnpooledAsync(cancellationToken);
+        try
+        {
+            await using var command = new NpgsqlCommand(UnhurriedSql, connection);
+            await command.ExecuteNonQueryAsync(cancellationToken);
+            return connection;
+        }
+        catch (NpgsqlException e)
+        {
+            await connection.DisposeAsync();
+            throw PostgisErrors.Unavailable(e);
+        }
+    }
+
+    /// <summary>
+    /// Returns when the primary can be written to. A primary that has become read-only has been replaced: its connections are dropped.
+    /// </summary>
+    /// <exception cref="StoreUnavailableException">There is no primary, or it is read-only.</exception>
+    public async Task CheckWritableAsync(CancellationToken cancellationToken)
+    {
+        var isWritable = await ReadPrimaryAsync(IsWritableAsync, cancellationToken);
+        if (!isWritable && Interlocked.Exchange(ref _wasWritable, false))
+        {
+            DropPrimary();
+            isWritable = await ReadPrimaryAsync(IsWritableAsync, cancellationToken);
+        }
+
+        _wasWritable = isWritable;
+        if (!isWritable)
+        {
+            throw new StoreUnavailableException("The database is read-only; expected the primary.");
+        }
+
+        static async Task<bool> IsWritableAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+        {
+            await using var command = new NpgsqlCommand("SELECT NOT current_setting('transaction_read_only')::boolean", connection);
+            return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
+        }
+    }
 
     public async ValueTask DisposeAsync()
     {
         await _reads.DisposeAsync();
-        await Writes.DisposeAsync();
+        await _writes.DisposeAsync();
         await _unpooled.DisposeAsync();
     }
 
-    private static (NpgsqlDataSource Reads, NpgsqlDataSource Writes) Build(NpgsqlDataSourceBuilder builder, string host)
+    private static (NpgsqlDataSource Reads, NpgsqlDataSource Writes) Build(NpgsqlConnectionStringBuilder settings, string name)
     {
-        if (host.Contains(',', StringComparison.Ordinal))
+        var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString) { Name = name };
+        builder.UseNetTopologySuite();
+        if (settings.Host!.Contains(',', StringComparison.Ordinal))
         {
             var hosts = builder.BuildMultiHost();
             return (hosts, hosts.WithTargetSession(TargetSessionAttributes.Primary));
@@ -94,31 +173,87 @@ public sealed class PostgisDatabase : IAsyncDisposable
         return (one, one);
     }
 
-    private static async Task<T> TwiceAsync<T>(
-        NpgsqlDataSource source, Func<NpgsqlConnection, CancellationToken, Task<T>> query, CancellationToken cancellationToken)
+    private async Task<T> RunAsync<T>(
+        NpgsqlDataSource source,
+        NpgsqlDataSource elsewhere,
+        Func<NpgsqlConnection, CancellationToken, Task<T>> work,
+        bool mayRepeat,
+        CancellationToken cancellationToken)
     {
-        try
+        for (var attempt = 1; ; attempt++)
         {
             try
             {
-                return await OnceAsync(source, query, cancellationToken);
+                return await OnceAsync(source, work, cancellationToken);
             }
-            catch (NpgsqlException e) when (PostgisErrors.IsLostConnection(e))
+            catch (NpgsqlException e) when (Attempts(PostgisErrors.RemedyOf(e), mayRepeat) > attempt)
             {
-                source.Clear();
-                return await OnceAsync(source, query, cancellationToken);
+                switch (PostgisErrors.RemedyOf(e))
+                {
+                    case Remedy.FindPrimary:
+                        DropPrimary();
+                        break;
+                    case Remedy.Reconnect:
+                        source.Clear();
+                        break;
+                    default:
+                        source = elsewhere;
+                        await Task.Delay(attempt * RepeatPause, TimeProvider.System, cancellationToken);
+                        break;
+                }
             }
-        }
-        catch (Exception e) when (e is NpgsqlException or SocketException)
-        {
-            throw PostgisErrors.Unavailable(e);
+            catch (Exception e) when (e is NpgsqlException or SocketException)
+            {
+                throw PostgisErrors.Unavailable(e);
+            }
         }
     }
 
-    private static async Task<T> OnceAsync<T>(
-        NpgsqlDataSource source, Func<NpgsqlConnection, CancellationToken, Task<T>> query, CancellationToken cancellationToken)
+    /// <summary>How often a query is tried at most, after this fault.</summary>
+    private static int Attempts(Remedy remedy, bool mayRepeat) => remedy switch
     {
-        await using var connection = await source.OpenConnectionAsync(cancellationToken);
-        return await query(connection, cancellationToken);
+        Remedy.FindPrimary => 2,
+        Remedy.Reconnect when mayRepeat => 2,
+        Remedy.Repeat => 5,
+        _ => 1,
+    };
+
+    /// <summary>Drops the connections to what was the primary, so that the next ones go to what is the primary now.</summary>
+    private void DropPrimary()
+    {
+        Interlocked.Increment(ref _primaryChanges);
+        _writes.Clear();
+    }
+
+    private async Task<T> OnceAsync<T>(
+        NpgsqlDataSource source, Func<NpgsqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken)
+    {
+        await using var connection = await OpenAsync(source, cancellationToken);
+        Interlocked.Increment(ref _inUse);
+        try
+        {
+            return await work(connection, cancellationToken);
+        }
+        catch (InvalidOperationException e) when (PostgisErrors.FaultIn(e) is { } fault)
+        {
+            ExceptionDispatchInfo.Throw(fault);
+            throw;
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _inUse);
+        }
+    }
+
+    private async ValueTask<NpgsqlConnection> OpenAsync(NpgsqlDataSource source, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await source.OpenConnectionAsync(cancellationToken);
+        }
+        catch (NpgsqlException e) when (PostgisErrors.RemedyOf(e) is Remedy.None || e.SqlState is PostgresErrorCodes.ProtocolViolation)
+        {
+            throw PostgisErrors.NotOpened(e, Volatile.Read(ref _inUse), _maxPoolSize);
+        }
     }
 }

@@ -4,49 +4,124 @@ using RouteService.Domain.Features;
 
 namespace RouteService.Infrastructure.Postgis;
 
-/// <summary>Maps PostgreSQL's faults to messages for any client: no host and no SQL; the inner exception has those.</summary>
+/// <summary>
+/// What a fault of PostgreSQL means, by the type of the exception and its SQLSTATE; docs/operations.md has the table. Messages are for any
+/// client: no host and no SQL; the inner exception has those.
+/// </summary>
 internal static class PostgisErrors
 {
+    // Npgsql has no name for it.
+    private const string IdleSessionTimeout = "57P05";
+
+    private static readonly string[] LostStates =
+    [
+        PostgresErrorCodes.AdminShutdown,
+        PostgresErrorCodes.CrashShutdown,
+        PostgresErrorCodes.CannotConnectNow,
+        PostgresErrorCodes.DatabaseDropped,
+        IdleSessionTimeout,
+    ];
+
+    private static readonly string[] SchemaStates =
+    [
+        PostgresErrorCodes.UndefinedTable,
+        PostgresErrorCodes.UndefinedColumn,
+        PostgresErrorCodes.UndefinedFunction,
+        PostgresErrorCodes.UndefinedObject,
+        PostgresErrorCodes.InvalidSchemaName,
+    ];
+
+    /// <summary>What can be done about a fault: whether and where to try again.</summary>
+    public static Remedy RemedyOf(NpgsqlException fault) => fault switch
+    {
+        PostgresException { SqlState: PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected } => Remedy.Repeat,
+        PostgresException { SqlState: PostgresErrorCodes.ReadOnlySqlTransaction } => Remedy.FindPrimary,
+        PostgresException answer => IsLost(answer.SqlState) ? Remedy.Reconnect : Remedy.None,
+        { InnerException: IOException or SocketException } => Remedy.Reconnect,
+        _ => Remedy.None,
+    };
+
+    /// <summary>Whether Npgsql gave up waiting, for a connection or for an answer: it has the same exception for both.</summary>
+    public static bool IsTimeout(Exception fault) => fault switch
+    {
+        { InnerException: TimeoutException } => true,
+        { InnerException: AggregateException { InnerExceptions: var hosts } } => hosts.Any(IsTimeout),
+        _ => false,
+    };
+
+    /// <summary>The database's fault, which EF Core wraps where it takes it for transient; null for any other exception.</summary>
+    public static NpgsqlException? FaultIn(Exception e) =>
+        e as NpgsqlException ?? (e as InvalidOperationException)?.InnerException as NpgsqlException;
+
+    /// <summary>A query has failed.</summary>
     public static StoreUnavailableException Unavailable(Exception cause) => cause switch
     {
         PostgresException answer => Unavailable(answer),
-
-        // The pool's own time-out; Npgsql has no code for it.
-        { InnerException: TimeoutException } when cause.Message.Contains("pool", StringComparison.Ordinal) => new(
-            "All connections to the database are in use; try again, with fewer calls at once.", StoreFailure.Overloaded, cause),
-        { InnerException: TimeoutException } when cause.Message.Contains("reading", StringComparison.Ordinal) => new(
-            "The database has not answered in time.", StoreFailure.TooSlow, cause),
+        _ when IsTimeout(cause) => new("The database has not answered in time.", StoreFailure.TooSlow, cause),
         _ => new("The database cannot be reached.", cause),
     };
 
-    /// <summary>Whether the connection ended under the query, so that it is worth a second try on another.</summary>
-    public static bool IsLostConnection(NpgsqlException e) => e switch
+    /// <summary>Opening a connection has failed.</summary>
+    /// <param name="cause">The fault.</param>
+    /// <param name="inUse">How many connections work now.</param>
+    /// <param name="maximum">The size of the pool.</param>
+    public static StoreUnavailableException NotOpened(NpgsqlException cause, int inUse, int maximum) => cause switch
     {
-        PostgresException
-        {
-            SqlState: PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow,
-        } => true,
-        PostgresException => false,
-        { InnerException: IOException or SocketException } => true,
-        _ => false,
+        // Npgsql has one exception for a pool without a free connection and for a server that does not answer.
+        _ when IsTimeout(cause) && inUse >= maximum => new(
+            "All connections to the database are in use; try again, with fewer calls at once.", StoreFailure.Overloaded, cause),
+        _ when IsTimeout(cause) => new("The database cannot be reached.", cause),
+
+        // PgBouncer has one code for all it says. While other connections work, it refuses this one because its clients are used up.
+        PostgresException { SqlState: PostgresErrorCodes.ProtocolViolation } when inUse > 0 => new(
+            "The database has no connection left; try again, with fewer calls at once.", StoreFailure.Overloaded, cause),
+        _ => Unavailable(cause),
     };
 
     private static StoreUnavailableException Unavailable(PostgresException answer) => answer.SqlState switch
     {
         PostgresErrorCodes.QueryCanceled or PostgresErrorCodes.LockNotAvailable => new(
             "The database has not answered within the time it allows a statement.", StoreFailure.TooSlow, answer),
+        PostgresErrorCodes.DiskFull => new("The disk of the database is full.", answer),
+        PostgresErrorCodes.ReadOnlySqlTransaction => new("The database is read-only; expected the primary.", answer),
+        PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected => new(
+            "The database has cancelled the query for another one; try again.", answer),
+        PostgresErrorCodes.InsufficientPrivilege => new("The database role lacks privileges on the service's tables.", answer),
+        PostgresErrorCodes.InvalidCatalogName => new("The database does not exist.", answer),
         PostgresErrorCodes.TooManyConnections => new(
             "The database has no connection left; try again, with fewer calls at once.", StoreFailure.Overloaded, answer),
-        PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow => new(
-            "The database is restarting.", answer),
-        PostgresErrorCodes.UndefinedTable or PostgresErrorCodes.UndefinedColumn => new(
-            "The database has not the tables that this service wants; it has to be migrated.", answer),
-        PostgresErrorCodes.InsufficientPrivilege => new("The service may not use the database's tables.", answer),
-        PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification => new(
-            "The database does not let the service in.", answer),
-        PostgresErrorCodes.InvalidCatalogName => new("The database does not exist.", answer),
-        PostgresErrorCodes.ReadOnlySqlTransaction => new("The database is a read-only standby.", answer),
-        PostgresErrorCodes.DiskFull => new("The disk of the database is full.", answer),
-        var state => new($"The database cannot answer (SQLSTATE {state}).", answer),
+        var state when SchemaStates.Contains(state, StringComparer.Ordinal) => new(
+            "The database schema is out of date. Run 'migrate'.", answer),
+        var state when IsLost(state) => new("The database is restarting, or has ended the connection.", answer),
+        var state => state[..2] switch
+        {
+            "22" => new($"The database refuses a value of this request (SQLSTATE {state}).", StoreFailure.Refused, answer),
+            "28" => new("The database rejected the service's credentials.", answer),
+            "53" => new(
+                $"The database is out of resources (SQLSTATE {state}); try again, with fewer calls at once.",
+                StoreFailure.Overloaded,
+                answer),
+            _ => new($"The database cannot answer (SQLSTATE {state}).", answer),
+        },
     };
+
+    // Class 08 is the connection's; PgBouncer says 08P01 when its server is lost.
+    private static bool IsLost(string state) =>
+        LostStates.Contains(state, StringComparer.Ordinal) || state.StartsWith("08", StringComparison.Ordinal);
+}
+
+/// <summary>What can be done about a fault of the database.</summary>
+internal enum Remedy
+{
+    /// <summary>Nothing; the same query fails again.</summary>
+    None,
+
+    /// <summary>The connection was lost under the query, and others are dead as well: drop them, and try again on a new one.</summary>
+    Reconnect,
+
+    /// <summary>The query was cancelled in favour of another, and has changed nothing: try again, elsewhere if possible.</summary>
+    Repeat,
+
+    /// <summary>The server is not the primary, or no longer: drop all connections, and try again on new ones.</summary>
+    FindPrimary,
 }

@@ -1,5 +1,5 @@
-using System.Globalization;
 using System.Runtime.CompilerServices;
+using System.Text.Json;
 using Npgsql;
 using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
@@ -15,7 +15,7 @@ public sealed partial class PostgisFeatureStore
     // && compares boxes in single precision: it finds everything inside and possibly a feature a metre outside, which the integers exclude.
     internal const string AreaSql = $"SELECT latitude, longitude, name FROM feature WHERE location && {Envelope} LIMIT $5";
 
-    private const string EstimateSql = $"EXPLAIN SELECT 1 FROM feature WHERE location && {Envelope}";
+    private const string EstimateSql = $"EXPLAIN (FORMAT JSON) SELECT 1 FROM feature WHERE location && {Envelope}";
 
     // The same division that made the geometry, so that the edges are the same numbers.
     private const string Envelope = "ST_MakeEnvelope($1 / 1e7::float8, $2 / 1e7::float8, $3 / 1e7::float8, $4 / 1e7::float8, 4326)";
@@ -139,12 +139,8 @@ public sealed partial class PostgisFeatureStore
         private static async Task<double> EstimateAsync(NpgsqlConnection connection, BoundingBox tile, CancellationToken cancellationToken)
         {
             await using var command = AreaCommand(connection, EstimateSql, tile);
-            var plan = (string)(await command.ExecuteScalarAsync(cancellationToken))!;
-
-            // "Seq Scan on feature  (cost=0.00..26.38 rows=6 width=4)"
-            const string Rows = " rows=";
-            var start = plan.IndexOf(Rows, StringComparison.Ordinal) + Rows.Length;
-            return double.Parse(plan.AsSpan(start, plan.IndexOf(' ', start) - start), CultureInfo.InvariantCulture);
+            using var plan = JsonDocument.Parse((string)(await command.ExecuteScalarAsync(cancellationToken))!);
+            return plan.RootElement[0].GetProperty("Plan").GetProperty("Plan Rows").GetDouble();
         }
 
         private static NpgsqlCommand AreaCommand(NpgsqlConnection connection, string sql, BoundingBox tile) => new(sql, connection)

@@ -1,3 +1,4 @@
+using System.Data;
 using Npgsql;
 using NpgsqlTypes;
 using RouteService.Domain.Features;
@@ -48,40 +49,80 @@ public sealed partial class PostgisFeatureStore
         """;
 
     // For an empty table, building the spatial index at the end is faster and makes a smaller index. It is dropped before the merge
-    // transaction, because dropping it inside would block readers, and built again inside, which blocks none. A crash between the two
-    // leaves an empty table without the index, and the next import builds it. Only the owner of the table may do this; other roles import
-    // with the index in place.
+    // transaction, because dropping it inside would block readers, and built again inside, which blocks none. After a failure it is built
+    // on a connection of its own; after a crash of this process, by `migrate` or the next import. Only the owner of the table may do this;
+    // other roles import with the index in place.
     private const string MayBuildIndexSql = """
         SELECT pg_has_role(relowner, 'USAGE') AND NOT EXISTS (SELECT FROM feature) FROM pg_class WHERE oid = 'feature'::regclass
         """;
 
     private const string DropIndexSql = "DROP INDEX IF EXISTS feature_location";
 
-    private const string BuildIndexSql = "CREATE INDEX IF NOT EXISTS feature_location ON feature USING gist (location)";
+    internal const string BuildIndexSql = "CREATE INDEX IF NOT EXISTS feature_location ON feature USING gist (location)";
+
+    // A database that restarts, so that the import fails, is not back at once.
+    private const int RestoreAttempts = 5;
+    private static readonly TimeSpan RestorePause = TimeSpan.FromSeconds(1);
 
     public async ValueTask<ImportSummary> ImportAsync(IAsyncEnumerable<Feature> features, bool replace, CancellationToken cancellationToken)
     {
         try
         {
-            await using var connection = await _database.Writes.OpenConnectionAsync(cancellationToken);
-            await ExecuteAsync(connection, $"DROP TABLE IF EXISTS pg_temp.import; {StageSql}", cancellationToken);
+            await using var connection = await _database.OpenUnhurriedAsync(cancellationToken);
+            await ExecuteAsync(connection, StageSql, cancellationToken);
             var read = await StageAsync(connection, features, cancellationToken);
-            var buildIndex = (bool)await ScalarAsync(connection, MayBuildIndexSql, cancellationToken);
-            if (buildIndex)
-            {
-                await ExecuteAsync(connection, DropIndexSql, cancellationToken);
-            }
-
-            var summary = await MergeAsync(connection, read, replace, buildIndex, cancellationToken);
+            var summary = (bool)await ScalarAsync(connection, MayBuildIndexSql, cancellationToken)
+                ? await MergeAndIndexAsync(connection, read, replace, cancellationToken)
+                : await MergeAsync(connection, read, replace, buildIndex: false, cancellationToken);
 
             // For the planner, and for the sizes of tiles. Without the privilege PostgreSQL only warns, and autovacuum analyzes later.
             await ExecuteAsync(connection, "ANALYZE feature", CancellationToken.None);
-            await ExecuteAsync(connection, "DROP TABLE import", CancellationToken.None);
             return summary;
         }
         catch (NpgsqlException e)
         {
             throw PostgisErrors.Unavailable(e);
+        }
+    }
+
+    private async Task<ImportSummary> MergeAndIndexAsync(
+        NpgsqlConnection connection, long read, bool replace, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await ExecuteAsync(connection, DropIndexSql, cancellationToken);
+            return await MergeAsync(connection, read, replace, buildIndex: true, cancellationToken);
+        }
+        catch (Exception e)
+        {
+            await RestoreIndexAsync(e);
+            throw;
+        }
+    }
+
+    /// <summary>Builds the spatial index where a failed merge has left none.</summary>
+    /// <exception cref="StoreUnavailableException">It cannot be built; says what to do.</exception>
+    private async Task RestoreIndexAsync(Exception cause)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                await using var connection = await _database.OpenUnhurriedAsync(CancellationToken.None);
+                await ExecuteAsync(connection, BuildIndexSql, CancellationToken.None);
+                return;
+            }
+            catch (Exception e) when (e is NpgsqlException or StoreUnavailableException && attempt < RestoreAttempts)
+            {
+                await Task.Delay(RestorePause, TimeProvider.System, CancellationToken.None);
+            }
+            catch (Exception e) when (e is NpgsqlException or StoreUnavailableException)
+            {
+                throw new StoreUnavailableException(
+                    "The database failed during the import, which has changed nothing but this: "
+                    + "the spatial index feature_location is missing. Run 'migrate' when the database is available.",
+                    cause);
+            }
         }
     }
 
@@ -108,7 +149,7 @@ public sealed partial class PostgisFeatureStore
     private static async Task<ImportSummary> MergeAsync(
         NpgsqlConnection connection, long read, bool replace, bool buildIndex, CancellationToken cancellationToken)
     {
-        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.ReadCommitted, cancellationToken);
         await ExecuteAsync(connection, $"{WorkMemorySql}; {LockSql}", cancellationToken);
         var superseded = await ExecuteAsync(connection, SupersedeSql, cancellationToken);
         await ExecuteAsync(connection, "ANALYZE import", cancellationToken);

@@ -1,3 +1,4 @@
+using Microsoft.EntityFrameworkCore;
 using Npgsql;
 using NpgsqlTypes;
 using RouteService.Domain.Features;
@@ -57,10 +58,10 @@ public sealed partial class PostgisFeatureStore : IFeatureStore, IAsyncDisposabl
     }
 
     public async ValueTask<long> CountAsync(CancellationToken cancellationToken) => await _database.ReadAsync(
-        async (connection, token) =>
+        static async (connection, token) =>
         {
-            await using var command = new NpgsqlCommand("SELECT count(*) FROM feature", connection);
-            return (long)(await command.ExecuteScalarAsync(token))!;
+            await using var context = new RouteDbContext(connection);
+            return await context.Features.LongCountAsync(token);
         },
         cancellationToken);
 

@@ -1,4 +1,6 @@
+using System.Data;
 using System.Runtime.CompilerServices;
+using Microsoft.EntityFrameworkCore;
 using Npgsql;
 using NpgsqlTypes;
 using RouteService.Domain.Chat;
@@ -54,39 +56,32 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
         ORDER BY sequence
         """;
 
-    // Looks at the oldest notes only, up to the limit: the table has no index by time, because sequence and time ascend together.
-    private const string RemoveSql = """
-        DELETE FROM note WHERE sequence IN (
-            SELECT sequence FROM (SELECT sequence, posted_at FROM note ORDER BY sequence LIMIT $2) AS oldest WHERE posted_at < $1)
-        """;
+    /// <summary>How long a lost notification can delay the notes of other replicas.</summary>
+    internal TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(1);
 
-    // How long a lost notification can delay the notes of other replicas.
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
-
-    public async Task<IReadOnlyList<long>> AppendAsync(IReadOnlyList<NewNote> notes, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await using var connection = await database.Writes.OpenConnectionAsync(cancellationToken);
-            var sequences = await InsertAsync(connection, notes, cancellationToken);
-            if (sequences.Contains(0))
+    /// <summary>
+    /// A note with an id may be sent twice, as it is kept once. Without ids, a batch whose connection was lost is not sent again.
+    /// </summary>
+    public Task<IReadOnlyList<long>> AppendAsync(IReadOnlyList<NewNote> notes, CancellationToken cancellationToken) =>
+        database.WriteAsync<IReadOnlyList<long>>(
+            async (connection, token) =>
             {
-                await FindAsync(connection, notes, sequences, cancellationToken);
-            }
+                var sequences = await InsertAsync(connection, notes, token);
+                if (sequences.Contains(0))
+                {
+                    await FindAsync(connection, notes, sequences, token);
+                }
 
-            return sequences;
-        }
-        catch (NpgsqlException e)
-        {
-            throw PostgisErrors.Unavailable(e);
-        }
-    }
+                return sequences;
+            },
+            mayRepeat: notes.All(static note => note.Id is not null),
+            cancellationToken);
 
     public Task<long> ReadHeadAsync(CancellationToken cancellationToken) => database.ReadPrimaryAsync(
         static async (connection, token) =>
         {
-            await using var command = new NpgsqlCommand("SELECT sequence FROM note_head", connection);
-            return (long)(await command.ExecuteScalarAsync(token))!;
+            await using var context = new RouteDbContext(connection);
+            return await context.NoteHeads.Select(static head => head.Sequence).SingleAsync(token);
         },
         cancellationToken);
 
@@ -101,14 +96,53 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
         IReadOnlyCollection<Coordinate> places, long before, int limit, CancellationToken cancellationToken) =>
         ReadAsync(BeforeAtSql, places, before, limit, cancellationToken);
 
-    public async Task<int> RemoveAsync(DateTimeOffset postedBefore, int limit, CancellationToken cancellationToken)
+    public Task<int> RemoveAsync(DateTimeOffset postedBefore, int limit, CancellationToken cancellationToken) => database.WriteAsync(
+        async (connection, token) =>
+        {
+            await using var context = new RouteDbContext(connection);
+            await using var transaction = await context.Database.BeginTransactionAsync(IsolationLevel.ReadCommitted, token);
+
+            // Looks at the oldest notes only: the table has no index by time, because sequence and time ascend together.
+            var before = postedBefore.ToUniversalTime();
+            var old = context.Notes.OrderBy(static note => note.Sequence).Take(limit).Where(note => note.PostedAt < before);
+            var removed = await context.Notes
+                .Where(note => old.Select(static other => other.Sequence).Contains(note.Sequence))
+                .ExecuteDeleteAsync(token);
+            await transaction.CommitAsync(token);
+            return removed;
+        },
+        mayRepeat: true,
+        cancellationToken);
+
+    public async IAsyncEnumerable<bool> ListenAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var primary = database.PrimaryChanges;
+            var opened = TimeProvider.System.GetTimestamp();
+            await using var connection = await OpenListenerAsync(cancellationToken);
+            do
+            {
+                yield return true;
+            }
+            while (await WaitAsync(connection, opened, cancellationToken) && primary == database.PrimaryChanges);
+        }
+    }
+
+    /// <summary>Waits for a notification, and no longer than <see cref="Patience"/>.</summary>
+    /// <returns>Whether the connection can be used on; another one is opened at once if not.</returns>
+    private async Task<bool> WaitAsync(NpgsqlConnection connection, long opened, CancellationToken cancellationToken)
     {
         try
         {
-            await using var command = database.Writes.CreateCommand(RemoveSql);
-            command.Parameters.Add(new NpgsqlParameter<DateTimeOffset> { TypedValue = postedBefore.ToUniversalTime() });
-            command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit });
-            return await command.ExecuteNonQueryAsync(cancellationToken);
+            await connection.WaitAsync(Patience, cancellationToken);
+            return true;
+        }
+        catch (NpgsqlException e) when (
+            PostgisErrors.RemedyOf(e) is Remedy.Reconnect && TimeProvider.System.GetElapsedTime(opened) > Patience)
+        {
+            // An administrator, or idle_session_timeout, has ended it. One that is lost as soon as it is opened is a fault to be told.
+            return false;
         }
         catch (NpgsqlException e)
         {
@@ -116,32 +150,17 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
         }
     }
 
-    public async IAsyncEnumerable<bool> ListenAsync([EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        await using var connection = await OpenListenerAsync(cancellationToken);
-        while (true)
-        {
-            yield return true;
-            try
-            {
-                await connection.WaitAsync(Patience, cancellationToken);
-            }
-            catch (NpgsqlException e)
-            {
-                throw PostgisErrors.Unavailable(e);
-            }
-        }
-    }
-
     /// <returns>A sequence for each; 0 where a note with its id is there already.</returns>
     private static async Task<long[]> InsertAsync(
         NpgsqlConnection connection, IReadOnlyList<NewNote> notes, CancellationToken cancellationToken)
     {
-        // Two statements in one round trip and one implicit transaction.
+        // One round trip, because the row of note_head is locked until its end. The isolation level is set because a role may have another
+        // by default, and then batches of two replicas would end each other with 40001.
         await using var batch = new NpgsqlBatch(connection)
         {
             BatchCommands =
             {
+                new NpgsqlBatchCommand("BEGIN ISOLATION LEVEL READ COMMITTED"),
                 new NpgsqlBatchCommand(AppendSql)
                 {
                     Parameters =
@@ -155,6 +174,7 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
                     },
                 },
                 new NpgsqlBatchCommand(NotifySql),
+                new NpgsqlBatchCommand("COMMIT"),
             },
         };
         var sequences = new long[notes.Count];
@@ -227,17 +247,16 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
 
     private async Task<NpgsqlConnection> OpenListenerAsync(CancellationToken cancellationToken)
     {
-        NpgsqlConnection? connection = null;
+        var connection = await database.OpenUnpooledAsync(cancellationToken);
         try
         {
-            connection = await database.OpenUnpooledAsync(cancellationToken);
             await using var command = new NpgsqlCommand($"LISTEN {Channel}", connection);
             await command.ExecuteNonQueryAsync(cancellationToken);
             return connection;
         }
         catch (NpgsqlException e)
         {
-            await (connection?.DisposeAsync() ?? ValueTask.CompletedTask);
+            await connection.DisposeAsync();
             throw PostgisErrors.Unavailable(e);
         }
     }

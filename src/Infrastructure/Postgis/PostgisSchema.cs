@@ -10,92 +10,243 @@ public static class PostgisSchema
     // Any number that nobody else locks; these are the letters "RouteSvc".
     private const long MigrationLock = 0x526F757465537663;
 
-    /// <summary>Looks whether the database has exactly the migrations of this program.</summary>
-    /// <exception cref="SchemaException">It is older or newer; says so and what to do, in one line.</exception>
-    /// <exception cref="StoreUnavailableException">It cannot be asked.</exception>
-    public static async Task CheckAsync(PostgisDatabase database, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await using var context = new PlacesContext(database.Schema);
+    // What a database must have before there is a schema.
+    private const string SettingSql = """
+        SELECT
+            current_setting('server_encoding'),
+            to_regtype('geometry') IS NOT NULL,
+            (SELECT nspname FROM pg_extension JOIN pg_namespace AS schema ON schema.oid = extnamespace WHERE extname = 'postgis')::text,
+            EXISTS (SELECT FROM pg_available_extensions WHERE name = 'postgis'),
+            current_setting('transaction_read_only')::boolean
+        """;
 
-            // Else a database that does not exist would count as one without migrations.
-            await context.Database.OpenConnectionAsync(cancellationToken);
-            if (await MissingAsync(context, database, cancellationToken) is { Count: > 0 } missing)
+    // An import that was killed may have left none; only the owner may build it.
+    private const string LacksIndexSql = """
+        SELECT count(*) > 0 FROM pg_class
+        WHERE oid = to_regclass('feature') AND pg_has_role(relowner, 'USAGE') AND to_regclass('feature_location') IS NULL
+            AND NOT current_setting('transaction_read_only')::boolean
+        """;
+
+    // Later migrations that do not say that programs with the newest of ours run on the database. The first programs had no such column.
+    private const string IncompatibleSql = $"""
+        SELECT "MigrationId" FROM {RouteDbContext.HistoryTable} AS applied
+        WHERE "MigrationId" = ANY ($1) AND (to_jsonb(applied) ->> 'compatible_with' COLLATE "C" <= $2) IS NOT TRUE
+        ORDER BY 1
+        """;
+
+    /// <summary>Looks whether the database has PostGIS, the migrations of this program, and no later ones but compatible ones.</summary>
+    /// <exception cref="SchemaException">It has not; says so and what to do, in one line.</exception>
+    /// <exception cref="StoreUnavailableException">It cannot be asked.</exception>
+    public static Task CheckAsync(PostgisDatabase database, CancellationToken cancellationToken) => database.ReadPreferPrimaryAsync(
+        async (connection, token) =>
+        {
+            await using var context = new RouteDbContext(connection);
+            if (await MissingAsync(context, database, token) is { Count: > 0 } missing)
             {
                 throw new SchemaException(
                     $"The {database.Description} is older than this program: it lacks {string.Join(", ", missing)}. "
                     + "Run 'migrate', or set RouteService__Postgres__MigrateOnStart to true.");
             }
-        }
-        catch (Exception e) when (FaultIn(e) is { } fault)
-        {
-            throw PostgisErrors.Unavailable(fault);
-        }
-    }
+
+            await CheckSettingAsync(connection, database, toMigrate: false, token);
+            return true;
+        },
+        cancellationToken);
 
     /// <summary>Brings the database to this program's schema; of many that do so at once, one does, and the others wait for it.</summary>
+    /// <param name="database">The database.</param>
+    /// <param name="grantTo">Roles that get what the service needs, on these tables and on those of later migrations.</param>
+    /// <param name="cancellationToken">Leaves the schema as it was.</param>
     /// <returns>The names of what was applied; none where it was up to date.</returns>
     /// <exception cref="SchemaException">The database is newer, or does not allow it; says what to do, in one line.</exception>
     /// <exception cref="StoreUnavailableException">It cannot be asked.</exception>
-    public static async Task<IReadOnlyList<string>> MigrateAsync(PostgisDatabase database, CancellationToken cancellationToken)
+    public static async Task<IReadOnlyList<string>> MigrateAsync(
+        PostgisDatabase database, IReadOnlyList<string> grantTo, CancellationToken cancellationToken)
     {
+        // The lock is the connection's, which takes it along when it is closed or we are killed.
+        await using var connection = await database.OpenUnhurriedAsync(cancellationToken);
+        await using var context = new RouteDbContext(connection);
+        context.Database.SetCommandTimeout(TimeSpan.Zero);
         try
         {
-            await using var context = new PlacesContext(database.Writes);
-
-            // The lock is the connection's, which stays open until the end and takes it along if we are killed.
-            await context.Database.OpenConnectionAsync(cancellationToken);
-            context.Database.SetCommandTimeout(TimeSpan.Zero);
             await context.Database.ExecuteSqlAsync($"SELECT pg_advisory_lock({MigrationLock})", cancellationToken);
-            try
+            var missing = await MissingAsync(context, database, cancellationToken);
+            if (missing.Count > 0)
             {
-                var missing = await MissingAsync(context, database, cancellationToken);
-                if (missing.Count > 0)
-                {
-                    // Even with nothing to do it creates its history table, which a role that only reads may not.
-                    await context.Database.MigrateAsync(cancellationToken);
-                }
+                await CheckSettingAsync(connection, database, toMigrate: true, cancellationToken);
+                await CheckNoneInTheWayAsync(context, missing, database, cancellationToken);
 
-                return missing;
+                // Even with nothing to do it creates its history table, which a role that only reads may not.
+                await context.Database.MigrateAsync(cancellationToken);
             }
-            finally
+
+            await RestoreIndexAsync(connection, cancellationToken);
+            foreach (var role in grantTo)
             {
-                await context.Database.ExecuteSqlAsync($"SELECT pg_advisory_unlock({MigrationLock})", CancellationToken.None);
+                await GrantAsync(connection, role, cancellationToken);
             }
+
+            return missing;
         }
-        catch (PostgresException e) when (e is { SqlState: PostgresErrorCodes.InsufficientPrivilege })
+        catch (Exception e) when (PostgisErrors.FaultIn(e) is { } fault)
         {
-            throw new SchemaException(
-                $"The role may not migrate the {database.Description}: {e.MessageText}. Migrate with the role that owns the schema; "
-                + "if it is the extension, have a superuser run CREATE EXTENSION postgis there.", e);
-        }
-        catch (Exception e) when (FaultIn(e) is { } fault)
-        {
-            throw PostgisErrors.Unavailable(fault);
+            throw fault is PostgresException answer ? Refused(answer, database) : PostgisErrors.Unavailable(fault);
         }
     }
 
     /// <summary>The migrations of this program that the database does not have.</summary>
-    /// <exception cref="SchemaException">It has others.</exception>
+    /// <exception cref="SchemaException">It has later ones that are not compatible with this program.</exception>
     private static async Task<List<string>> MissingAsync(
-        PlacesContext context, PostgisDatabase database, CancellationToken cancellationToken)
+        RouteDbContext context, PostgisDatabase database, CancellationToken cancellationToken)
     {
         var known = context.Database.GetMigrations().ToList();
         var applied = (await context.Database.GetAppliedMigrationsAsync(cancellationToken)).ToList();
-        if (applied.Except(known, StringComparer.Ordinal).ToList() is { Count: > 0 } unknown)
+        var missing = known.Except(applied, StringComparer.Ordinal).ToList();
+        if (applied.Except(known, StringComparer.Ordinal).ToList() is not { Count: > 0 } later)
         {
-            throw new SchemaException(
-                $"The {database.Description} is newer than this program: it has {string.Join(", ", unknown)}. "
-                + "Run the program that migrated it, or a later one.");
+            return missing;
         }
 
-        return known.Except(applied, StringComparer.Ordinal).ToList();
+        // What is missing below a later migration is not for this program to add.
+        var incompatible = missing.Count > 0 ? later : await IncompatibleAsync(context, later, known[^1], cancellationToken);
+        return incompatible.Count == 0
+            ? []
+            : throw new SchemaException(
+                $"The {database.Description} is newer than this program: it has {string.Join(", ", incompatible)}. "
+                + "Run the program that migrated it, or a later one.");
     }
 
-    /// <summary>The database's fault; EF Core wraps a transient one in an InvalidOperationException.</summary>
-    private static NpgsqlException? FaultIn(Exception e) =>
-        e as NpgsqlException ?? (e as InvalidOperationException)?.InnerException as NpgsqlException;
+    private static async Task<List<string>> IncompatibleAsync(
+        RouteDbContext context, List<string> later, string newest, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(IncompatibleSql, (NpgsqlConnection)context.Database.GetDbConnection());
+        command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = [.. later] });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = newest });
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var incompatible = new List<string>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            incompatible.Add(reader.GetString(0));
+        }
+
+        return incompatible;
+    }
+
+    /// <summary>Grants a role what the service needs. For tables of later migrations it gets all but the right to change them.</summary>
+    /// <exception cref="SchemaException">There is no such role.</exception>
+    private static async Task GrantAsync(NpgsqlConnection connection, string role, CancellationToken cancellationToken)
+    {
+        await using var look = new NpgsqlCommand(
+            """
+            SELECT
+                quote_ident(rolname),
+                quote_ident(current_schema()),
+                CASE WHEN NOT has_database_privilege(rolname, current_database(), 'CONNECT') THEN quote_ident(current_database()) END,
+                has_schema_privilege(rolname, current_schema(), 'USAGE')
+            FROM pg_roles WHERE rolname = $1
+            """,
+            connection);
+        look.Parameters.Add(new NpgsqlParameter<string> { TypedValue = role });
+        var sql = "";
+        await using (var reader = await look.ExecuteReaderAsync(cancellationToken))
+        {
+            if (!await reader.ReadAsync(cancellationToken))
+            {
+                throw new SchemaException($"There is no role '{role}' to grant to. Create it first: CREATE ROLE … LOGIN.");
+            }
+
+            var (to, schema) = (reader.GetString(0), reader.GetString(1));
+            sql = reader.GetValue(2) is string database ? $"GRANT CONNECT ON DATABASE {database} TO {to};" : "";
+            sql += reader.GetBoolean(3) ? "" : $"GRANT USAGE ON SCHEMA {schema} TO {to};";
+            sql += $"""
+                GRANT SELECT ON feature, {RouteDbContext.HistoryTable} TO {to};
+                GRANT SELECT, INSERT, DELETE ON note TO {to};
+                GRANT SELECT, UPDATE ON note_head TO {to};
+                ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {to};
+                ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT USAGE, SELECT ON SEQUENCES TO {to}
+                """;
+        }
+
+        await using var grant = new NpgsqlCommand(sql, connection);
+        await grant.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    /// <exception cref="SchemaException">The database lacks what no migration gives it.</exception>
+    private static async Task CheckSettingAsync(
+        NpgsqlConnection connection, PostgisDatabase database, bool toMigrate, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(SettingSql, connection);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        await reader.ReadAsync(cancellationToken);
+        var (encoding, isVisible) = (reader.GetString(0), reader.GetBoolean(1));
+        var schema = reader.GetValue(2) as string;
+        var (isInstalled, isReadOnly) = (reader.GetBoolean(3), reader.GetBoolean(4));
+        var problem = (encoding, schema) switch
+        {
+            (not "UTF8", _) => $"has the encoding {encoding}; expected UTF8. Create it with ENCODING 'UTF8'",
+            (_, { } other) when !isVisible =>
+                $"has PostGIS in the schema '{other}', which is not in the search_path. "
+                + $"Run ALTER DATABASE … SET search_path = public, \"{other}\"",
+            (_, null) when !isInstalled =>
+                "lacks PostGIS, and its server does not have it. Install it there (Debian: postgresql-15-postgis-3), and have a superuser "
+                + "run CREATE EXTENSION postgis in the database",
+            (_, null) when !toMigrate => "lacks PostGIS. Have a superuser run CREATE EXTENSION postgis in the database",
+            _ when toMigrate && isReadOnly => "is read-only, so it cannot be migrated. Name the primary in Host, or, if it is the primary, "
+                + "run ALTER DATABASE … SET default_transaction_read_only = off",
+            _ => null,
+        };
+        if (problem is not null)
+        {
+            throw new SchemaException($"The {database.Description} {problem}.");
+        }
+    }
+
+    /// <exception cref="SchemaException">A table that is to be created exists, and is not this program's.</exception>
+    private static async Task CheckNoneInTheWayAsync(
+        RouteDbContext context, List<string> missing, PostgisDatabase database, CancellationToken cancellationToken)
+    {
+        if (missing.Count < context.Database.GetMigrations().Count())
+        {
+            return;
+        }
+
+        foreach (var table in context.Model.GetEntityTypes().Select(static entity => entity.GetTableName()!))
+        {
+            var exists = context.Database.SqlQuery<bool>($"SELECT to_regclass({table}) IS NOT NULL AS \"Value\"");
+            if (await exists.SingleAsync(cancellationToken))
+            {
+                throw new SchemaException(
+                    $"The {database.Description} has a table '{table}' that this program did not create. "
+                    + "Give the service a database or a schema of its own, or rename the table.");
+            }
+        }
+    }
+
+    private static async Task RestoreIndexAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        await using var look = new NpgsqlCommand(LacksIndexSql, connection) { CommandTimeout = 0 };
+        if (await look.ExecuteScalarAsync(cancellationToken) is true)
+        {
+            await using var build = new NpgsqlCommand(PostgisFeatureStore.BuildIndexSql, connection) { CommandTimeout = 0 };
+            await build.ExecuteNonQueryAsync(cancellationToken);
+        }
+    }
+
+    private static Exception Refused(PostgresException answer, PostgisDatabase database) => answer.SqlState switch
+    {
+        PostgresErrorCodes.InsufficientPrivilege => new SchemaException(
+            $"The role may not migrate the {database.Description}: {OneLine(answer)}. Migrate with the role that owns the schema; "
+            + "if it is the extension, have a superuser run CREATE EXTENSION postgis there.",
+            answer),
+        PostgresErrorCodes.DuplicateTable or PostgresErrorCodes.DuplicateObject or PostgresErrorCodes.UndefinedColumn =>
+            new SchemaException(
+                $"The {database.Description} has objects that this program did not create: {OneLine(answer)}. "
+                + "Give the service a database or a schema of its own.",
+                answer),
+        _ => PostgisErrors.Unavailable(answer),
+    };
+
+    private static string OneLine(PostgresException answer) => answer.MessageText.ReplaceLineEndings(" ");
 }
 
 /// <summary>The database's schema is not this program's. The message is for the person who runs it, one line.</summary>

@@ -1,0 +1,249 @@
+using System.Data.Common;
+using System.Globalization;
+using Npgsql;
+
+namespace RouteService.Infrastructure.Postgis;
+
+/// <summary>
+/// Reads a connection string: Npgsql's keywords, or a URI such as libpq reads. Error messages never contain a part of it, because any part
+/// may be a piece of a password that was not quoted.
+/// </summary>
+internal static class PostgresConnectionString
+{
+    // Defaults that the connection string can override. Waits are short, because a call that waits for a database holds its client up: five
+    // seconds for a connection, new or from the pool, and ten for an answer. The pool leaves room for four replicas in PostgreSQL's default
+    // of 100 connections. A connection prepares a statement on its second use and returns to the pool without a reset: we leave no state in
+    // a session, and the reset would cost as much as a look-up. Idle connections are checked every 30 seconds. GSSAPI encryption is off,
+    // because the runtime image has no library for it, and each connection would look for one.
+    private const string Defaults =
+        "Application Name=route-service;Timeout=5;Command Timeout=10;Cancellation Timeout=1000;Maximum Pool Size=20;"
+        + "Max Auto Prepare=20;Auto Prepare Min Usages=2;Keepalive=30;No Reset On Close=true;GSS Encryption Mode=Disable";
+
+    private const string Quoting = "A value that contains ';' or '=' must be in quotes: Password=\"a;b\".";
+
+    private static readonly string[] Schemes = ["postgres://", "postgresql://"];
+
+    // libpq's parameters whose keyword in Npgsql is not the same words.
+    private static readonly Dictionary<string, string> UriParameters = new(StringComparer.Ordinal)
+    {
+        ["user"] = "Username",
+        ["dbname"] = "Database",
+        ["connect_timeout"] = "Timeout",
+        ["sslmode"] = "SSL Mode",
+        ["sslnegotiation"] = "SSL Negotiation",
+        ["sslrootcert"] = "Root Certificate",
+        ["sslcert"] = "SSL Certificate",
+        ["sslkey"] = "SSL Key",
+        ["sslpassword"] = "SSL Password",
+        ["gssencmode"] = "GSS Encryption Mode",
+        ["krbsrvname"] = "Kerberos Service Name",
+        ["target_session_attrs"] = "Target Session Attributes",
+    };
+
+    /// <summary>The settings of a connection string, over the defaults.</summary>
+    /// <exception cref="ConnectionStringException">It cannot be used; says why, without a part of it.</exception>
+    public static NpgsqlConnectionStringBuilder Parse(string text)
+    {
+        var settings = new NpgsqlConnectionStringBuilder(Defaults);
+        var trimmed = text.Trim();
+        if (Schemes.FirstOrDefault(scheme => trimmed.StartsWith(scheme, StringComparison.OrdinalIgnoreCase)) is { } scheme)
+        {
+            ApplyUri(settings, trimmed[scheme.Length..]);
+        }
+        else
+        {
+            ApplyKeywords(settings, trimmed);
+        }
+
+        Check(settings);
+        return settings;
+    }
+
+    private static void Check(NpgsqlConnectionStringBuilder settings)
+    {
+        if (settings.Host is not { Length: > 0 } host)
+        {
+            throw new ConnectionStringException("Host is missing.");
+        }
+
+        // The host is told in the log, and a URI in its place may have the password.
+        if (host.Contains("://", StringComparison.Ordinal) || host.LastIndexOf('@') > 0)
+        {
+            throw new ConnectionStringException("Host is not a host name. A URI is the whole connection string: postgresql://…");
+        }
+
+        if (settings.Multiplexing)
+        {
+            throw new ConnectionStringException(
+                "Multiplexing=true is not supported: LISTEN, COPY and transactions need a connection of their own, and look-ups share "
+                + "queries without it. Remove it.");
+        }
+
+        if (settings.MinPoolSize > settings.MaxPoolSize)
+        {
+            throw new ConnectionStringException("Minimum Pool Size is greater than Maximum Pool Size.");
+        }
+    }
+
+    private static void ApplyKeywords(NpgsqlConnectionStringBuilder settings, string text)
+    {
+        var pairs = Split(text) ?? throw new ConnectionStringException(
+            $"Expected KEYWORD=VALUE pairs separated by ';', or a URI postgresql://USER:PASSWORD@HOST/DATABASE. {Quoting}");
+        foreach (var (number, (keyword, value)) in pairs.Index())
+        {
+            if (!settings.ContainsKey(keyword))
+            {
+                throw new ConnectionStringException($"Its keyword number {number + 1} is not one of Npgsql's. {Quoting}");
+            }
+
+            Set(settings, keyword, value);
+        }
+    }
+
+    /// <summary>The keywords and values of a connection string; null where it has another form.</summary>
+    private static List<(string Keyword, string Value)>? Split(string text)
+    {
+        try
+        {
+            var pairs = new DbConnectionStringBuilder { ConnectionString = text };
+            return [.. pairs.Keys.Cast<string>().Select(keyword => (keyword, (string)pairs[keyword]))];
+        }
+        catch (ArgumentException)
+        {
+            return null;
+        }
+    }
+
+    private static void Set(NpgsqlConnectionStringBuilder settings, string keyword, string value)
+    {
+        if (!TrySet(settings, keyword, value))
+        {
+            throw new ConnectionStringException($"The value of {Canonical(keyword)} does not fit. {Quoting}");
+        }
+    }
+
+    private static bool TrySet(NpgsqlConnectionStringBuilder settings, string keyword, string value)
+    {
+        try
+        {
+            settings[keyword] = value;
+            return true;
+        }
+        catch (Exception e) when (
+            e is ArgumentException or FormatException or OverflowException or InvalidCastException or NotSupportedException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>A keyword as Npgsql spells it, so that nothing of the text is told.</summary>
+    private static string Canonical(string keyword)
+    {
+        var spelled = new NpgsqlConnectionStringBuilder();
+        return spelled.Keys.Cast<string>().FirstOrDefault(key => string.Equals(key, keyword, StringComparison.OrdinalIgnoreCase))
+            ?? typeof(NpgsqlConnectionStringBuilder).GetProperties()
+                .Select(static property => property.Name)
+                .FirstOrDefault(name => string.Equals(
+                    name, keyword.Replace(" ", "", StringComparison.Ordinal), StringComparison.OrdinalIgnoreCase))
+            ?? "a keyword";
+    }
+
+    /// <summary>Reads <c>[USER[:PASSWORD]@][HOST[:PORT],…][/DATABASE][?PARAMETER=VALUE&amp;…]</c>.</summary>
+    private static void ApplyUri(NpgsqlConnectionStringBuilder settings, string text)
+    {
+        var (beforeQuery, query) = Cut(text, text.IndexOf('?', StringComparison.Ordinal));
+        var (authority, database) = Cut(beforeQuery, beforeQuery.IndexOf('/', StringComparison.Ordinal));
+        if (database.Contains('@', StringComparison.Ordinal) || query.Contains('@', StringComparison.Ordinal))
+        {
+            throw new ConnectionStringException(
+                "The URI has an '@' after its first '/' or '?'. In a user name or password write '/' as %2F, '?' as %3F and '@' as %40.");
+        }
+
+        var at = authority.LastIndexOf('@');
+        var hosts = authority[(at + 1)..];
+        if (at >= 0)
+        {
+            var (user, password) = Cut(authority[..at], authority[..at].IndexOf(':', StringComparison.Ordinal));
+            Set(settings, "Username", Decode(user));
+            if (password.Length > 0)
+            {
+                Set(settings, "Password", Decode(password));
+            }
+        }
+
+        ApplyHosts(settings, hosts);
+        if (database.Length > 0)
+        {
+            Set(settings, "Database", Decode(database));
+        }
+
+        foreach (var (number, parameter) in query.Split('&', StringSplitOptions.RemoveEmptyEntries).Index())
+        {
+            var (name, value) = Cut(parameter, parameter.IndexOf('=', StringComparison.Ordinal));
+            ApplyParameter(settings, number + 1, Decode(name), Decode(value));
+        }
+    }
+
+    private static void ApplyHosts(NpgsqlConnectionStringBuilder settings, string hosts)
+    {
+        var each = hosts.Split(',');
+        if (each.Any(static host => PortOf(host) is { } port && !IsPort(port)))
+        {
+            throw new ConnectionStringException(
+                "The URI's port is not a number from 1 to 65535. In a user name or password write ':' as %3A, '/' as %2F and '@' as %40.");
+        }
+
+        if (each is [var one])
+        {
+            var port = PortOf(one);
+            var name = port is null ? one : one[..^(port.Length + 1)];
+            if (name.Length > 0)
+            {
+                Set(settings, "Host", Decode(name.TrimStart('[').TrimEnd(']')));
+            }
+
+            if (port is not null)
+            {
+                Set(settings, "Port", port);
+            }
+        }
+        else
+        {
+            Set(settings, "Host", string.Join(',', each.Select(Decode)));
+        }
+    }
+
+    private static void ApplyParameter(NpgsqlConnectionStringBuilder settings, int number, string name, string value)
+    {
+        var keyword = UriParameters.GetValueOrDefault(name) ?? name.Replace('_', ' ');
+        if (keyword is "load balance hosts" && value is "random" or "disable")
+        {
+            settings.LoadBalanceHosts = value is "random";
+            return;
+        }
+
+        if (!settings.ContainsKey(keyword))
+        {
+            throw new ConnectionStringException(
+                $"The URI's parameter number {number} is not known. Expected are libpq's, such as sslmode, and Npgsql's keywords.");
+        }
+
+        // libpq writes verify-full, and Npgsql VerifyFull.
+        Set(settings, keyword, keyword is "SSL Mode" ? value.Replace("-", "", StringComparison.Ordinal) : value);
+    }
+
+    private static string? PortOf(string host) =>
+        host.LastIndexOf(':') is >= 0 and var colon && colon > host.LastIndexOf(']') ? host[(colon + 1)..] : null;
+
+    private static bool IsPort(string port) =>
+        ushort.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0;
+
+    /// <summary>What is before and after a separator; all is before where there is none.</summary>
+    private static (string Before, string After) Cut(string text, int separator) =>
+        separator < 0 ? (text, "") : (text[..separator], text[(separator + 1)..]);
+
+    private static string Decode(string text) => Uri.UnescapeDataString(text);
+}
+
+/// <summary>The connection string cannot be used. The message is one line, and has no part of the string.</summary>
+public sealed class ConnectionStringException(string message) : Exception(message);

@@ -1,0 +1,96 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Diagnostics;
+using Microsoft.EntityFrameworkCore.Metadata.Builders;
+using NetTopologySuite.Geometries;
+using Npgsql;
+
+namespace RouteService.Infrastructure.Postgis;
+
+/// <summary>
+/// The database for EF Core: the migrations, and every query that is not hot. Look-ups, rectangles, and the notes of the chat are SQL
+/// beside the code that runs it. The schema's source is migrations/*.sql; a test compares this model with the database that they make.
+/// </summary>
+/// <param name="connection">Open; the caller closes it.</param>
+internal sealed class RouteDbContext(NpgsqlConnection connection) : DbContext
+{
+    public const string HistoryTable = "schema_migration";
+
+    public const int Wgs84 = 4326;
+
+    public DbSet<FeatureRow> Features => Set<FeatureRow>();
+
+    public DbSet<NoteRow> Notes => Set<NoteRow>();
+
+    public DbSet<NoteHeadRow> NoteHeads => Set<NoteHeadRow>();
+
+    protected override void OnConfiguring(DbContextOptionsBuilder options) => options
+        .UseNpgsql(connection, static npgsql => npgsql.UseNetTopologySuite().MigrationsHistoryTable(HistoryTable))
+        .UseQueryTrackingBehavior(QueryTrackingBehavior.NoTracking)
+
+        // No snapshot of the model is kept: the SQL files are the source.
+        .ConfigureWarnings(static warnings =>
+            warnings.Ignore(RelationalEventId.PendingModelChangesWarning, RelationalEventId.ModelSnapshotNotFound));
+
+    protected override void OnModelCreating(ModelBuilder modelBuilder)
+    {
+        modelBuilder.Entity<FeatureRow>(Features);
+        modelBuilder.Entity<NoteRow>(Notes);
+        modelBuilder.Entity<NoteHeadRow>(NoteHeads);
+
+        static void Features(EntityTypeBuilder<FeatureRow> feature)
+        {
+            feature.ToTable("feature", static table => CheckCoordinate(table, "feature"));
+            feature.HasKey(static row => new { row.Latitude, row.Longitude }).HasName("feature_pkey");
+            feature.Property(static row => row.Latitude).HasColumnName("latitude");
+            feature.Property(static row => row.Longitude).HasColumnName("longitude");
+            feature.Property(static row => row.Name).HasColumnName("name");
+            feature.Property(static row => row.Location).HasColumnName("location").HasColumnType($"geometry(Point,{Wgs84})")
+                .HasComputedColumnSql(
+                    $"ST_SetSRID(ST_MakePoint(longitude / 1e7::float8, latitude / 1e7::float8), {Wgs84})", stored: true);
+            feature.HasIndex(static row => row.Location).HasDatabaseName("feature_location").HasMethod("gist");
+        }
+
+        static void Notes(EntityTypeBuilder<NoteRow> note)
+        {
+            note.ToTable("note", static table => CheckCoordinate(table, "note"));
+            note.HasKey(static row => row.Sequence).HasName("note_pkey");
+            note.Property(static row => row.Sequence).HasColumnName("sequence").ValueGeneratedNever();
+            note.Property(static row => row.Latitude).HasColumnName("latitude");
+            note.Property(static row => row.Longitude).HasColumnName("longitude");
+            note.Property(static row => row.Message).HasColumnName("message");
+            note.Property(static row => row.Author).HasColumnName("author");
+            note.Property(static row => row.NoteId).HasColumnName("note_id");
+            note.Property(static row => row.PostedAt).HasColumnName("posted_at").HasDefaultValueSql("now()");
+            note.HasIndex(static row => row.NoteId).IsUnique().HasDatabaseName("note_note_id_key");
+            note.HasIndex(static row => new { row.Latitude, row.Longitude, row.Sequence }).HasDatabaseName("note_place");
+        }
+
+        static void NoteHeads(EntityTypeBuilder<NoteHeadRow> head)
+        {
+            head.ToTable("note_head", static table => table.HasCheckConstraint("note_head_only_row_check", "only_row"));
+            head.HasKey(static row => row.OnlyRow).HasName("note_head_pkey");
+            head.Property(static row => row.OnlyRow).HasColumnName("only_row").HasDefaultValue(true);
+            head.Property(static row => row.Sequence).HasColumnName("sequence");
+        }
+
+        static void CheckCoordinate<T>(TableBuilder<T> table, string name)
+            where T : class
+        {
+            table.HasCheckConstraint($"{name}_latitude_check", "latitude BETWEEN -900000000 AND 900000000");
+            table.HasCheckConstraint($"{name}_longitude_check", "longitude BETWEEN -1800000000 AND 1800000000");
+        }
+    }
+}
+
+/// <summary>A feature. The integers are what is kept, in degrees times 10^7; the database makes the point from them.</summary>
+internal sealed record FeatureRow(int Latitude, int Longitude, string Name)
+{
+    public Point Location { get; init; } = null!;
+}
+
+/// <summary>A note of the chat.</summary>
+internal sealed record NoteRow(
+    long Sequence, int Latitude, int Longitude, string Message, Guid Author, string? NoteId, DateTimeOffset PostedAt);
+
+/// <summary>The one row with the highest sequence that a note was given.</summary>
+internal sealed record NoteHeadRow(bool OnlyRow, long Sequence);

@@ -1,0 +1,177 @@
+using Npgsql;
+using RouteService.Domain.Chat;
+using RouteService.Domain.Features;
+using RouteService.Domain.Geography;
+using RouteService.Infrastructure.Postgis;
+using RouteService.Testing.Postgres;
+
+namespace RouteService.Postgis.Tests;
+
+/// <summary>Which server is asked, and what is tried again on which, when there are a primary and a standby.</summary>
+public sealed class PrimaryTests : ServiceTest
+{
+    private PostgresCluster _primary = null!;
+    private PostgresCluster _standby = null!;
+    private TestDatabase _database = null!;
+
+    [Fact]
+    public async Task A_primary_that_has_moved_is_found_by_the_first_note_that_meets_the_old_one()
+    {
+        await StartAsync();
+        await using var host = new TcpSwitch(_primary.Port);
+        await using var connections = new PostgisDatabase(At(host.Port));
+        var log = new PostgisNoteLog(connections);
+        Assert.Equal([1], await log.AppendAsync([Note("a")], default));
+        await FailOverAsync(host);
+
+        Assert.Equal([2], await log.AppendAsync([Note("b")], default));
+        Assert.Equal(_standby.Port, await connections.ReadPrimaryAsync(ServerPortAsync, default));
+    }
+
+    [Fact]
+    public async Task While_there_is_no_other_server_a_note_is_refused_as_read_only()
+    {
+        await StartAsync();
+        await using var connections = new PostgisDatabase(At(_standby.Port));
+
+        var error = await Assert.ThrowsAsync<StoreUnavailableException>(() => new PostgisNoteLog(connections).AppendAsync([Note("a")], default));
+
+        Assert.Equal("The database is read-only; expected the primary.", error.Message);
+    }
+
+    [Fact]
+    public async Task A_listener_goes_to_the_new_primary_with_the_notes()
+    {
+        await StartAsync();
+        await using var host = new TcpSwitch(_primary.Port);
+        await using var connections = new PostgisDatabase(At(host.Port));
+        var log = new PostgisNoteLog(connections) { Patience = TimeSpan.FromMilliseconds(200) };
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        await using var hints = log.ListenAsync(limit.Token).GetAsyncEnumerator(limit.Token);
+        Assert.True(await hints.MoveNextAsync());
+        await log.AppendAsync([Note("a")], default);
+        await FailOverAsync(host);
+        await log.AppendAsync([Note("b")], default);
+
+        while ((long)(await OnStandbyAsync("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"))! == 0)
+        {
+            Assert.True(await hints.MoveNextAsync());
+        }
+    }
+
+    [Fact]
+    public async Task Whether_notes_can_be_written_is_known_and_asking_finds_the_new_primary()
+    {
+        await StartAsync();
+        await using var standby = new PostgisDatabase(At(_standby.Port));
+        var error = await Assert.ThrowsAsync<StoreUnavailableException>(() => standby.CheckWritableAsync(default));
+        Assert.Equal("The database is read-only; expected the primary.", error.Message);
+        await using var host = new TcpSwitch(_primary.Port);
+        await using var connections = new PostgisDatabase(At(host.Port));
+        await connections.CheckWritableAsync(default);
+        await FailOverAsync(host);
+
+        await connections.CheckWritableAsync(default);
+
+        Assert.Equal(_standby.Port, await connections.ReadPrimaryAsync(ServerPortAsync, default));
+    }
+
+    [Fact]
+    public async Task A_service_on_a_standby_is_ready_and_its_chat_is_not()
+    {
+        await StartAsync();
+        var service = await StartAsync(At(_standby.Port));
+
+        Assert.Equal("SERVING", await service.GrpcHealthAsync(""));
+        Assert.Equal("NOT_SERVING", await service.GrpcHealthAsync("routeguide.RouteGuide"));
+        Assert.Equal("SERVING", await (await StartAsync(At(_primary.Port))).GrpcHealthAsync("routeguide.RouteGuide"));
+    }
+
+    [Fact]
+    public async Task Notes_are_read_from_the_primary_though_features_are_read_from_a_standby()
+    {
+        await StartAsync();
+        await using var connections = new PostgisDatabase(AtBoth());
+        var log = new PostgisNoteLog(connections);
+        await OnStandbyAsync("SELECT pg_wal_replay_pause()");
+        await log.AppendAsync([Note("a"), Note("b")], default);
+
+        Assert.Equal(2, await log.ReadHeadAsync(default));
+        Assert.Equal(2, (await log.ReadAfterAsync(0, 10, default)).Count);
+        Assert.Equal(2, (await log.ReadAfterAsync([new Coordinate(1, 2)], 0, 10, default)).Count);
+        Assert.Equal(2, (await log.ReadBeforeAsync([new Coordinate(1, 2)], 3, 10, default)).Count);
+        Assert.Equal(_standby.Port, await connections.ReadAsync(static (connection, _) => Task.FromResult(connection.Port), default));
+        await OnStandbyAsync("SELECT pg_wal_replay_resume()");
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_read_that_a_standby_cancels_is_read_again_from_the_primary_if_there_is_one(bool isPrimaryKnown)
+    {
+        await StartAsync();
+        await OnStandbyAsync("ALTER SYSTEM SET max_standby_streaming_delay = 0");
+        await OnStandbyAsync("SELECT pg_reload_conf()");
+        await using var connections = new PostgisDatabase(isPrimaryKnown ? AtBoth() : At(_standby.Port));
+        var ports = new List<int>();
+
+        var reading = connections.ReadAsync(
+            async (connection, token) =>
+            {
+                ports.Add(connection.Port);
+                var seconds = ports.Count == 1 ? 60 : 0;
+                await using var command = new NpgsqlCommand($"SELECT count(*) FROM (SELECT pg_sleep({seconds})) AS wait, feature", connection);
+                return (long)(await command.ExecuteScalarAsync(token))!;
+            },
+            default);
+        while (!reading.IsCompleted && ports.Count < 2)
+        {
+            // What is replayed on the standby ends the queries that are in its way.
+            await _database.ExecuteAsync("BEGIN; LOCK TABLE feature IN ACCESS EXCLUSIVE MODE; INSERT INTO feature VALUES (0, 0, ''); ROLLBACK");
+            await Task.Delay(50);
+        }
+
+        Assert.Equal(10, await reading);
+        Assert.Equal(isPrimaryKnown ? [_standby.Port, _primary.Port] : [_standby.Port], ports.Distinct());
+    }
+
+    private static NewNote Note(string message) => new(Guid.NewGuid(), new RouteNote(new Coordinate(1, 2), message), null);
+
+    private async Task StartAsync()
+    {
+        _primary = Ours(await Postgres.ClusterAsync("synchronous_commit = on"));
+        _database = await Postgres.DatabaseAsync(new PostgresServer(_primary.ConnectionString));
+        await _database.FillAsync(10);
+        _standby = Ours(await _primary.CreateStandbyAsync());
+        await _primary.WaitForStandbyAsync(_standby);
+    }
+
+    /// <summary>Makes the standby the primary, and the old primary read-only for the sessions that stay with it.</summary>
+    private async Task FailOverAsync(TcpSwitch host)
+    {
+        await _primary.WaitForStandbyAsync(_standby);
+        await _standby.PromoteAsync();
+        await _database.ExecuteAsync("ALTER SYSTEM SET default_transaction_read_only = on");
+        await _database.ExecuteAsync("SELECT pg_reload_conf()");
+        host.GoTo(_standby.Port);
+
+        // Sessions read the file when they next do something.
+        while ((string)(await _database.ExecuteAsync("SHOW default_transaction_read_only"))! != "on")
+        {
+            await Task.Delay(20);
+        }
+    }
+
+    private static async Task<int> ServerPortAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand("SELECT inet_server_port()", connection);
+        return (int)(await command.ExecuteScalarAsync(cancellationToken))!;
+    }
+
+    private string At(int port) => $"Host=127.0.0.1;Port={port};Username=postgres;Database={_database.Name}";
+
+    private string AtBoth() => $"Host=127.0.0.1:{_primary.Port},127.0.0.1:{_standby.Port};Username=postgres;Database={_database.Name};"
+        + "Target Session Attributes=prefer-standby";
+
+    private Task<object?> OnStandbyAsync(string sql) => new PostgresServer(_standby.ConnectionString).ExecuteAsync(sql);
+}
