@@ -24,6 +24,7 @@ internal sealed class InMemoryChat : IRouteChat
     // The client's defaults, and the service's.
     private const int MaxNoteBytes = 4_096;
     private const int MaxIdBytes = 128;
+    private const int MaxPlaces = 10_000;
 
     private readonly InMemoryChatLog _log;
     private readonly Action<string> _throwFault;
@@ -130,6 +131,12 @@ internal sealed class InMemoryChat : IRouteChat
                 && (kept.Location != location || !string.Equals(kept.Message, message, StringComparison.Ordinal)))
             {
                 throw new ArgumentException($"The id '{noteId}' is that of another note, {kept.Sequence}.", nameof(noteId));
+            }
+
+            if (_places.Count >= MaxPlaces && !_places.Contains(location))
+            {
+                throw new InvalidOperationException(FormattableString.Invariant(
+                    $"The session is at {MaxPlaces} places, the most for one session. Post at {location} in another session."));
             }
 
             _own.Add(noteId);

@@ -80,7 +80,9 @@ public sealed class InMemoryRouteService : IRouteServiceClient, IEnumerable<Feat
         if (listen.Count > MaxPlaces)
         {
             throw new ArgumentException(
-                FormattableString.Invariant($"A session listens at {MaxPlaces} places at most; these are {listen.Count}."), nameof(places));
+                FormattableString.Invariant(
+                    $"A session listens at {MaxPlaces} places at most; these are {listen.Count}. Join several sessions."),
+                nameof(places));
         }
 
         if (after is { } sequence)
@@ -88,7 +90,7 @@ public sealed class InMemoryRouteService : IRouteServiceClient, IEnumerable<Feat
             ArgumentOutOfRangeException.ThrowIfNegative(sequence, nameof(after));
             if (listen.Count == 0)
             {
-                throw new ArgumentException("To go on after a note there have to be the places that it is about.", nameof(places));
+                throw new ArgumentException("To resume after a note, name the places to listen at.", nameof(places));
             }
         }
 

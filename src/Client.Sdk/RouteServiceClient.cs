@@ -1,6 +1,9 @@
 using Grpc.Core;
+using Grpc.Core.Interceptors;
 using Grpc.Health.V1;
 using Grpc.Net.Client;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using RouteService.Client.Calls;
 using RouteService.Client.Chat;
 using RouteService.Client.Connections;
@@ -17,15 +20,20 @@ namespace RouteService.Client;
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, IDisposable
 {
-    private const int MaxPlaces = 10_000;
-
-    private readonly GrpcChannel _channel;
+    // Null for a client on an invoker, whose connections are unknown.
+    private readonly GrpcChannel? _channel;
+    private readonly bool _ownsChannel;
+    private readonly string _target;
     private readonly CallInvoker _invoker;
     private readonly RouteGuide.RouteGuideClient _guide;
-    private readonly Greeter.GreeterClient _greeter;
     private readonly Health.HealthClient _health;
     private readonly CallContext _context;
     private readonly UnaryCalls _unary;
+    private readonly UnaryMethod<Point, Contracts.Routeguide.Feature> _getFeature;
+    private readonly UnaryMethod<HelloRequest, HelloReply> _sayHello;
+    private readonly UnaryMethod<HelloRequest, HelloReply> _sayHelloAgain;
+    private readonly UnaryMethod<HealthCheckRequest, HealthCheckResponse> _checkHealth;
+    private readonly CancellationTokenSource _disposal = new();
 
     // Sessions that end with the client.
     private readonly HashSet<ChatSession> _sessions = [];
@@ -44,18 +52,72 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
     /// <exception cref="IOException">A file of <see cref="RouteServiceClientOptions.Tls"/> cannot be read.</exception>
     /// <exception cref="System.Security.Cryptography.CryptographicException">A TLS file is not a valid certificate or key.</exception>
     public RouteServiceClient(RouteServiceClientOptions options)
+        : this(Copy(options, static options => options.Validate()), channel: null, invoker: null)
     {
-        ArgumentNullException.ThrowIfNull(options);
-        options.Validate();
-        options = options.Copy();
-        var server = options.Server!;
-        _channel = ServiceChannel.Create(options, server);
-        _invoker = _channel.CreateCallInvoker();
+    }
+
+    /// <summary>
+    /// Creates a client on a channel of the application, which stays the application's: the client does not dispose of it.
+    /// </summary>
+    /// <param name="channel">Channel to the service.</param>
+    /// <param name="options">
+    /// Options of calls; null for the defaults. Those of connections have no effect: <see cref="RouteServiceClientOptions.Address"/>,
+    /// <see cref="RouteServiceClientOptions.Tls"/>, <see cref="RouteServiceClientOptions.KeepAlive"/>,
+    /// <see cref="RouteServiceClientOptions.Resolve"/>, <see cref="RouteServiceClientOptions.ConfigureHandler"/>. A
+    /// <see cref="RouteServiceClientOptions.BearerToken"/> is sent as the channel is, with TLS or without.
+    /// </param>
+    /// <exception cref="ArgumentException">An option is out of its range.</exception>
+    public RouteServiceClient(GrpcChannel channel, RouteServiceClientOptions? options = null)
+        : this(
+            Copy(options ?? new(), static options => options.ValidateCalls()),
+            channel ?? throw new ArgumentNullException(nameof(channel)),
+            invoker: null)
+    {
+    }
+
+    /// <summary>
+    /// Creates a client on a call invoker of the application, for example a channel with interceptors. Its connections are unknown:
+    /// <see cref="State"/> and <see cref="ConnectAsync"/> are unavailable.
+    /// </summary>
+    /// <param name="invoker">Invoker of the calls.</param>
+    /// <param name="options">As for <see cref="RouteServiceClient(GrpcChannel, RouteServiceClientOptions?)"/>.</param>
+    /// <exception cref="ArgumentException">An option is out of its range.</exception>
+    public RouteServiceClient(CallInvoker invoker, RouteServiceClientOptions? options = null)
+        : this(
+            Copy(options ?? new(), static options => options.ValidateCalls()),
+            channel: null,
+            invoker ?? throw new ArgumentNullException(nameof(invoker)))
+    {
+    }
+
+    private RouteServiceClient(RouteServiceClientOptions options, GrpcChannel? channel, CallInvoker? invoker)
+    {
+        _ownsChannel = channel is null && invoker is null;
+        _channel = _ownsChannel ? ServiceChannel.Create(options, options.Server!) : channel;
+        _target = _ownsChannel ? options.Address : channel?.Target ?? "the service";
+        _invoker = invoker ?? _channel!.CreateCallInvoker();
+        if (options.Credentials is { } credentials)
+        {
+            _invoker = _invoker.Intercept(new CredentialsInterceptor(credentials));
+        }
+
+        _invoker = options.Interceptors.Count > 0 ? _invoker.Intercept([.. options.Interceptors]) : _invoker;
+        var logger = options.LoggerFactory?.CreateLogger(ClientLog.Category) ?? NullLogger.Instance;
+        var server = _ownsChannel ? options.Server : ServiceChannel.ServerOf(channel?.Target);
+        var resilience = new Resilience(options, logger);
+        _context = new CallContext(options, () => _isDisposed, server, logger);
+        _unary = new UnaryCalls(_context, resilience);
         _guide = new RouteGuide.RouteGuideClient(_invoker);
-        _greeter = new Greeter.GreeterClient(_invoker);
         _health = new Health.HealthClient(_invoker);
-        _context = new CallContext(options, () => _isDisposed, server);
-        _unary = new UnaryCalls(_context);
+        var greeter = new Greeter.GreeterClient(_invoker);
+        _getFeature = new("routeguide.RouteGuide/GetFeature", _guide.GetFeatureAsync, resilience.Hedged);
+        _sayHello = new("helloworld.Greeter/SayHello", greeter.SayHelloAsync);
+        _sayHelloAgain = new("helloworld.Greeter/SayHelloAgain", greeter.SayHelloAgainAsync);
+        _checkHealth = new("grpc.health.v1.Health/Check", _health.CheckAsync);
+        if (_channel is not null && logger.IsEnabled(LogLevel.Information))
+        {
+            _ = ServiceChannel.LogStatesAsync(_channel, _target, logger, _disposal.Token);
+        }
     }
 
     /// <summary>Version of this package, which is in the user agent of its calls.</summary>
@@ -64,9 +126,12 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
     /// <summary>State of the connections.</summary>
     /// <exception cref="InvalidOperationException">
     /// The connections cannot be observed: <see cref="RouteServiceClientOptions.ConfigureHandler"/> has returned a handler that hides them,
-    /// or they go through a proxy.
+    /// they go through a proxy, or the client was created with a <see cref="CallInvoker"/>.
     /// </exception>
-    public ConnectionState State => _isDisposed ? ConnectionState.Shutdown : (ConnectionState)_channel.State;
+    public ConnectionState State => _isDisposed ? ConnectionState.Shutdown : (ConnectionState)Channel.State;
+
+    private GrpcChannel Channel =>
+        _channel ?? throw new InvalidOperationException("The client was created with a CallInvoker, whose connections are unknown.");
 
     /// <summary>
     /// Connects, so that the first call finds a connection. Optional: calls connect by themselves. The TLS handshake takes place with the
@@ -81,13 +146,14 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
     public async Task ConnectAsync(CancellationToken cancellationToken = default)
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
+        var channel = Channel;
         var options = _context.Options;
         using var late = new CancellationTokenSource(options.Timeout, options.Clock);
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, late.Token);
         try
         {
             // The channel ignores the token while it resolves a host.
-            await _channel.ConnectAsync(over.Token).WaitAsync(over.Token).ConfigureAwait(false);
+            await channel.ConnectAsync(over.Token).WaitAsync(over.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException e) when (_isDisposed)
         {
@@ -95,11 +161,11 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
         }
         catch (OperationCanceledException e) when (late.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            var why = await LastConnectFailureAsync().ConfigureAwait(false);
+            var why = await LastConnectFailureAsync(channel).ConfigureAwait(false);
             var detail = FormattableString.Invariant(
-                $"There is no connection to {options.Address} after {options.Timeout.TotalSeconds} s. {why?.Detail}");
+                $"There is no connection to {_target} after {options.Timeout.TotalSeconds} s. {why?.Detail}");
             var status = new Status(StatusCode.Unavailable, detail.TrimEnd(), why?.DebugException ?? e);
-            throw CallContext.Failed("ConnectAsync", new RpcException(status), attempts: 0);
+            throw CallFailure.ToException("ConnectAsync", new RpcException(status), attempts: 0);
         }
     }
 
@@ -111,7 +177,7 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
 
         async Task<Feature?> GetAsync()
         {
-            var reply = await _unary.GetFeatureAsync(_guide, CallContext.ToPoint(location), timeout, cancellationToken)
+            var reply = await _unary.CallAsync(_getFeature, CallContext.ToPoint(location), timeout, cancellationToken)
                 .ConfigureAwait(false);
             return reply.Name.Length == 0 ? null : new Feature(location, reply.Name);
         }
@@ -149,10 +215,12 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         var listen = places?.ToHashSet() ?? [];
-        if (listen.Count > MaxPlaces)
+        if (listen.Count > ChatSession.MaxPlaces)
         {
             throw new ArgumentException(
-                FormattableString.Invariant($"A session listens at {MaxPlaces} places at most; these are {listen.Count}."), nameof(places));
+                FormattableString.Invariant(
+                    $"A session listens at {ChatSession.MaxPlaces} places at most; these are {listen.Count}. Join several sessions."),
+                nameof(places));
         }
 
         if (after is { } sequence)
@@ -160,7 +228,7 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
             ArgumentOutOfRangeException.ThrowIfNegative(sequence, nameof(after));
             if (listen.Count == 0)
             {
-                throw new ArgumentException("To go on after a note there have to be the places that it is about.", nameof(places));
+                throw new ArgumentException("To resume after a note, name the places to listen at.", nameof(places));
             }
         }
 
@@ -168,7 +236,7 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
 
         async Task<IRouteChat> JoinAsync()
         {
-            if (_context.Options.ConfigureHandler is null)
+            if (_channel is not null && _context.Options.ConfigureHandler is null)
             {
                 try
                 {
@@ -197,12 +265,7 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
     {
         ArgumentNullException.ThrowIfNull(name);
         CheckCall(timeout);
-        return GreetAsync(
-            "SayHello",
-            static (client, request, options) => client.SayHelloAsync(request, options),
-            name,
-            timeout,
-            cancellationToken);
+        return GreetAsync(_sayHello, name, timeout, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -210,12 +273,7 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
     {
         ArgumentNullException.ThrowIfNull(name);
         CheckCall(timeout);
-        return GreetAsync(
-            "SayHelloAgain",
-            static (client, request, options) => client.SayHelloAgainAsync(request, options),
-            name,
-            timeout,
-            cancellationToken);
+        return GreetAsync(_sayHelloAgain, name, timeout, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -231,8 +289,7 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
             try
             {
                 var reply = await _unary.CallAsync(
-                    "grpc.health.v1.Health/Check", _health, static (client, request, options) => client.CheckAsync(request, options),
-                    new HealthCheckRequest { Service = service }, timeout, cancellationToken).ConfigureAwait(false);
+                    _checkHealth, new HealthCheckRequest { Service = service }, timeout, cancellationToken).ConfigureAwait(false);
                 return reply.Status switch
                 {
                     HealthCheckResponse.Types.ServingStatus.Serving => ServiceHealth.Serving,
@@ -240,7 +297,7 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
                     _ => ServiceHealth.Unknown,
                 };
             }
-            catch (RouteServiceException e) when (string.Equals(e.Status, StatusNames.Of(StatusCode.NotFound), StringComparison.Ordinal))
+            catch (RouteServiceException e) when (e.StatusCode == StatusCode.NotFound)
             {
                 return ServiceHealth.Unknown;
             }
@@ -265,7 +322,8 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
             await session.DisposeAsync().ConfigureAwait(false);
         }
 
-        _channel.Dispose();
+        await _disposal.CancelAsync().ConfigureAwait(false);
+        DisposeOwnChannel();
     }
 
     /// <summary>As <see cref="DisposeAsync"/>, without waiting for the chat sessions.</summary>
@@ -280,19 +338,29 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
             }
         }
 
-        _channel.Dispose();
+        _disposal.Cancel();
+        DisposeOwnChannel();
+    }
+
+    private void DisposeOwnChannel()
+    {
+        if (_ownsChannel)
+        {
+            _channel!.Dispose();
+        }
+    }
+
+    private static RouteServiceClientOptions Copy(RouteServiceClientOptions options, Action<RouteServiceClientOptions> validate)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        validate(options);
+        return options.Copy();
     }
 
     private async Task<string> GreetAsync(
-        string method,
-        Func<Greeter.GreeterClient, HelloRequest, CallOptions, AsyncUnaryCall<HelloReply>> call,
-        string name,
-        TimeSpan? timeout,
-        CancellationToken cancellationToken)
+        UnaryMethod<HelloRequest, HelloReply> method, string name, TimeSpan? timeout, CancellationToken cancellationToken)
     {
-        var reply = await _unary.CallAsync(
-            $"helloworld.Greeter/{method}", _greeter, call, new HelloRequest { Name = name }, timeout, cancellationToken)
-            .ConfigureAwait(false);
+        var reply = await _unary.CallAsync(method, new HelloRequest { Name = name }, timeout, cancellationToken).ConfigureAwait(false);
         return reply.Message;
     }
 
@@ -317,9 +385,9 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
     /// Why the last attempt to connect failed. The channel reports that only to calls, which it fails at once. So this makes a call, which
     /// is sent only if there is a connection after all.
     /// </summary>
-    private async Task<Status?> LastConnectFailureAsync()
+    private async Task<Status?> LastConnectFailureAsync(GrpcChannel channel)
     {
-        if (_channel.State != ConnectivityState.TransientFailure)
+        if (channel.State != ConnectivityState.TransientFailure)
         {
             return null;
         }

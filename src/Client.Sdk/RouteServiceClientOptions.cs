@@ -1,4 +1,7 @@
 using System.Net;
+using Grpc.Core;
+using Grpc.Core.Interceptors;
+using Microsoft.Extensions.Logging;
 
 namespace RouteService.Client;
 
@@ -90,10 +93,22 @@ public sealed record RouteServiceClientOptions
     public Func<string, CancellationToken, Task<IPAddress[]>>? Resolve { get; set; }
 
     /// <summary>
-    /// Clock for pauses, silences and the time left to a call; the system's clock by default. An attempt in flight ends by the system's
-    /// clock.
+    /// Creates the client's logger, of the category <c>RouteService.Client</c>, and those of the channel, of <c>Grpc.Net.Client</c>. Null
+    /// (default) for no logs; <c>AddRouteServiceClient</c> takes the container's.
     /// </summary>
+    public ILoggerFactory? LoggerFactory { get; set; }
+
+    /// <summary>Clock for pauses, silences and time limits, by its monotonic timestamps; the system's clock by default.</summary>
     public TimeProvider Clock { get; set; } = TimeProvider.System;
+
+    /// <summary>Interceptors of all calls, the outermost first; from the builder.</summary>
+    internal IReadOnlyList<Interceptor> Interceptors { get; init; } = [];
+
+    /// <summary>Handlers around the HTTP handler, the outermost first; from the builder.</summary>
+    internal IReadOnlyList<DelegatingHandler> Handlers { get; init; } = [];
+
+    /// <summary>Credentials of all calls; from the builder.</summary>
+    internal CallCredentials? Credentials { get; init; }
 
     /// <summary>Longest time of a timer: 24 days, 20 hours and some minutes.</summary>
     internal static TimeSpan MaxTime { get; } = TimeSpan.FromMilliseconds(int.MaxValue);
@@ -131,7 +146,14 @@ public sealed record RouteServiceClientOptions
     /// <exception cref="ArgumentException">An option is out of its range, or two contradict each other.</exception>
     internal void Validate()
     {
-        Check(Server is not null, nameof(Address), Address, "http://HOST:PORT, https://HOST:PORT or dns:///HOST:PORT, without a path");
+        ValidateConnection();
+        ValidateCalls();
+    }
+
+    /// <summary>Checks the options of calls, which are all that a client with a channel of the application's has use for.</summary>
+    /// <exception cref="ArgumentException">An option is out of its range, or two contradict each other.</exception>
+    internal void ValidateCalls()
+    {
         Check(
             (Timeout > TimeSpan.Zero && Timeout <= MaxTime) || Timeout == System.Threading.Timeout.InfiniteTimeSpan,
             nameof(Timeout), Timeout, $"more than zero and at most {MaxTime.Days} days, or infinite (-00:00:00.001)");
@@ -163,6 +185,12 @@ public sealed record RouteServiceClientOptions
         Check(
             CircuitBreaker is null || CircuitBreaker.OpenFor >= TimeSpan.FromMilliseconds(500),
             "CircuitBreaker.OpenFor", CircuitBreaker?.OpenFor, "at least half a second");
+        Check(Clock is not null, nameof(Clock), null, "set; TimeProvider.System is the default");
+    }
+
+    private void ValidateConnection()
+    {
+        Check(Server is not null, nameof(Address), Address, "http://HOST:PORT, https://HOST:PORT or dns:///HOST:PORT, without a path");
         Check(
             (KeepAlive >= TimeSpan.FromSeconds(1) && KeepAlive <= MaxTime) || KeepAlive == System.Threading.Timeout.InfiniteTimeSpan,
             nameof(KeepAlive), KeepAlive, $"from a second to {MaxTime.Days} days, or infinite (-00:00:00.001)");
@@ -173,7 +201,9 @@ public sealed record RouteServiceClientOptions
         Check(
             BearerToken is null || IsSecure || SendTokenWithoutTls,
             nameof(BearerToken), Address, "for an address with TLS, or together with SendTokenWithoutTls");
-        Check(Clock is not null, nameof(Clock), null, "set; TimeProvider.System is the default");
+        Check(
+            Credentials is null || IsSecure || SendTokenWithoutTls,
+            "Credentials", Address, "for an address with TLS, or together with SendTokenWithoutTls");
     }
 
     private static void Check(bool isRight, string option, object? value, string expected)
@@ -181,7 +211,7 @@ public sealed record RouteServiceClientOptions
         if (!isRight)
         {
             throw new ArgumentException(
-                FormattableString.Invariant($"The option {option} is to be {expected}; it is '{value ?? "null"}'."), option);
+                FormattableString.Invariant($"The option {option} must be {expected}; it is '{value ?? "null"}'."), option);
         }
     }
 }

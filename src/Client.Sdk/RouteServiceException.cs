@@ -1,15 +1,27 @@
 using System.Globalization;
+using Grpc.Core;
 
 namespace RouteService.Client;
 
 /// <summary>
 /// A call of RouteService failed. <see cref="Reason"/> says why, and <see cref="IsTransient"/> whether the same call may succeed later.
 /// </summary>
+/// <remarks>
+/// <see cref="Exception.InnerException"/> is the <see cref="RpcException"/> of the last attempt. It is null, or another exception, if no
+/// attempt has ended with a status: for <see cref="FailureReason.CircuitOpen"/>, for example.
+/// </remarks>
 public sealed class RouteServiceException : Exception
 {
+    private static readonly string[] StatusNames =
+    [
+        "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
+        "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS",
+        "UNAUTHENTICATED",
+    ];
+
     /// <param name="reason">Reason of the failure.</param>
     /// <param name="message">Description of the failure.</param>
-    /// <param name="innerException">Cause; null if there is none.</param>
+    /// <param name="innerException">Cause, as for <see cref="Exception.InnerException"/>; null if there is none.</param>
     public RouteServiceException(FailureReason reason, string message, Exception? innerException = null)
         : base(message, innerException) => Reason = reason;
 
@@ -24,8 +36,14 @@ public sealed class RouteServiceException : Exception
     public bool IsTransient => Reason is FailureReason.Unavailable or FailureReason.DeadlineExceeded or FailureReason.Exhausted
         or FailureReason.Stalled or FailureReason.CircuitOpen;
 
-    /// <summary>Name of the gRPC status of the last attempt, such as <c>UNAVAILABLE</c>. Empty if there was none.</summary>
-    public string Status { get; init; } = "";
+    /// <summary>gRPC status of the last attempt. Null if no attempt has ended with one.</summary>
+    public StatusCode? StatusCode { get; init; }
+
+    /// <summary>Name of <see cref="StatusCode"/> in the gRPC specification, such as <c>UNAVAILABLE</c>. Empty if that is null.</summary>
+    public string Status => StatusCode is { } code ? NameOf(code) : "";
+
+    /// <summary>Trailers of the last attempt. Empty if the server has sent none.</summary>
+    public Metadata Trailers { get; init; } = Metadata.Empty;
 
     /// <summary>Text of the server, or of the transport, about the failure of the last attempt.</summary>
     public string Detail { get; init; } = "";
@@ -45,18 +63,34 @@ public sealed class RouteServiceException : Exception
     /// <summary>Time to wait before the next attempt, as the service asks. Null if it does not ask.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
-    internal static string Describe(string method, FailureReason reason, string status, string detail, int attempts)
+    /// <summary>Name of a code in the specification ("Status codes and their use in gRPC").</summary>
+    internal static string NameOf(StatusCode code) => StatusNames[(int)code];
+
+    internal static string Describe(string method, FailureReason reason, StatusCode? status, string detail, int attempts)
     {
-        var with = status.Length > 0 ? $" with {status}" : "";
+        var with = status is { } code ? $" with {NameOf(code)}" : "";
         var after = attempts > 1 ? string.Create(CultureInfo.InvariantCulture, $" after {attempts} attempts") : "";
-        return $"{method} failed{with}{after}: {(detail.Length > 0 ? detail : "no reason was given.")} {Advice(reason)}".TrimEnd();
+        var text = detail.Length > 0 ? detail : "no reason was given.";
+        return $"{method} failed{with}{after}: {text} {Advice(reason)}".TrimEnd();
     }
+
+    /// <summary>The same failure, to be thrown in another place as well.</summary>
+    internal RouteServiceException Copy() => new(Reason, Message, InnerException)
+    {
+        StatusCode = StatusCode,
+        Trailers = Trailers,
+        Detail = Detail,
+        FieldViolations = FieldViolations,
+        Attempts = Attempts,
+        Delivered = Delivered,
+        RetryAfter = RetryAfter,
+    };
 
     private static string Advice(FailureReason reason) => reason switch
     {
         FailureReason.Unavailable => "Is the address right and the service up? It may work later.",
         FailureReason.DeadlineExceeded => "Give the call more time, or try later.",
-        FailureReason.Exhausted => "Call less often, or try later.",
+        FailureReason.Exhausted => "Stay below the limit, or try later.",
         FailureReason.InvalidRequest => "The request has to change before it is sent again.",
         FailureReason.Unauthenticated => "Set BearerToken, or a client certificate, to what the service accepts.",
         FailureReason.PermissionDenied => "Grant the calling identity the required permission.",

@@ -107,9 +107,9 @@ public sealed class DependencyInjectionTests
     }
 
     [Theory]
-    [InlineData("Routes:Retry:MaxAttempts: The option Retry.MaxAttempts is to be from 1 to 100; it is '0'.", "Retry:MaxAttempts", "0")]
-    [InlineData("Routes:Timeout: The option Timeout is to be more than zero", "Timeout", "00:00:00")]
-    [InlineData("Routes:Tls: The option Tls is to be null, or the address one of https://", "Tls:AuthorityFile", "ca.pem")]
+    [InlineData("Routes:Retry:MaxAttempts: The option Retry.MaxAttempts must be from 1 to 100; it is '0'.", "Retry:MaxAttempts", "0")]
+    [InlineData("Routes:Timeout: The option Timeout must be more than zero", "Timeout", "00:00:00")]
+    [InlineData("Routes:Tls: The option Tls must be null, or the address one of https://", "Tls:AuthorityFile", "ca.pem")]
     [InlineData("'Routes:Timeout'", "Timeout", "soon")]
     [InlineData("'Routes:Retry:MaxAttempts'", "Retry:MaxAttempts", "many")]
     [InlineData("Routes:Address: ", "Address", "localhost:50051")]
@@ -137,7 +137,7 @@ public sealed class DependencyInjectionTests
         }
     }
 
-    [Fact]
+    [Xunit.Fact]
     public void A_name_is_needed_for_a_client_by_name()
     {
         Assert.Throws<ArgumentException>("name", () => { new ServiceCollection().AddRouteServiceClient(""); });

@@ -1,4 +1,5 @@
 using Grpc.Core;
+using Microsoft.Extensions.Time.Testing;
 using static RouteService.Client.Tests.Places;
 using Proto = RouteService.Contracts.Routeguide;
 
@@ -206,6 +207,74 @@ public sealed class ListFeaturesTests
         error = await Assert.ThrowsAsync<RouteServiceException>(() => ToListAsync(hasty.ListFeaturesAsync(BoundingBox.World)));
         Assert.Equal((FailureReason.Unavailable, 2L), (error.Reason, error.Delivered));
         Assert.True(error.Attempts > 1);
+    }
+
+    [Fact]
+    public async Task The_time_to_resume_begins_with_each_break()
+    {
+        var clock = new FakeTimeProvider();
+        using var stop = new CancellationTokenSource();
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            ListFeatures = async (stream, _, call) =>
+            {
+                await stream.WriteAsync(Feature(call));
+                clock.Advance(TimeSpan.FromMinutes(10));
+                if (call < 4)
+                {
+                    throw Script.Error(StatusCode.Unavailable);
+                }
+            },
+        });
+        await using var client = Connect(service.Address, options => options with { Clock = clock, StreamSilence = TimeSpan.FromDays(1) });
+        var pauses = Task.Run(async () =>
+        {
+            for (; !stop.IsCancellationRequested; await Task.Delay(1))
+            {
+                clock.Advance(TimeSpan.FromMilliseconds(10));
+            }
+        });
+
+        Assert.Equal(4, (await ToListAsync(client.ListFeaturesAsync(BoundingBox.World))).Count);
+
+        await stop.CancelAsync();
+        await pauses;
+    }
+
+    [Fact]
+    public async Task After_a_silence_an_error_is_an_error_again()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            ListFeatures = static (_, context, call) => call == 1 ? Task.Delay(Timeout.Infinite, context.CancellationToken) : throw Script.Error(StatusCode.PermissionDenied),
+        });
+        await using var client = Connect(service.Address, static options => options with { StreamSilence = TimeSpan.FromMilliseconds(100) });
+
+        var error = await Assert.ThrowsAsync<RouteServiceException>(() => ToListAsync(client.ListFeaturesAsync(BoundingBox.World)));
+
+        Assert.Equal((FailureReason.PermissionDenied, 2), (error.Reason, error.Attempts));
+    }
+
+    [Fact]
+    public async Task The_bound_of_what_is_remembered_counts_all_streams_of_a_listing()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            ListFeatures = static async (stream, _, call) =>
+            {
+                for (var i = 1; i <= 2 * call; i++)
+                {
+                    await stream.WriteAsync(Feature(i));
+                }
+
+                throw Script.Error(StatusCode.Unavailable);
+            },
+        });
+        await using var client = Connect(service.Address, static options => options with { MaxResumableFeatures = 3 });
+
+        var error = await Assert.ThrowsAsync<RouteServiceException>(() => ToListAsync(client.ListFeaturesAsync(BoundingBox.World)));
+
+        Assert.Equal((FailureReason.CannotResume, 4L, 2), (error.Reason, error.Delivered, error.Attempts));
     }
 
     [Fact]

@@ -66,6 +66,49 @@ public sealed class RecordRouteTests
     }
 
     [Fact]
+    public async Task The_bound_of_what_is_kept_counts_all_attempts()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            RecordRoute = static async (stream, context, call) =>
+            {
+                for (var i = 0; i < (call == 1 ? 3_000 : 5_000); i++)
+                {
+                    await stream.MoveNext(context.CancellationToken);
+                }
+
+                throw Script.Error(StatusCode.Unavailable);
+            },
+        });
+        await using var client = Connect(service.Address);
+
+        // The second attempt begins with what is kept, and goes beyond it.
+        var error = await Assert.ThrowsAsync<RouteServiceException>(() => client.RecordRouteAsync(UntilRepeatedAsync()));
+
+        Assert.Equal((2, 2), (error.Attempts, service.Script.Calls));
+
+        async IAsyncEnumerable<Coordinate> UntilRepeatedAsync()
+        {
+            for (var i = 0; i < 3_500; i++)
+            {
+                yield return At(i);
+            }
+
+            // The break is seen with the next point.
+            while (service.Script.Calls < 2)
+            {
+                await Task.Delay(50);
+                yield return Here;
+            }
+
+            for (var i = 0; i < 2_000; i++)
+            {
+                yield return At(i);
+            }
+        }
+    }
+
+    [Fact]
     public async Task What_the_points_throw_is_thrown_and_ends_the_servers_call()
     {
         var ended = new TaskCompletionSource();

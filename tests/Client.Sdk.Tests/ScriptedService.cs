@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
+using Grpc.AspNetCore.Server;
 using Grpc.Core;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -33,7 +34,7 @@ internal sealed class ScriptedService : IAsyncDisposable
 
     public string Address => $"http://127.0.0.1:{Port}";
 
-    public static async Task<ScriptedService> StartAsync(Script script, int port = 0, Action<ListenOptions>? listen = null)
+    public static async Task<ScriptedService> StartAsync(Script script, int port = 0, Action<ListenOptions>? listen = null, Action<GrpcServiceOptions>? grpc = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.UseKestrelHttpsConfiguration();
@@ -45,7 +46,7 @@ internal sealed class ScriptedService : IAsyncDisposable
         }));
         builder.Services.Configure<HostOptions>(static host => host.ShutdownTimeout = TimeSpan.FromSeconds(1));
         builder.Services.AddSingleton(script);
-        builder.Services.AddGrpc();
+        builder.Services.AddGrpc(options => grpc?.Invoke(options));
         var app = builder.Build();
         app.Use((http, next) =>
         {

@@ -3,6 +3,7 @@ using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
 using Grpc.Core;
+using Microsoft.Extensions.Time.Testing;
 using static RouteService.Client.Tests.Places;
 using Proto = RouteService.Contracts.Routeguide;
 
@@ -259,6 +260,186 @@ public sealed class UnaryTests
     }
 
     [Fact]
+    public async Task A_pushback_of_zero_is_a_retry_at_once()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            GetFeature = static (point, _, call) => call == 1
+                ? throw Script.Error(StatusCode.Unavailable, "now", ("grpc-retry-pushback-ms", "0"))
+                : Task.FromResult(new Proto.Feature { Name = "here", Location = point }),
+        });
+
+        // A pause of our own would not fit into the call's time.
+        await using var client = Connect(service.Address, static options => options with { Retry = new() { Delay = TimeSpan.FromHours(1), MaxDelay = TimeSpan.FromHours(1) } });
+
+        Assert.NotNull(await client.GetFeatureAsync(Here));
+        Assert.Equal(2, service.Script.Calls);
+    }
+
+    [Fact]
+    public async Task Ten_successes_return_a_retry_to_the_budget()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            GetFeature = static (point, _, _) => point.Latitude == 0 ? throw Script.Error(StatusCode.Unavailable) : Task.FromResult(new Proto.Feature { Name = "here", Location = point }),
+        });
+        await using var client = Connect(service.Address, static options => options with { Retry = options.Retry with { Budget = 1 } });
+
+        Assert.Equal(2, await FailAsync());
+        Assert.Equal(1, await FailAsync());
+        for (var i = 1; i < 10; i++)
+        {
+            await client.GetFeatureAsync(At(i));
+        }
+
+        Assert.Equal(1, await FailAsync());
+        await client.GetFeatureAsync(At(10));
+        Assert.Equal(2, await FailAsync());
+
+        async Task<int> FailAsync() => (await Assert.ThrowsAsync<RouteServiceException>(() => client.GetFeatureAsync(At(0)))).Attempts;
+    }
+
+    [Fact]
+    public async Task The_error_has_the_status_the_trailers_and_the_exception_of_the_last_attempt()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            GetFeature = static (_, _, call) => throw Script.Error(StatusCode.Unavailable, $"out {call}", ("x-replica", $"{call}")),
+        });
+        await using var client = Connect(service.Address, static options => options with { Retry = options.Retry with { MaxAttempts = 2 } });
+
+        var error = await Assert.ThrowsAsync<RouteServiceException>(() => client.GetFeatureAsync(Here));
+
+        Assert.Equal((StatusCode.Unavailable, "UNAVAILABLE", "2"), (error.StatusCode, error.Status, error.Trailers.GetValue("x-replica")));
+        Assert.Equal("out 2", Assert.IsType<RpcException>(error.InnerException).Status.Detail);
+        Assert.Null(new RouteServiceException(FailureReason.CircuitOpen, "open").StatusCode);
+    }
+
+    [Fact]
+    public async Task A_time_limit_runs_on_while_the_time_of_day_is_set_back()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            GetFeature = static async (_, context, _) => await Never(context),
+            ListFeatures = static (_, context, _) => Never(context),
+            RecordRoute = static async (_, context, _) =>
+            {
+                await Never(context);
+                return new Proto.RouteSummary();
+            },
+        });
+        var clock = new ClockThatIsSetBack();
+        await using var client = Connect(service.Address, options => options with { Clock = clock, StreamSilence = TimeSpan.FromDays(1) });
+        foreach (var call in (Func<TimeSpan, Task>[])
+            [
+                time => client.GetFeatureAsync(Here, time),
+                time => ToListAsync(client.ListFeaturesAsync(BoundingBox.World, time)),
+                time => client.RecordRouteAsync([Here], time),
+            ])
+        {
+            var calls = service.Script.Calls;
+            var running = call(TimeSpan.FromMinutes(30));
+            while (service.Script.Calls == calls)
+            {
+                await Task.Delay(10);
+            }
+
+            clock.Offset -= TimeSpan.FromHours(1);
+            clock.Advance(TimeSpan.FromMinutes(29));
+            Assert.False(running.IsCompleted);
+            clock.Advance(TimeSpan.FromMinutes(1));
+
+            var error = await Assert.ThrowsAsync<RouteServiceException>(() => running);
+            Assert.Equal((FailureReason.DeadlineExceeded, StatusCode.DeadlineExceeded), (error.Reason, error.StatusCode));
+        }
+    }
+
+    [Fact]
+    public async Task A_surrounding_deadline_ends_with_its_scope_also_for_work_that_outlives_it()
+    {
+        DateTime deadline = default;
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            GetFeature = (point, context, _) =>
+            {
+                deadline = context.Deadline;
+                return Task.FromResult(new Proto.Feature { Name = "here", Location = point });
+            },
+        });
+        await using var client = Connect(service.Address);
+        var over = new TaskCompletionSource();
+        using var served = new CancellationTokenSource();
+        Task background;
+        using (AmbientDeadline.Begin(DateTimeOffset.UtcNow.AddDays(1)))
+        {
+            using (AmbientDeadline.Begin(DateTimeOffset.UtcNow.AddSeconds(-1), served.Token))
+            {
+                Assert.Equal(FailureReason.DeadlineExceeded, (await Assert.ThrowsAsync<RouteServiceException>(() => client.GetFeatureAsync(Here))).Reason);
+                background = Task.Run(async () =>
+                {
+                    await over.Task;
+                    await client.GetFeatureAsync(Here, Timeout.InfiniteTimeSpan);
+                });
+            }
+
+            // The outer scope holds on.
+            await served.CancelAsync();
+            over.SetResult();
+            await background;
+            Assert.InRange(deadline - DateTime.UtcNow, TimeSpan.FromHours(23), TimeSpan.FromHours(24));
+        }
+
+        await client.GetFeatureAsync(Here, Timeout.InfiniteTimeSpan);
+        Assert.Equal(DateTime.MaxValue, deadline);
+    }
+
+    [Fact]
+    public async Task In_a_gRPC_server_calls_inherit_the_deadline_and_the_cancellation_of_the_inbound_call()
+    {
+        var (deadlines, ended) = (new List<DateTime>(), new TaskCompletionSource());
+        await using var back = await ScriptedService.StartAsync(new Script
+        {
+            GetFeature = async (point, context, call) =>
+            {
+                deadlines.Add(context.Deadline);
+                if (call == 3)
+                {
+                    using var onEnd = context.CancellationToken.Register(() => ended.TrySetResult());
+                    await Never(context);
+                }
+
+                return new Proto.Feature { Name = "back", Location = point };
+            },
+        });
+        await using var inner = Connect(back.Address);
+        await using var front = await ScriptedService.StartAsync(
+            new Script
+            {
+                GetFeature = async (point, _, _) => new Proto.Feature { Name = (await inner.GetFeatureAsync(Here))?.Name ?? "", Location = point },
+                ListFeatures = async (stream, _, _) => await stream.WriteAsync(new Proto.Feature { Name = (await inner.GetFeatureAsync(Here))!.Name, Location = new Proto.Point() }),
+            },
+            grpc: static options => options.Interceptors.Add<DeadlinePropagationInterceptor>());
+        await using var client = Connect(front.Address);
+
+        // Earlier than the ten seconds of a call, and none.
+        Assert.Equal("back", (await client.GetFeatureAsync(Here, TimeSpan.FromSeconds(4)))!.Name);
+        Assert.Equal("back", Assert.Single(await ToListAsync(client.ListFeaturesAsync(BoundingBox.World))).Name);
+        Assert.InRange(deadlines[0] - DateTime.UtcNow, TimeSpan.FromSeconds(-60), TimeSpan.FromSeconds(4));
+        Assert.InRange(deadlines[1] - deadlines[0], TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(70));
+
+        using var cancel = new CancellationTokenSource();
+        var call = client.GetFeatureAsync(Here, cancellationToken: cancel.Token);
+        while (back.Script.Calls < 3)
+        {
+            await Task.Delay(10);
+        }
+
+        await cancel.CancelAsync();
+        await Assert.ThrowsAsync<OperationCanceledException>(() => call);
+        await ended.Task;
+    }
+
+    [Fact]
     public async Task A_hedge_answers_where_the_first_attempt_hangs()
     {
         await using var service = await ScriptedService.StartAsync(new Script
@@ -418,7 +599,7 @@ public sealed class UnaryTests
         Assert.Throws<ArgumentException>("places", () => { _ = client.JoinChatAsync(Enumerable.Range(0, 10_001).Select(At)); });
     }
 
-    [Theory]
+    [Xunit.Theory]
     [InlineData("", "Address")]
     [InlineData("localhost:50051", null)]
     [InlineData("ftp://localhost", null)]
@@ -429,7 +610,7 @@ public sealed class UnaryTests
         Assert.Contains(option ?? address, error.Message);
     }
 
-    [Fact]
+    [Xunit.Fact]
     public void Wrong_options_are_told_at_once_by_name()
     {
         AssertWrong("Timeout", static options => options.Timeout = TimeSpan.Zero);
@@ -447,7 +628,7 @@ public sealed class UnaryTests
         {
             var options = new RouteServiceClientOptions();
             set(options);
-            Assert.Contains($"The option {option} is to be", Assert.Throws<ArgumentException>(() => new RouteServiceClient(options)).Message);
+            Assert.Contains($"The option {option} must be", Assert.Throws<ArgumentException>(() => new RouteServiceClient(options)).Message);
         }
     }
 
@@ -462,6 +643,13 @@ public sealed class UnaryTests
         await Assert.ThrowsAsync<RouteServiceException>(() => client.GetFeatureAsync(Here));
 
         Assert.Equal(2, service.Script.Calls);
+    }
+
+    private sealed class ClockThatIsSetBack : FakeTimeProvider
+    {
+        public TimeSpan Offset { get; set; }
+
+        public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + Offset;
     }
 
     private sealed class BlockedContext : SynchronizationContext

@@ -71,8 +71,7 @@ internal readonly struct CallTrace : IDisposable
         {
             _ended.Status = failure switch
             {
-                RouteServiceException { Status.Length: > 0 } error => StatusNames.Parse(error.Status),
-                RouteServiceException => StatusCode.Unavailable,
+                RouteServiceException error => error.StatusCode ?? StatusCode.Unavailable,
                 OperationCanceledException or ObjectDisposedException => StatusCode.Cancelled,
                 _ => StatusCode.Unknown,
             };
@@ -96,11 +95,15 @@ internal readonly struct CallTrace : IDisposable
             tags.Add(service);
             tags.Add(method);
             tags.Add(StatusKey, (int)_ended.Status);
-            tags.Add("server.address", _ended.Context.Server.Host);
-            tags.Add("server.port", _ended.Context.Server.Port);
+            if (_ended.Context.Server is { } server)
+            {
+                tags.Add("server.address", server.Host);
+                tags.Add("server.port", server.Port);
+            }
+
             if (!isOk)
             {
-                tags.Add("error.type", StatusNames.Of(_ended.Status));
+                tags.Add("error.type", RouteServiceException.NameOf(_ended.Status));
             }
 
             Duration.Record(_ended.Context.Options.Clock.GetElapsedTime(_ended.Start).TotalSeconds, tags);
@@ -111,7 +114,7 @@ internal readonly struct CallTrace : IDisposable
             Activity.SetTag(StatusKey, (int)_ended.Status);
             if (!isOk)
             {
-                Activity.SetTag("error.type", StatusNames.Of(_ended.Status));
+                Activity.SetTag("error.type", RouteServiceException.NameOf(_ended.Status));
             }
 
             // The end of a span makes its parent current, but the caller may be in another span by now.
@@ -124,14 +127,13 @@ internal readonly struct CallTrace : IDisposable
         }
     }
 
-    private static Activity? StartActivity(string method, Uri server)
+    private static Activity? StartActivity(string method, Uri? server)
     {
         var (service, name) = NamesOf(method);
-        return Source.StartActivity(
-            method,
-            ActivityKind.Client,
-            parentContext: default,
-            [System, service, name, new("server.address", server.Host), new("server.port", server.Port)]);
+        KeyValuePair<string, object?>[] tags = server is null
+            ? [System, service, name]
+            : [System, service, name, new("server.address", server.Host), new("server.port", server.Port)];
+        return Source.StartActivity(method, ActivityKind.Client, parentContext: default, tags);
     }
 
     private static (KeyValuePair<string, object?> Service, KeyValuePair<string, object?> Method) NamesOf(string method)

@@ -15,34 +15,40 @@ internal sealed class RouteRecording(
     private const int MaxKept = 4_096;
     private const string DistanceTrailer = "route-distance-meters";
 
-    private readonly DateTimeOffset _deadline = context.Deadline(timeout ?? Timeout.InfiniteTimeSpan);
-    private readonly Cancellation _cancellation = new(cancellationToken);
     private long _sent;
 
-    private string Silence => FormattableString.Invariant($"The server took nothing for {context.Options.StreamSilence.TotalSeconds} s.");
+    private string Silence => FormattableString.Invariant(
+        $"The server has taken no point for {context.Options.StreamSilence.TotalSeconds} s.");
 
     /// <summary>Points that can be sent again, from the first.</summary>
-    public Task<RouteSummary> RecordAsync(IReadOnlyCollection<Coordinate> points) => RunAsync(
-        static () => true,
-        async (call, silence) =>
-        {
-            foreach (var point in points)
+    public async Task<RouteSummary> RecordAsync(IReadOnlyCollection<Coordinate> points)
+    {
+        using var lifetime = NewLifetime();
+        return await RunAsync(
+            lifetime,
+            static () => true,
+            async (call, silence) =>
             {
-                if (!await TrySendAsync(call, silence, point).ConfigureAwait(false))
+                foreach (var point in points)
                 {
-                    return;
+                    if (!await TrySendAsync(call, silence, point).ConfigureAwait(false))
+                    {
+                        return;
+                    }
                 }
-            }
-        });
+            }).ConfigureAwait(false);
+    }
 
     /// <summary>Points that come once. The first are kept; while those are all that came, another attempt begins with them.</summary>
     public async Task<RouteSummary> RecordOnceAsync(IAsyncEnumerable<Coordinate> points)
     {
-        var coming = points.GetAsyncEnumerator(_cancellation.Token);
+        using var lifetime = NewLifetime();
+        var coming = points.GetAsyncEnumerator(lifetime.Token);
         await using (coming.ConfigureAwait(false))
         {
             List<Coordinate>? kept = [];
             return await RunAsync(
+                lifetime,
                 () => kept is not null,
                 async (call, silence) =>
                 {
@@ -68,14 +74,16 @@ internal sealed class RouteRecording(
         }
     }
 
+    private CallLifetime NewLifetime() => new(context.Options.Clock, timeout ?? Timeout.InfiniteTimeSpan, cancellationToken);
+
+    /// <param name="lifetime">The call's.</param>
     /// <param name="canRepeat">Whether another attempt can send all points.</param>
     /// <param name="send">Sends the points, as far as the stream takes them. Its exceptions are the caller's.</param>
     private async Task<RouteSummary> RunAsync(
-        Func<bool> canRepeat, Func<AsyncClientStreamingCall<Point, Proto.RouteSummary>, SilenceTimer, Task> send)
+        CallLifetime lifetime, Func<bool> canRepeat, Func<AsyncClientStreamingCall<Point, Proto.RouteSummary>, SilenceTimer, Task> send)
     {
         using var trace = CallTrace.Start(FullName, context);
-        using var cancellation = _cancellation;
-        var resumption = new Resumption(context, _deadline, trace.Activity);
+        var resumption = new Resumption(FullName, context, lifetime, trace.Activity);
         try
         {
             while (true)
@@ -87,7 +95,7 @@ internal sealed class RouteRecording(
                 var isSent = false;
                 try
                 {
-                    var options = await context.OptionsAsync(_deadline, resumption.Attempts++, extra: null, cancellation.Token)
+                    var options = await context.OptionsAsync(lifetime, resumption.Attempts++, extra: null, lifetime.Token)
                         .ConfigureAwait(false);
                     call = guide.RecordRoute(options);
                     await send(call, silence).ConfigureAwait(false);
@@ -98,7 +106,7 @@ internal sealed class RouteRecording(
                 {
                     failure = silence.HasFired
                         ? new RpcException(new Status(StatusCode.Unavailable, Silence))
-                        : ConnectionFailure.AsUnavailable(e);
+                        : CallFailure.Normalize(e, lifetime);
                 }
                 finally
                 {
@@ -107,16 +115,16 @@ internal sealed class RouteRecording(
 
                 var isSilent = silence.HasFired;
                 if (!canRepeat()
-                    || !await resumption.WaitAsync(failure, isSilent, wasUnderWay: false, cancellation.Token).ConfigureAwait(false))
+                    || !await resumption.WaitAsync(failure, isSilent, delivered: null, lifetime.Token).ConfigureAwait(false))
                 {
-                    throw context.End(FullName, failure, resumption.Attempts, _sent, cancellation, isSilent ? FailureReason.Stalled : null);
+                    throw context.End(FullName, failure, resumption.Attempts, _sent, lifetime, isSilent ? FailureReason.Stalled : null);
                 }
             }
         }
         catch (Exception e)
         {
             // An exception of the points, of BearerToken, or the one thrown above.
-            var end = context.End(FullName, e, resumption.Attempts, _sent, cancellation);
+            var end = context.End(FullName, e, resumption.Attempts, _sent, lifetime);
             trace.Fail(end);
             if (end == e)
             {

@@ -7,11 +7,24 @@ using RouteService.Contracts.Routeguide;
 namespace RouteService.Client.Chat;
 
 /// <summary>
-/// A chat session: a sequence of streams in the sequenced mode (docs/chat.md). Posting and reading are here, the streams are in
-/// ChatSession.Stream.cs, and <see cref="ChatPosition"/> decides where the next stream resumes.
+/// A chat session: streams in the sequenced mode (docs/chat.md), which are opened again when they break. Posting and reading are here, the
+/// streams are in ChatSession.Lane.cs, and <see cref="ChatPosition"/> decides where the next stream resumes.
 /// </summary>
+/// <remarks>
+/// The headers of a call hold only so many places, so a session at more than <see cref="MaxPlacesPerStream"/> has several streams at once.
+/// Each place belongs to one of these lanes. Posts join places without headers, so a lane may have more of them until its stream breaks.
+/// </remarks>
 internal sealed partial class ChatSession : IRouteChat
 {
+    /// <summary>Places that a session listens at, at most.</summary>
+    public const int MaxPlaces = 10_000;
+
+    /// <summary>
+    /// Places that one stream names in its headers: 24 bytes each at most, which leaves a quarter of the 64 KiB that the service takes by
+    /// default for a token and the headers of gateways.
+    /// </summary>
+    private const int MaxPlacesPerStream = 2_000;
+
     // The service's limit of unacknowledged posts in a stream.
     private const int MaxUnacknowledged = 64;
     private const int MaxIdBytes = 128;
@@ -30,10 +43,14 @@ internal sealed partial class ChatSession : IRouteChat
     // Bounded: notes that are not read stay with the service.
     private readonly Channel<RouteNote> _notes;
 
-    // Under the lock, as are the position and the stream. Posts by id: unacknowledged ones, and acknowledged ones whose place the position
-    // does not have yet.
+    // Under the lock, as are the positions and the streams. Posts by id that are not acknowledged.
     private readonly Dictionary<string, Post> _pending = new(StringComparer.Ordinal);
-    private readonly ChatPosition _position;
+
+    // Under the lock.
+    private readonly List<Lane> _lanes = [];
+    private readonly Dictionary<Coordinate, Lane> _laneOf = [];
+    private long _received;
+    private int _openLanes;
 
     // Under the lock: the last notes received with an id that may be posted again. The service sends no note twice in one stream, so it
     // does not acknowledge such a post. A post whose note is forgotten here is acknowledged in another stream, after the time that a stream
@@ -45,7 +62,6 @@ internal sealed partial class ChatSession : IRouteChat
     private bool _isCompleted;
     private Exception? _end;
 
-    private Task _running = Task.CompletedTask;
     private int _reading;
 
     public ChatSession(
@@ -54,8 +70,22 @@ internal sealed partial class ChatSession : IRouteChat
         _context = context;
         _guide = guide;
         _onEnd = onEnd;
-        _position = new ChatPosition(listen, after);
-        _notes = Channel.CreateBounded<RouteNote>(new BoundedChannelOptions(context.Options.MaxBufferedNotes) { SingleWriter = true });
+        _notes = Channel.CreateBounded<RouteNote>(new BoundedChannelOptions(context.Options.MaxBufferedNotes) { SingleReader = true });
+        foreach (var places in listen.Count == 0 ? [[]] : listen.Chunk(MaxPlacesPerStream))
+        {
+            AddLane_NeedsLock(new ChatPosition(places, after), places);
+        }
+    }
+
+    public void Start()
+    {
+        lock (_lock)
+        {
+            foreach (var lane in _lanes)
+            {
+                lane.Start();
+            }
+        }
     }
 
     public Task<RouteNote> PostAsync(
@@ -80,7 +110,10 @@ internal sealed partial class ChatSession : IRouteChat
             ThrowIfOver();
             _isCompleted = true;
             unacknowledged = [.. _pending.Values.Select(static post => post.Acknowledged.Task)];
-            _toSend.Writer.TryComplete();
+            foreach (var lane in _lanes)
+            {
+                lane.Complete_NeedsLock();
+            }
         }
 
         await Task.WhenAll(unacknowledged).WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -102,7 +135,7 @@ internal sealed partial class ChatSession : IRouteChat
                     yield return note;
                 }
 
-                RequestRest();
+                RequestLeftNotes();
             }
             while (await _notes.Reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false));
         }
@@ -122,7 +155,13 @@ internal sealed partial class ChatSession : IRouteChat
     public async ValueTask DisposeAsync()
     {
         Stop();
-        await _running.ConfigureAwait(false);
+        Task[] running;
+        lock (_lock)
+        {
+            running = [.. _lanes.Select(static lane => lane.Running)];
+        }
+
+        await Task.WhenAll(running).ConfigureAwait(false);
     }
 
     private static void Check(string text, int maxBytes, string parameter, string what)
@@ -183,11 +222,18 @@ internal sealed partial class ChatSession : IRouteChat
                         : throw new ArgumentException($"The id '{noteId}' is that of another note, {known.Sequence}.", nameof(noteId));
                 }
 
+                if (LaneFor_NeedsLock(location) is not { } lane)
+                {
+                    _room.Release();
+                    throw new InvalidOperationException(FormattableString.Invariant(
+                        $"The session is at {MaxPlaces} places, the most for one session. Post at {location} in another session."));
+                }
+
                 var number = ++_posts;
                 var id = noteId ?? string.Create(CultureInfo.InvariantCulture, $"{_idPrefix}{number}");
                 var post = new Post(number, id, location, message);
                 _pending.Add(post.Id, post);
-                _toSend.Writer.TryWrite(post);
+                lane.Send_NeedsLock(post);
                 return post;
             }
         }
@@ -223,14 +269,7 @@ internal sealed partial class ChatSession : IRouteChat
 
             case RouteServiceException failure:
                 // A copy: one exception must not be thrown in two places.
-                throw new RouteServiceException(failure.Reason, failure.Message, failure)
-                {
-                    Status = failure.Status,
-                    Detail = failure.Detail,
-                    FieldViolations = failure.FieldViolations,
-                    Attempts = failure.Attempts,
-                    Delivered = failure.Delivered,
-                };
+                throw failure.Copy();
 
             case ObjectDisposedException:
                 throw new ObjectDisposedException(nameof(IRouteChat), "The chat session has been disposed of.");
@@ -242,6 +281,78 @@ internal sealed partial class ChatSession : IRouteChat
         if (_isCompleted)
         {
             throw new InvalidOperationException("The chat session has been completed; nothing more can be posted.");
+        }
+    }
+
+    /// <summary>The lane of a place, which a post joins if it is new; null if the session has no room for another place.</summary>
+    private Lane? LaneFor_NeedsLock(Coordinate place)
+    {
+        if (_laneOf.TryGetValue(place, out var lane) || _laneOf.Count >= MaxPlaces)
+        {
+            return lane;
+        }
+
+        // The last lane is the only one that may have room. It is split when its stream has to name more places than headers hold.
+        lane = _lanes[^1];
+        _laneOf.Add(place, lane);
+        return lane;
+    }
+
+    private Lane AddLane_NeedsLock(ChatPosition position, IEnumerable<Coordinate> places)
+    {
+        var lane = new Lane(this, position);
+        _lanes.Add(lane);
+        _openLanes++;
+        foreach (var place in places)
+        {
+            _laneOf[place] = lane;
+        }
+
+        return lane;
+    }
+
+    private void Remember_NeedsLock(RouteNote note)
+    {
+        if (note.Id is null || note.Id.StartsWith(_idPrefix, StringComparison.Ordinal) || !_known.TryAdd(note.Id, note))
+        {
+            return;
+        }
+
+        _knownOrder.Enqueue(note.Id);
+        if (_knownOrder.Count > MaxKnown)
+        {
+            _known.Remove(_knownOrder.Dequeue());
+        }
+    }
+
+    private bool IsOwn_NeedsLock(string id) => _pending.ContainsKey(id)
+        || id.StartsWith(_idPrefix, StringComparison.Ordinal)
+        || (_known.TryGetValue(id, out var known) && known.IsOwn);
+
+    /// <summary>Requests the notes that were left with the service, after all that were received have been read.</summary>
+    private void RequestLeftNotes()
+    {
+        lock (_lock)
+        {
+            foreach (var lane in _lanes)
+            {
+                lane.RequestLeftNotes_NeedsLock();
+            }
+        }
+    }
+
+    /// <summary>A lane has ended in order: the session is over when all of them have.</summary>
+    private void OnLaneEnd()
+    {
+        bool isLast;
+        lock (_lock)
+        {
+            isLast = --_openLanes == 0;
+        }
+
+        if (isLast)
+        {
+            End(null);
         }
     }
 
@@ -269,6 +380,8 @@ internal sealed partial class ChatSession : IRouteChat
             }
         }
 
+        // The other lanes.
+        _stop.Cancel();
         _onEnd(this);
     }
 
@@ -295,6 +408,9 @@ internal sealed partial class ChatSession : IRouteChat
 
         /// <summary>Whether the note may be in the log from an earlier stream.</summary>
         public bool IsRepeated { get; set; }
+
+        /// <summary>The lane whose streams send it.</summary>
+        public Lane? Lane { get; set; }
 
         /// <summary>Timestamp from which the acknowledgement is due: when the stream was ready to send the post.</summary>
         public long Since { get; set; }

@@ -1,10 +1,13 @@
 using System.Net;
 using System.Net.Security;
+using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using Grpc.Core;
 using Grpc.Net.Client;
 using Grpc.Net.Client.Balancer;
 using Grpc.Net.Client.Configuration;
+using Microsoft.Extensions.Logging;
+using RouteService.Client.Calls;
 
 namespace RouteService.Client.Connections;
 
@@ -25,11 +28,17 @@ internal static class ServiceChannel
     {
         var sockets = CreateHandler(options);
         var handler = options.ConfigureHandler?.Invoke(sockets) ?? sockets;
+        foreach (var outer in options.Handlers.Reverse())
+        {
+            outer.InnerHandler = handler;
+            handler = outer;
+        }
+
         if (sockets.UseProxy && (sockets.Proxy ?? HttpClient.DefaultProxy).GetProxy(server) is { } proxy && proxy != server)
         {
-            // The channel would connect to the server itself, past the proxy. This property turns that off, and connectivity with it;
-            // Microsoft.Extensions.ServiceDiscovery sets it as well.
-            sockets.Properties["__GrpcLoadBalancingDisabled"] = true;
+            // The channel would connect to the server itself, past the proxy. It leaves connecting to a handler that has a callback of its
+            // own, and then has no connectivity to report (docs of GrpcChannel.State).
+            sockets.ConnectCallback ??= ConnectAsync;
         }
 
         var channel = new GrpcChannelOptions
@@ -37,6 +46,8 @@ internal static class ServiceChannel
             HttpHandler = new RequestHeadersHandler(
                 handler, $"RouteService.Client/{RouteServiceClient.Version}", options.IsDns ? server.Authority : null),
             DisposeHttpClient = true,
+            LoggerFactory = options.LoggerFactory,
+            UnsafeUseInsecureChannelCallCredentials = options.SendTokenWithoutTls,
             InitialReconnectBackoff = TimeSpan.FromMilliseconds(250),
             MaxReconnectBackoff = TimeSpan.FromSeconds(10),
         };
@@ -51,6 +62,37 @@ internal static class ServiceChannel
             ? new ApplicationResolverFactory(resolve, server, options.Clock)
             : new DnsResolverFactory(ResolveInterval));
         return GrpcChannel.ForAddress($"dns:///{server.Authority}", channel);
+    }
+
+    /// <summary>Host and port of a channel's target, such as <c>dns:///routes:50051</c>; null if it has none.</summary>
+    public static Uri? ServerOf(string? target) =>
+        Uri.TryCreate($"http://{target?[(target.LastIndexOf('/') + 1)..]}", UriKind.Absolute, out var server) ? server : null;
+
+    /// <summary>Logs when the channel has a connection, and when it has none any more.</summary>
+    public static async Task LogStatesAsync(GrpcChannel channel, string target, ILogger logger, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var wasReady = false;
+            for (var state = channel.State; state != ConnectivityState.Shutdown; state = channel.State)
+            {
+                if (state == ConnectivityState.Ready && !wasReady)
+                {
+                    ClientLog.Connected(logger, target);
+                }
+                else if (wasReady && state != ConnectivityState.Ready)
+                {
+                    ClientLog.Disconnected(logger, target, state);
+                }
+
+                wasReady = state == ConnectivityState.Ready;
+                await channel.WaitForStateChangedAsync(state, cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or InvalidOperationException)
+        {
+            // The client is disposed, or its connections cannot be observed.
+        }
     }
 
     private static SocketsHttpHandler CreateHandler(RouteServiceClientOptions options)
@@ -80,6 +122,22 @@ internal static class ServiceChannel
         }
 
         return sockets;
+    }
+
+    /// <summary>Connects as <see cref="SocketsHttpHandler"/> does without a callback: to the proxy, if there is one.</summary>
+    private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            await socket.ConnectAsync(context.DnsEndPoint, cancellationToken).ConfigureAwait(false);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
     }
 
     private static SslClientAuthenticationOptions CreateTls(TlsOptions tls)

@@ -47,8 +47,7 @@ internal sealed class FeatureListing(
         private readonly FeatureListing _listing;
         private readonly CallContext _context;
         private readonly CancellationTokenSource? _linked;
-        private readonly Cancellation _cancellation;
-        private readonly DateTimeOffset _deadline;
+        private readonly CallLifetime _lifetime;
         private readonly DeliveredFeatures _delivered;
         private readonly SilenceTimer _silence;
 
@@ -76,8 +75,8 @@ internal sealed class FeatureListing(
                 _linked = CancellationTokenSource.CreateLinkedTokenSource(enumeration, listing.CancellationToken);
             }
 
-            _cancellation = new Cancellation(_linked?.Token ?? (enumeration.CanBeCanceled ? enumeration : listing.CancellationToken));
-            _deadline = _context.Deadline(listing.TimeLimit);
+            var caller = _linked?.Token ?? (enumeration.CanBeCanceled ? enumeration : listing.CancellationToken);
+            _lifetime = new CallLifetime(_context.Options.Clock, listing.TimeLimit, caller);
             _delivered = new DeliveredFeatures(_context.Options.MaxResumableFeatures);
             _silence = new SilenceTimer(_context.Options.Clock, _context.Options.StreamSilence, () => _call?.Dispose());
 
@@ -141,6 +140,7 @@ internal sealed class FeatureListing(
                         return false;
                     }
 
+                    _resumption!.Resumed();
                     if (TryDeliver())
                     {
                         return true;
@@ -152,7 +152,7 @@ internal sealed class FeatureListing(
                 catch (RpcException e)
                 {
                     _silence.Stop();
-                    failure = ConnectionFailure.AsUnavailable(e);
+                    failure = CallFailure.Normalize(e, _lifetime);
                 }
                 catch (ObjectDisposedException e) when (_silence.HasFired)
                 {
@@ -161,7 +161,7 @@ internal sealed class FeatureListing(
                 }
                 catch (Exception e)
                 {
-                    throw Fail(_context.End(FullName, e, _resumption!.Attempts, _count, _cancellation));
+                    throw Fail(_context.End(FullName, e, _resumption!.Attempts, _count, _lifetime));
                 }
 
                 await RecoverAsync(failure).ConfigureAwait(false);
@@ -176,11 +176,11 @@ internal sealed class FeatureListing(
             if (_resumption is null)
             {
                 _trace = CallTrace.Start(FullName, _context);
-                _resumption = new Resumption(_context, _deadline, _trace.Activity);
+                _resumption = new Resumption(FullName, _context, _lifetime, _trace.Activity);
             }
 
             Activity.Current = _trace.Activity ?? Activity.Current;
-            var options = await _context.OptionsAsync(_deadline, _resumption.Attempts++, extra: null, _cancellation.Token)
+            var options = await _context.OptionsAsync(_lifetime, _resumption.Attempts++, extra: null, _lifetime.Token)
                 .ConfigureAwait(false);
             var area = new Rectangle
             {
@@ -210,14 +210,15 @@ internal sealed class FeatureListing(
             {
                 failure = new RpcException(new Status(
                     StatusCode.Unavailable,
-                    FormattableString.Invariant($"The server said nothing for {_context.Options.StreamSilence.TotalSeconds} s.")));
+                    FormattableString.Invariant($"The server has been silent for {_context.Options.StreamSilence.TotalSeconds} s.")));
             }
 
             // Nothing delivered yet, so nothing to deduplicate.
             var canResume = _count == 0 || !_delivered.HasOverflowed;
             try
             {
-                if (canResume && await _resumption!.WaitAsync(failure, isSilent, _count > 0, _cancellation.Token).ConfigureAwait(false))
+                var delivered = _count > 0 ? _count : (long?)null;
+                if (canResume && await _resumption!.WaitAsync(failure, isSilent, delivered, _lifetime.Token).ConfigureAwait(false))
                 {
                     _delivered.Break();
                     return;
@@ -231,7 +232,7 @@ internal sealed class FeatureListing(
             FailureReason? reason = !canResume && Resumption.IsBreak(failure) ? FailureReason.CannotResume
                 : isSilent ? FailureReason.Stalled
                 : null;
-            throw Fail(_context.End(FullName, failure, _resumption!.Attempts, _count, _cancellation, reason));
+            throw Fail(_context.End(FullName, failure, _resumption!.Attempts, _count, _lifetime, reason));
         }
 
         /// <returns>False if the feature was delivered before the stream broke.</returns>
@@ -278,7 +279,7 @@ internal sealed class FeatureListing(
             _call?.Dispose();
             _silence.Dispose();
             _delivered.Dispose();
-            _cancellation.Dispose();
+            _lifetime.Dispose();
             _linked?.Dispose();
             _trace.Dispose();
         }

@@ -6,7 +6,9 @@ using RouteService.Client;
 var configuration = new ConfigurationBuilder()
     .AddInMemoryCollection([new("RouteService:Address", args[0]), new("RouteService:Retry:MaxAttempts", "2"), new("RouteService:Hedging:MaxHedges", "1")])
     .Build();
-await using var services = new ServiceCollection().AddRouteServiceClient(configuration.GetSection("RouteService")).BuildServiceProvider();
+var registered = new ServiceCollection();
+registered.AddRouteServiceClient(configuration.GetSection("RouteService"));
+await using var services = registered.BuildServiceProvider();
 var client = services.GetRequiredService<IRouteServiceClient>();
 
 Console.WriteLine($"health: {await client.CheckHealthAsync()}");

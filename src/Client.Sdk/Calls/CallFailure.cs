@@ -1,0 +1,141 @@
+using Google.Protobuf;
+using Google.Rpc;
+using Grpc.Core;
+using Polly.CircuitBreaker;
+using Status = Grpc.Core.Status;
+
+namespace RouteService.Client.Calls;
+
+/// <summary>What the failure of a call means to its caller.</summary>
+internal static class CallFailure
+{
+    private const long NoError = 0x0;
+    private const long ProtocolError = 0x1;
+
+    /// <summary>
+    /// The same failure, with the status that it has for a caller. Grpc.Net.Client reports INTERNAL for a handshake of TLS or HTTP/2 that
+    /// fails, for a connection that the server closes in order (GOAWAY), and for one whose keep-alive ping is not answered: all of these
+    /// are UNAVAILABLE, since the call may succeed on another connection. A call that its time limit has cancelled is DEADLINE_EXCEEDED.
+    /// </summary>
+    public static RpcException Normalize(RpcException failure, CallLifetime lifetime)
+    {
+        if (failure.StatusCode == StatusCode.Cancelled && lifetime.IsLate)
+        {
+            return Late(failure);
+        }
+
+        if (failure.StatusCode == StatusCode.Unavailable)
+        {
+            return failure;
+        }
+
+        for (var cause = failure.Status.DebugException; cause is not null; cause = cause.InnerException)
+        {
+            if (DescribeConnection(cause, failure.Status.Detail) is { } detail)
+            {
+                return new RpcException(new Status(StatusCode.Unavailable, detail, failure.Status.DebugException), failure.Trailers);
+            }
+        }
+
+        return failure;
+    }
+
+    /// <summary>The failure of a call whose time limit has passed.</summary>
+    public static RpcException Late(Exception? cause = null) =>
+        new(new Status(StatusCode.DeadlineExceeded, "The call's deadline has passed.", cause));
+
+    /// <param name="method">Full name.</param>
+    /// <param name="failure">The last attempt.</param>
+    /// <param name="attempts">Attempts that were sent.</param>
+    /// <param name="delivered">Progress of a stream.</param>
+    /// <param name="reason">Reason of the failure; null for that of the status.</param>
+    public static RouteServiceException ToException(
+        string method, RpcException failure, int attempts, long delivered = 0, FailureReason? reason = null)
+    {
+        var why = reason ?? ReasonOf(failure.StatusCode);
+        var detail = DetailOf(failure.Status);
+        var message = RouteServiceException.Describe(method, why, failure.StatusCode, detail, attempts);
+        return new RouteServiceException(why, message, failure)
+        {
+            StatusCode = failure.StatusCode,
+            Trailers = failure.Trailers,
+            Detail = detail,
+            FieldViolations = ViolationsOf(failure),
+            Attempts = attempts,
+            Delivered = delivered,
+            RetryAfter = Resilience.Pushback(failure),
+        };
+    }
+
+    /// <summary>The failure of a call that the circuit breaker has not let through.</summary>
+    public static RouteServiceException OfOpenCircuit(string method, BrokenCircuitException failure, int attempts) => new(
+        FailureReason.CircuitOpen,
+        RouteServiceException.Describe(
+            method,
+            FailureReason.CircuitOpen,
+            status: null,
+            "the circuit breaker is open, because most of the last calls have failed.",
+            attempts),
+        failure)
+    {
+        Attempts = attempts,
+        RetryAfter = failure.RetryAfter,
+    };
+
+    private static string? DescribeConnection(Exception cause, string detail) => cause switch
+    {
+        HttpRequestException
+        {
+            HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError
+                or HttpRequestError.SecureConnectionError or HttpRequestError.ProxyTunnelError or HttpRequestError.VersionNegotiationError
+                or HttpRequestError.InvalidResponse or HttpRequestError.ResponseEnded
+        } => detail,
+
+        // The server closes the connection as soon as it is made, before the call is on it: .NET names neither an error nor a cause.
+        HttpRequestException { HttpRequestError: HttpRequestError.Unknown, InnerException: null } => detail,
+
+        // .NET has one exception for these and for a reset of the stream; only its message tells them apart.
+        HttpProtocolException { ErrorCode: NoError } when cause.Message.Contains("closed the connection", StringComparison.Ordinal) =>
+            "The server closed the connection before the call had ended; it is going away.",
+        HttpProtocolException { ErrorCode: ProtocolError } when cause.Message.Contains("ping request", StringComparison.Ordinal) =>
+            "The server did not answer a keep-alive ping in time; the connection is considered dead.",
+        _ => null,
+    };
+
+    private static FailureReason ReasonOf(StatusCode code) => code switch
+    {
+        StatusCode.Unavailable => FailureReason.Unavailable,
+        StatusCode.DeadlineExceeded => FailureReason.DeadlineExceeded,
+        StatusCode.ResourceExhausted => FailureReason.Exhausted,
+        StatusCode.InvalidArgument or StatusCode.OutOfRange or StatusCode.FailedPrecondition => FailureReason.InvalidRequest,
+        StatusCode.Unauthenticated => FailureReason.Unauthenticated,
+        StatusCode.PermissionDenied => FailureReason.PermissionDenied,
+        StatusCode.Unimplemented => FailureReason.Unimplemented,
+        _ => FailureReason.Unexpected,
+    };
+
+    /// <summary>
+    /// Text of a failure. The channel gives none for a deadline that passes here, and no cause for a connection that cannot be established.
+    /// </summary>
+    private static string DetailOf(Status status) => status switch
+    {
+        { StatusCode: StatusCode.DeadlineExceeded, Detail: "" } => "The call's deadline has passed.",
+        { StatusCode: not StatusCode.DeadlineExceeded, DebugException: { } cause }
+            when !status.Detail.Contains(cause.Message, StringComparison.Ordinal) => $"{status.Detail} {cause.Message}".Trim(),
+        _ => status.Detail,
+    };
+
+    private static IReadOnlyList<FieldViolation> ViolationsOf(RpcException failure)
+    {
+        try
+        {
+            var violations = failure.GetRpcStatus()?.GetDetail<BadRequest>()?.FieldViolations ?? [];
+            return [.. violations.Select(static violation => new FieldViolation(violation.Field, violation.Description))];
+        }
+        catch (InvalidProtocolBufferException)
+        {
+            // Details that cannot be read must not hide the failure itself.
+            return [];
+        }
+    }
+}

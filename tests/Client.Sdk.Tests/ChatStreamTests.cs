@@ -1,0 +1,283 @@
+using Grpc.Core;
+using static RouteService.Client.Tests.Places;
+using Proto = RouteService.Contracts.Routeguide;
+
+namespace RouteService.Client.Tests;
+
+/// <summary>The streams of a chat session: how the next is opened after one that broke, and what is posted in it again.</summary>
+public sealed class ChatStreamTests
+{
+    private static readonly CancellationToken Patience = new CancellationTokenSource(TimeSpan.FromMinutes(5)).Token;
+
+    [Fact]
+    public async Task What_is_acknowledged_is_forgotten_also_if_nobody_reads()
+    {
+        const int Count = 200;
+        var isBroken = false;
+        var chat = new ScriptedChat { OnPost = (_, note) => Break(isBroken && note.Message == "break") };
+        await using var service = await ScriptedService.StartAsync(chat.Script);
+        await using var client = Connect(service.Address, static options => options with { MaxBufferedNotes = 10 });
+        var history = chat.Add(At(1), "earlier");
+        await using var session = await client.JoinChatAsync();
+        var posted = await Task.WhenAll(Enumerable.Range(1, Count).Select(i => session.PostAsync(At(i), $"note {i}", i % 2 == 0 ? $"id {i}" : null)));
+
+        // The stream breaks at a post, which alone is sent again.
+        isBroken = true;
+        var breaking = session.PostAsync(At(Count), "break");
+        await UntilAsync(() => chat.Streams.Count == 2);
+        isBroken = false;
+        var last = await breaking;
+        await session.CompleteAsync();
+
+        var notes = await ToListAsync(session);
+        Assert.Equal(posted.Append(last), notes.Where(static note => note.IsOwn).OrderBy(static note => note.Sequence));
+        Assert.Equal(history.Sequence, Assert.Single(notes, static note => !note.IsOwn).Sequence);
+        Assert.Equal(Count, chat.Streams[2].Listen.Count);
+        Assert.All(chat.Streams.Where(static stream => stream.Key > 1).SelectMany(static stream => stream.Value.Posts), id => Assert.Equal(last.Id, id));
+    }
+
+    [Fact]
+    public async Task A_stream_that_is_ended_as_too_far_behind_is_resumed_and_one_at_another_limit_ends_the_session()
+    {
+        var chat = new ScriptedChat
+        {
+            OnPost = static (stream, note) =>
+            {
+                if (stream == 1)
+                {
+                    throw Script.Error(StatusCode.ResourceExhausted, "too slow", ("route-chat-last-sequence", "0"));
+                }
+
+                if (note.Message == "too many")
+                {
+                    throw Script.Error(StatusCode.ResourceExhausted, "This stream is at 3 locations, the limit for one stream; open another.");
+                }
+            },
+        };
+        await using var service = await ScriptedService.StartAsync(chat.Script);
+        await using var client = Connect(service.Address);
+        await using var session = await client.JoinChatAsync([Here]);
+
+        Assert.Equal(1, (await session.PostAsync(Here, "x")).Sequence);
+        var error = await Assert.ThrowsAsync<RouteServiceException>(() => session.PostAsync(At(1), "too many"));
+
+        Assert.Equal((FailureReason.Exhausted, StatusCode.ResourceExhausted, 2), (error.Reason, error.StatusCode, chat.Streams.Count));
+        Assert.Contains("the limit for one stream", error.Message);
+        Assert.DoesNotContain("less often", error.Message);
+    }
+
+    [Fact]
+    public async Task Posts_that_are_repeated_keep_their_order()
+    {
+        var chat = new ScriptedChat { OnPost = static (stream, note) => Break(stream < 3 && note.Message == "note 20") };
+        await using var service = await ScriptedService.StartAsync(chat.Script);
+        await using var client = Connect(service.Address);
+        await using var session = await client.JoinChatAsync([Here]);
+
+        var notes = await Task.WhenAll(Enumerable.Range(0, 60).Select(i => session.PostAsync(Here, $"note {i}", $"{(i * 7) % 60}")));
+
+        Assert.Equal(Enumerable.Range(1, 60), notes.Select(static note => (int)note.Sequence));
+        Assert.Equal(3, chat.Streams.Count);
+    }
+
+    [Fact]
+    public async Task A_place_whose_earlier_notes_came_in_part_is_resumed_after_them_and_nothing_comes_twice()
+    {
+        var (a, b) = (At(1), At(2));
+        var chat = new ScriptedChat { OnSend = static (stream, note) => Break(stream == 1 && note.Message == "b2") };
+        await using var service = await ScriptedService.StartAsync(chat.Script);
+        await using var client = Connect(service.Address);
+        chat.Add(b, "b1");
+        chat.Add(b, "b2");
+        chat.Add(a, "a3");
+        await using var session = await client.JoinChatAsync([a], after: 0);
+        Assert.Equal("a3", (await TakeAsync(session, 1))[0].Message);
+
+        var post = await session.PostAsync(b, "mine");
+
+        Assert.Equal(["b1", "b2", "mine"], (await TakeAsync(session, 3)).Select(static note => note.Message));
+        Assert.Equal(4, post.Sequence);
+        Assert.Equal(1, chat.Streams[2].After);
+        Assert.Equal([a, b], chat.Streams[2].Listen.OrderBy(static place => place.LatitudeE7));
+    }
+
+    [Fact]
+    public async Task The_acknowledgement_of_a_repeated_post_does_not_hide_what_is_due_before_it()
+    {
+        // The first stream keeps the post and breaks. Meanwhile others post there and elsewhere. In the second stream the post comes back, and it breaks again.
+        var (a, b) = (At(1), At(2));
+        ScriptedChat chat = null!;
+        chat = new ScriptedChat
+        {
+            OnSend = (stream, note) =>
+            {
+                if (stream == 1 && note.Message == "mine")
+                {
+                    chat.Add(b, "b2");
+                    chat.Add(a, "a3");
+                    Break(true);
+                }
+
+                Break(stream == 2 && note.Message == "b2");
+            },
+        };
+        await using var service = await ScriptedService.StartAsync(chat.Script);
+        await using var client = Connect(service.Address);
+        await using var session = await client.JoinChatAsync([a]);
+
+        var post = await session.PostAsync(b, "mine");
+        Assert.Equal(1, post.Sequence);
+
+        Assert.Equal(["a3", "b2", "mine"], (await TakeAsync(session, 3)).Select(static note => note.Message).Order());
+        Assert.Equal(3, chat.Streams.Count);
+    }
+
+    [Fact]
+    public async Task Own_notes_are_those_that_this_session_has_posted_also_when_they_come_again()
+    {
+        var chat = new ScriptedChat { OnSend = static (stream, note) => Break(stream == 1 && note.Message == "theirs") };
+        await using var service = await ScriptedService.StartAsync(chat.Script);
+        await using var client = Connect(service.Address, static options => options with { MaxBufferedNotes = 1 });
+        await using var session = await client.JoinChatAsync([Here]);
+        await session.PostAsync(Here, "one");
+        await session.PostAsync(Here, "two", "an id of mine");
+        chat.Add(Here, "theirs", "an id of theirs");
+
+        // The second did not fit in, and came again.
+        Assert.Equal([("one", true), ("two", true), ("theirs", false)], (await TakeAsync(session, 3)).Select(static note => (note.Message, note.IsOwn)));
+    }
+
+    [Fact]
+    public async Task A_post_is_acknowledged_by_its_note_before_it_is_repeated()
+    {
+        // The stream breaks after it has kept the post; the next sends the note, and reads no posts.
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            RouteChat = static async (posts, notes, context, call) =>
+            {
+                if (call == 1)
+                {
+                    await posts.MoveNext(context.CancellationToken);
+                    throw Script.Error(StatusCode.Unavailable, posts.Current.NoteId);
+                }
+
+                await notes.WriteAsync(new Proto.RouteNote { Location = Feature(1).Location, Message = "x", Sequence = 7, NoteId = "an id" });
+                await Task.Delay(Timeout.Infinite, context.CancellationToken);
+            },
+        });
+        await using var client = Connect(service.Address);
+        await using var session = await client.JoinChatAsync([At(1)]);
+
+        Assert.Equal(7, (await session.PostAsync(At(1), "x", "an id")).Sequence);
+    }
+
+    [Fact]
+    public async Task Cancelled_posts_make_room_and_the_end_of_a_session_ends_those_that_wait_for_room()
+    {
+        var fail = new TaskCompletionSource();
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            RouteChat = async (posts, notes, context, _) =>
+            {
+                var answering = Task.Run(async () =>
+                {
+                    while (await posts.MoveNext(context.CancellationToken))
+                    {
+                        if (posts.Current.Message == "answered")
+                        {
+                            await notes.WriteAsync(new Proto.RouteNote(posts.Current) { Sequence = 1 });
+                        }
+                    }
+                });
+                await fail.Task;
+                throw Script.Error(StatusCode.PermissionDenied);
+            },
+        });
+        await using var client = Connect(service.Address);
+        await using var session = await client.JoinChatAsync([Here]);
+        using (var cancel = new CancellationTokenSource())
+        {
+            var cancelled = Enumerable.Range(0, 64).Select(i => session.PostAsync(Here, $"{i}", cancellationToken: cancel.Token)).ToList();
+            await cancel.CancelAsync();
+            foreach (var post in cancelled)
+            {
+                await Assert.ThrowsAnyAsync<OperationCanceledException>(() => post);
+            }
+        }
+
+        Assert.Equal(1, (await session.PostAsync(Here, "answered")).Sequence);
+
+        var waiting = Enumerable.Range(0, 70).Select(i => session.PostAsync(Here, $"{i}")).ToList();
+        fail.SetResult();
+        foreach (var post in waiting)
+        {
+            Assert.Equal(FailureReason.PermissionDenied, (await Assert.ThrowsAsync<RouteServiceException>(() => post)).Reason);
+        }
+    }
+
+    [Fact]
+    public async Task A_session_of_several_streams_fails_and_completes_as_one()
+    {
+        var chat = new ScriptedChat { OnPost = static (_, note) => Fail(note.Message == "forbidden") };
+        await using var service = await ScriptedService.StartAsync(chat.Script, listen: static options =>
+        {
+            // As the service's own.
+            options.KestrelServerOptions.Limits.MaxRequestHeadersTotalSize = 65_536;
+            options.KestrelServerOptions.Limits.Http2.MaxRequestHeaderFieldSize = 131_072;
+        });
+        await using var client = Connect(service.Address);
+        await using var whole = await client.JoinChatAsync(Enumerable.Range(1, 4_100).Select(At));
+        foreach (var i in (int[])[1, 2_001, 4_100, 5_000])
+        {
+            await whole.PostAsync(At(i), $"note {i}");
+        }
+
+        await whole.CompleteAsync();
+        Assert.Equal(4, (await ToListAsync(whole)).Count);
+        Assert.Equal([100, 2_000, 2_000], chat.Streams.Values.Select(static stream => stream.Listen.Count).Order());
+
+        await using var failing = await client.JoinChatAsync(Enumerable.Range(1, 4_100).Select(At), after: 0);
+        Assert.Equal(3, (await TakeAsync(failing, 3)).Count);
+        await Assert.ThrowsAsync<RouteServiceException>(() => failing.PostAsync(At(4_100), "forbidden"));
+        Assert.Equal(FailureReason.PermissionDenied, (await Assert.ThrowsAsync<RouteServiceException>(() => failing.PostAsync(At(1), "x"))).Reason);
+
+        static void Fail(bool isSo)
+        {
+            if (isSo)
+            {
+                throw Script.Error(StatusCode.PermissionDenied);
+            }
+        }
+    }
+
+    private static void Break(bool isSo)
+    {
+        if (isSo)
+        {
+            throw Script.Error(StatusCode.Unavailable);
+        }
+    }
+
+    private static async Task UntilAsync(Func<bool> isSo)
+    {
+        while (!isSo())
+        {
+            await Task.Delay(10, Patience);
+        }
+    }
+
+    private static async Task<List<RouteNote>> TakeAsync(IRouteChat session, int count)
+    {
+        var notes = new List<RouteNote>();
+        await foreach (var note in session.WithCancellation(Patience))
+        {
+            notes.Add(note);
+            if (notes.Count == count)
+            {
+                break;
+            }
+        }
+
+        return notes;
+    }
+}
