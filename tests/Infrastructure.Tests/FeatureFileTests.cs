@@ -214,7 +214,7 @@ public sealed class FeatureFileTests : IDisposable
 
     [Theory]
     [InlineData("[{\"location\":{\"latitude\":1,\"longitude\":2},\"name\":\"", "\"}]", "record 1 (line 1): it has text that is not valid Unicode")]
-    [InlineData("name,latitude,longitude\nx,1,2\n", ",1,2\n", "record 2 (line 3): name is not UTF-8")]
+    [InlineData("name,latitude,longitude\nx,1,2\n", ",1,2\n", "record 2 (line 3): name is not valid UTF-8; expected a file in UTF-8")]
     public void Bytes_that_are_no_UTF8_are_refused(string before, string after, string complaint) => Assert.Contains(
         complaint, Refusal([.. Encoding.UTF8.GetBytes(before), 0xE9, 0x2E, .. Encoding.UTF8.GetBytes(after)]));
 

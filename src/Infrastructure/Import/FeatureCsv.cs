@@ -65,7 +65,7 @@ internal static class FeatureCsv
                     throw new InvalidRecordException("fields", $"it has {csv.FieldCount} fields; the header has {csv.Headers.Count}");
                 }
 
-                var location = Location(Degrees("latitude", latitude), Degrees("longitude", longitude));
+                var location = Location(Degrees("latitude", latitude), Degrees("longitude", longitude), "degrees");
                 return new FeatureRecord(new Feature(location, Name(Utf8.GetString(csv.GetSpan(name)))), Fault: null);
             }
             catch (InvalidRecordException e)
@@ -74,7 +74,8 @@ internal static class FeatureCsv
             }
             catch (DecoderFallbackException)
             {
-                return new FeatureRecord(Feature: null, new InvalidRecordException("name", "name is not UTF-8"));
+                const string Reason = "name is not valid UTF-8; expected a file in UTF-8, or UTF-16 with a byte-order mark";
+                return new FeatureRecord(Feature: null, new InvalidRecordException("name", Reason));
             }
         }
 

@@ -118,7 +118,8 @@ internal static class FeatureJson
 
         var point = ToPoint(geometry);
         var hasProperties = record.TryGetProperty("properties", out var properties) && properties.ValueKind == JsonValueKind.Object;
-        return new Feature(Location(point.Y, point.X), hasProperties ? NameIn(properties) : "");
+        var location = Location(point.Y, point.X, "degrees; GeoJSON has the longitude first");
+        return new Feature(location, hasProperties ? NameIn(properties) : "");
     }
 
     private static Point ToPoint(JsonElement json)

@@ -6,16 +6,14 @@ namespace RouteService.Infrastructure.Import;
 /// <summary>A record of a file: a feature, or what is wrong with it.</summary>
 internal readonly record struct FeatureRecord(Feature? Feature, InvalidRecordException? Fault)
 {
-    public static Coordinate Location(double latitude, double longitude)
+    public static Coordinate Location(double latitude, double longitude, string unit)
     {
-        const string Expected = "(degrees; GeoJSON has the longitude first)";
-        return !Coordinate.TryFromDegrees(latitude, 0, out _)
-            ? throw new InvalidRecordException(
-                "latitude", FormattableString.Invariant($"latitude is {latitude}; expected a number from -90 to 90 {Expected}"))
-            : !Coordinate.TryFromDegrees(latitude, longitude, out var location)
-            ? throw new InvalidRecordException(
-                "longitude", FormattableString.Invariant($"longitude is {longitude}; expected a number from -180 to 180 {Expected}"))
+        return !Coordinate.TryFromDegrees(latitude, 0, out _) ? throw OutOfRange("latitude", latitude, 90)
+            : !Coordinate.TryFromDegrees(latitude, longitude, out var location) ? throw OutOfRange("longitude", longitude, 180)
             : location;
+
+        InvalidRecordException OutOfRange(string subject, double value, int limit) => new(
+            subject, FormattableString.Invariant($"{subject} is {value}; expected a number from -{limit} to {limit} ({unit})"));
     }
 
     /// <summary>This name, if every store can keep it. The readers have refused text that is not Unicode.</summary>
