@@ -9,6 +9,10 @@ namespace RouteService.Client;
 /// One enumeration at a time; the next continues where the last one stopped. The enumeration ends after <see cref="CompleteAsync"/>, and
 /// throws <see cref="RouteServiceException"/> if the session cannot be resumed. Notes that are not read stay with the service, and are
 /// fetched when they are read.
+/// <para>
+/// A session is at 10 000 places at most. At more than 2 000 it has several streams: notes of different places may then overtake each
+/// other. Those of one place never do.
+/// </para>
 /// </remarks>
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 public interface IRouteChat : IAsyncEnumerable<RouteNote>, IAsyncDisposable
@@ -29,7 +33,9 @@ public interface IRouteChat : IAsyncEnumerable<RouteNote>, IAsyncDisposable
     /// The message or the id is too long; or the id is empty, already in flight, or that of another note that was received.
     /// </exception>
     /// <exception cref="RouteServiceException">The session has failed.</exception>
-    /// <exception cref="InvalidOperationException"><see cref="CompleteAsync"/> was called before.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// <see cref="CompleteAsync"/> was called before; or the place would be the session's 10 001st. The session goes on in the second case.
+    /// </exception>
     /// <exception cref="ObjectDisposedException">The session or its client is disposed.</exception>
     Task<RouteNote> PostAsync(Coordinate location, string message, string? noteId = null, CancellationToken cancellationToken = default);
 

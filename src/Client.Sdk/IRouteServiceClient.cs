@@ -76,7 +76,9 @@ public interface IRouteServiceClient
     /// Joins the chat: the session posts notes and receives the notes of its places, also across connections that break. Completes when
     /// there is a connection.
     /// </summary>
-    /// <param name="places">Places to listen at from the beginning. Null or empty for only the places that the session posts at.</param>
+    /// <param name="places">
+    /// Places to listen at from the beginning, 10 000 at most. Null or empty for only the places that the session posts at.
+    /// </param>
     /// <param name="after">
     /// Resumes after this <see cref="RouteNote.Sequence"/>, that of the last note that an earlier session at these places received. Null
     /// (default) starts with the newest notes there, about 1 000 in all.

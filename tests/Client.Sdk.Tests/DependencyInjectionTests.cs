@@ -1,9 +1,16 @@
+using System.Collections.Concurrent;
 using System.Net;
+using Grpc.Core;
+using Grpc.Core.Interceptors;
+using Grpc.Net.Client;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using static RouteService.Client.Tests.Places;
+using Proto = RouteService.Contracts.Routeguide;
 
 namespace RouteService.Client.Tests;
 
@@ -86,6 +93,109 @@ public sealed class DependencyInjectionTests
     }
 
     [Fact]
+    public async Task The_builder_adds_interceptors_handlers_and_credentials_of_the_container()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script { GetFeature = static (point, _, call) => call == 1 ? throw Script.Error(StatusCode.Unavailable) : Task.FromResult(new Proto.Feature { Name = "here", Location = point }) });
+        var services = new ServiceCollection();
+        services.AddSingleton(new Tokens("of the container"));
+        services.AddTransient<Stamp>();
+        var builder = services.AddRouteServiceClient("routes", configure: (options, _) =>
+        {
+            options.Address = service.Address;
+            options.SendTokenWithoutTls = true;
+            options.Retry.Delay = TimeSpan.FromMilliseconds(1);
+        });
+        builder.AddInterceptor(static _ => new Order("outer")).AddInterceptor(static _ => new Order("inner"))
+            .AddHttpMessageHandler(static provider => provider.GetRequiredService<Stamp>())
+            .AddCallCredentials(static provider => CallCredentials.FromInterceptor((_, metadata) =>
+            {
+                metadata.Add("x-token", provider.GetRequiredService<Tokens>().Value);
+                return Task.CompletedTask;
+            }));
+        await using var provider = services.BuildServiceProvider();
+
+        await provider.GetRequiredKeyedService<IRouteServiceClient>("routes").GetFeatureAsync(Here);
+
+        Assert.Equal("routes", builder.Name);
+        Assert.Same(services, builder.Services);
+        Assert.Equal(2, service.Script.Requests.Count);
+        Assert.All(service.Script.Requests, static request => Assert.Equal(("outer,inner", "yes", "of the container"), (request["x-order"], request["x-stamped"], request["x-token"])));
+
+        // Credentials are not sent for all to read, unless that is meant.
+        services.AddRouteServiceClient(configure: (options, _) => options.Address = service.Address).AddCallCredentials(static _ => CallCredentials.FromInterceptor(static (_, _) => Task.CompletedTask));
+        await using var open = services.BuildServiceProvider();
+        Assert.Contains("SendTokenWithoutTls", Assert.Throws<ArgumentException>(() => open.GetRequiredService<IRouteServiceClient>()).Message);
+    }
+
+    [Fact]
+    public async Task The_containers_logger_hears_of_connections_retries_breaks_resumptions_and_failures()
+    {
+        var logs = new Logs();
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            GetFeature = static (_, _, _) => throw Script.Error(StatusCode.Unavailable, "out"),
+            ListFeatures = static async (stream, _, call) =>
+            {
+                await stream.WriteAsync(Feature(call));
+                if (call == 3)
+                {
+                    throw Script.Error(StatusCode.Unavailable, "gone");
+                }
+            },
+        });
+        var services = new ServiceCollection();
+        services.AddLogging(logging => logging.AddProvider(logs));
+        services.AddRouteServiceClient(configure: (options, _) =>
+        {
+            options.Address = service.Address;
+            options.Retry = new() { MaxAttempts = 2, Delay = TimeSpan.FromMilliseconds(1) };
+        });
+        await using var provider = services.BuildServiceProvider();
+        var client = provider.GetRequiredService<IRouteServiceClient>();
+
+        await Assert.ThrowsAsync<RouteServiceException>(() => client.GetFeatureAsync(Here));
+        Assert.Equal(2, (await ToListAsync(client.ListFeaturesAsync(BoundingBox.World))).Count);
+        await service.StopAsync();
+        while (!logs.Lines.Any(static line => line.StartsWith("2 ", StringComparison.Ordinal)))
+        {
+            await Task.Delay(10);
+        }
+
+        Assert.Contains($"1 Connected to {service.Address}.", logs.Lines);
+        Assert.Contains(logs.Lines, static line => line.StartsWith("3 routeguide.RouteGuide/GetFeature failed with Status(StatusCode=\"Unavailable\", Detail=\"out\"); attempt 2 follows in", StringComparison.Ordinal));
+        Assert.Contains(logs.Lines, static line => line.StartsWith("4 routeguide.RouteGuide/ListFeatures broke off after 1 messages", StringComparison.Ordinal));
+        Assert.Contains(logs.Lines, static line => line.StartsWith("5 routeguide.RouteGuide/ListFeatures has resumed", StringComparison.Ordinal));
+        Assert.Contains("6 routeguide.RouteGuide/GetFeature failed after 2 attempts and 0 messages: Unavailable. out", logs.Lines);
+    }
+
+    [Fact]
+    public async Task A_client_is_made_on_a_channel_or_an_invoker_of_the_application()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script { GetFeature = static (point, _, call) => call == 1 ? throw Script.Error(StatusCode.Unavailable) : Task.FromResult(new Proto.Feature { Name = "here", Location = point }) });
+        using var channel = GrpcChannel.ForAddress(service.Address);
+        await using (var client = new RouteServiceClient(channel, new RouteServiceClientOptions { Retry = { Delay = TimeSpan.FromMilliseconds(1) } }))
+        {
+            Assert.NotNull(await client.GetFeatureAsync(Here));
+            await client.ConnectAsync();
+            Assert.Equal(ConnectionState.Ready, client.State);
+        }
+
+        // The channel is the application's.
+        await using (var client = new RouteServiceClient(channel.Intercept(new Order("application"))))
+        {
+            Assert.NotNull(await client.GetFeatureAsync(Here));
+            Assert.Throws<InvalidOperationException>(() => client.State);
+            await Assert.ThrowsAsync<InvalidOperationException>(() => client.ConnectAsync());
+            await using var chat = await client.JoinChatAsync([Here]);
+        }
+
+        Assert.Contains(service.Script.Requests, static request => request.GetValueOrDefault("x-order") == "application");
+        Assert.Throws<ArgumentException>(() => new RouteServiceClient(channel, new RouteServiceClientOptions { Timeout = TimeSpan.Zero }));
+        Assert.Throws<ArgumentNullException>("channel", () => new RouteServiceClient((GrpcChannel)null!));
+        Assert.Throws<ArgumentNullException>("invoker", () => new RouteServiceClient((CallInvoker)null!));
+    }
+
+    [Fact]
     public async Task A_client_ends_with_its_container()
     {
         await using var service = await ScriptedService.StartAsync(new Script());
@@ -154,6 +264,47 @@ public sealed class DependencyInjectionTests
         public IRouteServiceClient East { get; } = east;
 
         public IRouteServiceClient West { get; } = west;
+    }
+
+    /// <summary>Adds its name to those of the interceptors around it.</summary>
+    private sealed class Order(string name) : Interceptor
+    {
+        public override AsyncUnaryCall<TResponse> AsyncUnaryCall<TRequest, TResponse>(
+            TRequest request, ClientInterceptorContext<TRequest, TResponse> context, AsyncUnaryCallContinuation<TRequest, TResponse> continuation)
+        {
+            var headers = context.Options.Headers ?? [];
+            var before = headers.FirstOrDefault(static entry => entry.Key == "x-order");
+            headers.Add("x-order", name);
+            if (before is not null)
+            {
+                headers.Remove(before);
+                headers.Remove(headers.Last());
+                headers.Add("x-order", $"{before.Value},{name}");
+            }
+
+            return continuation(request, new(context.Method, context.Host, context.Options.WithHeaders(headers)));
+        }
+    }
+
+    private sealed class Logs : ILoggerProvider, ILogger
+    {
+        private readonly ConcurrentQueue<string> _lines = new();
+
+        public IReadOnlyCollection<string> Lines => [.. _lines];
+
+        public ILogger CreateLogger(string categoryName) => categoryName == "RouteService.Client" ? this : NullLogger.Instance;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            _lines.Enqueue($"{eventId.Id} {formatter(state, exception)}");
+
+        public void Dispose()
+        {
+        }
     }
 
     private sealed class Stamp : DelegatingHandler

@@ -92,6 +92,27 @@ public sealed class TelemetryTests
     }
 
     [Fact]
+    public async Task Pauses_are_spread_up_to_a_bound_that_doubles()
+    {
+        using var spans = new Spans();
+        await using var service = await ScriptedService.StartAsync(new Script { GetFeature = static (_, _, _) => throw Script.Error(StatusCode.Unavailable) });
+        await using var client = Connect(service.Address, static options => options with
+        {
+            Retry = new() { MaxAttempts = 4, Delay = TimeSpan.FromMilliseconds(4), MaxDelay = TimeSpan.FromMilliseconds(12), Budget = 1_000 },
+        });
+
+        await Task.WhenAll(Enumerable.Range(0, 60).Select(_ => Assert.ThrowsAsync<RouteServiceException>(() => client.GetFeatureAsync(Here))));
+
+        // Of sixty in each place, one is in the upper half of its range: all but one time in 2^60.
+        var pauses = spans.Ended.Select(static span => span.Events.Select(static retry => 1_000 * (double)retry.Tags.Single(static tag => tag.Key == "rpc.retry.delay").Value!).ToArray()).ToList();
+        Assert.Equal(60, pauses.Count);
+        foreach (var (retry, bound) in (ReadOnlySpan<(int, double)>)[(0, 4), (1, 8), (2, 12)])
+        {
+            Assert.InRange(pauses.Max(each => each[retry]), bound / 2, bound);
+        }
+    }
+
+    [Fact]
     public async Task The_span_of_a_listing_lasts_until_its_end()
     {
         using var spans = new Spans();

@@ -51,7 +51,7 @@ public sealed class PackageTests(Packages packages)
 
         Assert.Equal(packages.Version, dependencies[Packages.Contracts]);
         Assert.Equal(
-            ["Grpc.HealthCheck", "Grpc.Net.Client", "Grpc.StatusProto", "Microsoft.Extensions.Options.ConfigurationExtensions", "Polly.Core", Packages.Contracts],
+            ["Grpc.HealthCheck", "Grpc.Net.Client", "Grpc.StatusProto", "Microsoft.Extensions.Logging.Abstractions", "Microsoft.Extensions.Options.ConfigurationExtensions", "Polly.Core", Packages.Contracts],
             dependencies.Keys.Order(StringComparer.Ordinal));
     }
 

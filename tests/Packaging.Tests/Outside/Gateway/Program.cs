@@ -11,7 +11,7 @@ var builder = WebApplication.CreateSlimBuilder();
 builder.Logging.ClearProviders();
 builder.WebHost.ConfigureKestrel(static kestrel =>
     kestrel.Listen(IPAddress.Loopback, 0, static listen => listen.Protocols = HttpProtocols.Http2));
-builder.Services.AddGrpc();
+builder.Services.AddGrpc(static options => options.Interceptors.Add<DeadlinePropagationInterceptor>());
 builder.Services.AddGrpcClient<RouteGuide.RouteGuideClient>(options => options.Address = new Uri(args[0]));
 builder.Services.AddRouteServiceClient(configure: (options, _) => options.Address = args[0]);
 await using var app = builder.Build();

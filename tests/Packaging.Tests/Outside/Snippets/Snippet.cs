@@ -1,3 +1,5 @@
+using Grpc.Core.Interceptors;
+
 namespace Snippets;
 
 /// <summary>What the snippets take for given.</summary>
@@ -11,3 +13,6 @@ public abstract class Snippet
     protected static RouteServiceClient client { get; } = new(Environment.GetEnvironmentVariable("ROUTE_SERVICE")!);
 #pragma warning restore IDE1006
 }
+
+/// <summary>An interceptor of the application.</summary>
+public sealed class CallCounter : Interceptor;
