@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.IO.Pipelines;
 using Grpc.Core;
 using Microsoft.Extensions.Time.Testing;
@@ -129,6 +130,17 @@ public sealed class RequestBodyTests
         Assert.Equal(StatusCode.Cancelled, end.StatusCode);
     }
 
+    [Fact]
+    public async Task An_advance_for_a_client_that_has_gone_is_cancelled_and_the_end_of_its_call_is_quiet()
+    {
+        var gone = new RequestBody(new GoneReader(), _clock);
+        var read = await gone.ReadAsync();
+
+        Assert.Equal(StatusCode.Cancelled, Assert.Throws<RpcException>(() => gone.AdvanceTo(read.Buffer.End)).StatusCode);
+        await gone.ReadAsync();
+        gone.Release();
+    }
+
     /// <summary>As the stock server reads: what is no whole message yet is examined and not consumed.</summary>
     private void Advance(ReadResult read, bool isPart)
     {
@@ -145,4 +157,28 @@ public sealed class RequestBodyTests
     private async Task ReadPartAsync() => Advance(await _body.ReadAsync(), isPart: true);
 
     private async Task WriteAsync(int bytes) => await _pipe.Writer.WriteAsync(new byte[bytes]);
+
+    /// <summary>As Kestrel's reader is for a request that was reset after it had been read.</summary>
+    private sealed class GoneReader : PipeReader
+    {
+        public override bool TryRead(out ReadResult result)
+        {
+            result = new ReadResult(new ReadOnlySequence<byte>(new byte[4]), isCanceled: false, isCompleted: false);
+            return true;
+        }
+
+        public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default) => throw new NotSupportedException();
+
+        public override void AdvanceTo(SequencePosition consumed) => AdvanceTo(consumed, consumed);
+
+        public override void AdvanceTo(SequencePosition consumed, SequencePosition examined) => throw new IOException("The client reset the request stream.");
+
+        public override void CancelPendingRead()
+        {
+        }
+
+        public override void Complete(Exception? exception = null)
+        {
+        }
+    }
 }

@@ -9,8 +9,8 @@ namespace RouteService.Api.Hosting;
 /// <summary>
 /// The body of a request for the stock server, which reads and advances once a message. What one read of Kestrel's has brought is handed
 /// out until it is consumed. The server examines more than it consumes exactly when it holds the beginning of a message: a read that has to
-/// wait then waits for the rest of one, for which there is a time limit. Between messages a stream may be silent for hours. A read from a
-/// client that has gone fails with CANCELLED.
+/// wait then waits for the rest of one, for which there is a time limit. Between messages a stream may be silent for hours. For a
+/// client that has gone its calls fail with CANCELLED.
 /// </summary>
 /// <threadsafety>For one reader at a time, as a PipeReader is.</threadsafety>
 internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeReader, IRequestBodyPipeFeature
@@ -48,7 +48,7 @@ internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeRe
                 return false;
             }
         }
-        catch (Exception e) when (e is IOException or ConnectionAbortedException)
+        catch (Exception e) when (IsClientGone(e))
         {
             throw ClientGone(e);
         }
@@ -70,7 +70,15 @@ internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeRe
 
         var isPartial = !_unread.IsEmpty;
         _unread = default;
-        inner.AdvanceTo(consumed, examined);
+        try
+        {
+            inner.AdvanceTo(consumed, examined);
+        }
+        catch (Exception e) when (IsClientGone(e))
+        {
+            throw ClientGone(e);
+        }
+
         if (isPartial && !_isPartial)
         {
             _begun = clock.GetTimestamp();
@@ -83,11 +91,21 @@ internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeRe
     /// <summary>Gives back what was read and not consumed, at the end of the call.</summary>
     public void Release()
     {
-        if (!_unread.IsEmpty)
+        if (_unread.IsEmpty)
+        {
+            return;
+        }
+
+        try
         {
             inner.AdvanceTo(_unread.Start);
-            _unread = default;
         }
+        catch (Exception e) when (IsClientGone(e))
+        {
+            // The call has ended already.
+        }
+
+        _unread = default;
     }
 
     public override void CancelPendingRead() => inner.CancelPendingRead();
@@ -101,7 +119,7 @@ internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeRe
             var read = inner.ReadAsync(cancellationToken);
             return Keep(_isPartial ? await ReadRestAsync(read.AsTask()) : await read);
         }
-        catch (Exception e) when (e is IOException or ConnectionAbortedException)
+        catch (Exception e) when (IsClientGone(e))
         {
             throw ClientGone(e);
         }
@@ -125,6 +143,9 @@ internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeRe
                 + $"and one more for each {BytesPerSecond / 1024} KiB of it that has."));
         }
     }
+
+    // Kestrel's reads and advances throw these.
+    private static bool IsClientGone(Exception exception) => exception is IOException or ConnectionAbortedException;
 
     // No fault of the service: the stock server would log any other exception of a read as an error.
     private static RpcException ClientGone(Exception exception) =>
