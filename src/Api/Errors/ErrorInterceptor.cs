@@ -15,7 +15,8 @@ namespace RouteService.Api.Errors;
 /// </summary>
 internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<ErrorInterceptor> logger) : Interceptor
 {
-    private const string ClientGone = "The client has ended the call, or its connection is lost.";
+    /// <summary>The text of CANCELLED for a client that cannot read it.</summary>
+    public const string ClientGone = "The client has ended the call, or its connection is lost.";
 
     // How long a client should wait before it calls a store again that has not answered.
     private static readonly Duration StoreRetryDelay = Duration.FromTimeSpan(TimeSpan.FromSeconds(1));

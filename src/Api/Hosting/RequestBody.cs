@@ -3,6 +3,7 @@ using System.IO.Pipelines;
 using Grpc.Core;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http.Features;
+using RouteService.Api.Errors;
 
 namespace RouteService.Api.Hosting;
 
@@ -149,7 +150,7 @@ internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeRe
 
     // No fault of the service: the stock server would log any other exception of a read as an error.
     private static RpcException ClientGone(Exception exception) =>
-        new(new Status(StatusCode.Cancelled, "The client has ended the call, or its connection is lost.", exception));
+        new(new Status(StatusCode.Cancelled, ErrorInterceptor.ClientGone, exception));
 
     private ReadResult Keep(ReadResult result)
     {
