@@ -81,8 +81,8 @@ public sealed partial class ConsistencyTests
     public async Task Every_variable_is_one_that_the_service_knows(string set)
     {
         var manifest = await Helm.TemplateSetAsync(set);
-        var docs = await File.ReadAllTextAsync(Repository.File("docs", "configuration.md"), TestContext.Current.CancellationToken)
-            + await File.ReadAllTextAsync(Repository.File("docs", "operations.md"), TestContext.Current.CancellationToken);
+        string[] documents = [Repository.File("docs", "configuration.md"), .. Directory.GetFiles(Repository.File("docs", "operations"), "*.md")];
+        var docs = string.Concat(await Task.WhenAll(documents.Select(static d => File.ReadAllTextAsync(d, TestContext.Current.CancellationToken))));
 
         foreach (var container in manifest.Pods.SelectMany(static pod => pod.Ours))
         {

@@ -10,7 +10,7 @@ public sealed partial class DocumentationTests
 
     public static TheoryData<string> Commands { get; } =
     [
-        .. CommandsOf("docs/operations.md", Console()),
+        .. CommandsOf("docs/operations/install.md", Console()),
         .. CommandsOf("deploy/helm/route-service/README.md", Shell()),
     ];
 
@@ -25,7 +25,7 @@ public sealed partial class DocumentationTests
         var values = Path.GetTempFileName();
         try
         {
-            var text = await File.ReadAllTextAsync(Repository.File("docs", "operations.md"), TestContext.Current.CancellationToken);
+            var text = await File.ReadAllTextAsync(Repository.File("docs", "operations", "install.md"), TestContext.Current.CancellationToken);
             await File.WriteAllTextAsync(values, ValuesShown().Match(text).Groups[1].Value, TestContext.Current.CancellationToken);
             string[] words = [.. Words().Matches(command).Select(static word => word.Value).Select(word => word == "…" ? values : word)];
             switch (words)
@@ -63,7 +63,7 @@ public sealed partial class DocumentationTests
     [Fact]
     public async Task The_address_for_clients_that_balance_is_the_headless_Service()
     {
-        var text = await File.ReadAllTextAsync(Repository.File("docs", "operations.md"), TestContext.Current.CancellationToken);
+        var text = await File.ReadAllTextAsync(Repository.File("docs", "operations", "install.md"), TestContext.Current.CancellationToken);
         var headless = (await Helm.TemplateSetAsync("database", "--namespace", "places")).OfKind("Service").Single(static s => s.Text("spec.clusterIP") == "None");
 
         Assert.Contains($"`dns:///{headless.Name()}.{headless.Text("metadata.namespace")}:{headless.List("spec.ports").First().Number("port")}`", text);

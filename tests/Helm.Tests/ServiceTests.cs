@@ -55,7 +55,7 @@ public sealed partial class ServiceTests
     public async Task In_a_new_database_the_service_is_ready_when_the_grants_of_the_manual_have_been_made()
     {
         await using var database = await CreateDatabaseAsync();
-        var manual = await File.ReadAllTextAsync(Repository.File("docs", "operations.md"), TestContext.Current.CancellationToken);
+        var manual = await File.ReadAllTextAsync(Repository.File("docs", "operations", "database.md"), TestContext.Current.CancellationToken);
         var role = $"reader_{Guid.NewGuid():N}";
         await database.ExecuteAsync($"CREATE ROLE {role} LOGIN");
         try

@@ -355,7 +355,7 @@ public sealed class AuthTests : ServiceTest
     [Fact]
     public async Task A_key_is_made_as_the_docs_say()
     {
-        var docs = await File.ReadAllLinesAsync(Repository.File("docs", "operations.md"));
+        var docs = await File.ReadAllLinesAsync(Repository.File("docs", "operations", "security.md"));
         var line = docs.Single(static line => line.Contains("sha256sum", StringComparison.Ordinal));
         var made = (await Command.RunAsync("bash", ["-c", line.Trim()], folder: Service.Folder)).AssertSuccess();
         var key = made.Output.Trim();

@@ -136,7 +136,7 @@ public sealed partial class TelemetryTests : ServiceTest
         // Whatever a dashboard or an alert asks for is there under that very name.
         await Collector.ShouldComeAsync(() => collector.Metrics.FirstOrDefault(static metric => metric.Name == "dotnet.gc.collections"), "metric of the process");
         var rules = await File.ReadAllTextAsync(Repository.File("deploy", "observability", "alerts.yaml"));
-        var operations = await File.ReadAllTextAsync(Repository.File("docs", "operations.md"));
+        var operations = await File.ReadAllTextAsync(Repository.File("docs", "operations", "observability.md"));
         Assert.All(Alert().Matches(rules), alert => Assert.Contains($"| `{alert.Groups[1].Value}` |", operations));
         var emitted = PrometheusNames(collector.Metrics).Concat(Labels(collector.Metrics)).ToHashSet(StringComparer.Ordinal);
         foreach (var file in (string[])["alerts.yaml", "dashboard.json"])

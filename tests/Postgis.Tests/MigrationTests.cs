@@ -356,9 +356,9 @@ public sealed class MigrationTests : ServiceTest
 
         static async Task<string> DocumentedGrantsAsync(string database)
         {
-            var text = await File.ReadAllTextAsync(Repository.File("docs", "operations.md"));
+            var text = await File.ReadAllTextAsync(Repository.File("docs", "operations", "database.md"));
             var sql = Regex.Match(text, "```sql\n(GRANT .+?)```", RegexOptions.Singleline);
-            Assert.True(sql.Success, "docs/operations.md has no grants.");
+            Assert.True(sql.Success, "docs/operations/database.md has no grants.");
             return sql.Groups[1].Value.Replace("DATABASE places ", $"DATABASE {database} ", StringComparison.Ordinal);
         }
     }
