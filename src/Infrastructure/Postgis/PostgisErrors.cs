@@ -5,8 +5,8 @@ using RouteService.Domain.Features;
 namespace RouteService.Infrastructure.Postgis;
 
 /// <summary>
-/// What a fault of PostgreSQL means, by the type of the exception and its SQLSTATE; docs/operations/runbooks.md has the table. Messages are for any
-/// client: no host and no SQL; the inner exception has those.
+/// What a fault of PostgreSQL means, by the type of the exception and its SQLSTATE; docs/operations/runbooks.md has the table. Messages
+/// are for any client: no host and no SQL; the inner exception has those.
 /// </summary>
 internal static class PostgisErrors
 {
