@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass
 from typing import Callable
 
+import grpc
+
 from cluster import SETTINGS, Cluster
 from load import ALONE, BUSY, Load, arguments, command, machine, number, publish, say, start_service, take_turns
 from messages import WORLD, point, rectangle, shuffled, synthetic_features, write_body
@@ -59,6 +61,7 @@ def write_files(work, features):
     dice = random.Random(1)
     small = [(dice.randrange(-900_000_000, 890_000_000), dice.randrange(-1_800_000_000, 1_790_000_000)) for _ in range(10_000)]
     write_body(work / "small.bin", *(rectangle(south, west, south + 10**7, west + 10**7) for south, west in small))
+    write_body(work / "nothing.bin", *(rectangle(south, west, south + 1, west + 1) for south, west in small))
     points = [point(latitude, longitude) for latitude, longitude, _ in features[:100_000]]
     write_body(work / "route.bin", *points)
     write_body(work / "points.bin", *shuffled(points))
@@ -88,16 +91,21 @@ def reading(cluster, work, total, inside, seconds, rounds, warm_up):
     ]
     ours, uncoalesced, embedded = services
     get = load.calls("GetFeature", work / "points.bin", "--split", *BUSY)
+    list_inside = load.listed(work / "rectangle.bin", inside, *ALONE)
     list_small = load.calls("ListFeatures", work / "small.bin", "--split", *BUSY, expected=-1)
+    list_nothing = load.calls("ListFeatures", work / "nothing.bin", "--split", *BUSY, expected=0)
     record = load.recorded(work / "route.bin", *ALONE)
     record_four = load.recorded(work / "route.bin", "-c", 4, "-m", 1)
     rows = [
-        Row(f"ListFeatures, {number(inside)} of {number(total)}: features/s", load.listed(work / "rectangle.bin", inside, *ALONE),
+        Row(f"ListFeatures, {number(inside)} of {number(total)}: features/s", list_inside,
             "`\\copy` of the same rectangle", cluster.copied("places", COPY_RECTANGLE)),
+        Row("the same rectangle", list_inside, "the embedded store", lambda _, time: list_inside(embedded, time)),
         Row("the same rectangle", None, "`\\copy` of it, of rows on disk as they came", cluster.copied("unsorted", COPY_RECTANGLE)),
         Row(f"ListFeatures, all {number(total)}: features/s", load.listed(work / "world.bin", total, *ALONE),
             "`\\copy` of all", cluster.copied("places", COPY_ALL)),
         Row("ListFeatures, 1° × 1°, many: calls/s", list_small),
+        Row("ListFeatures, rectangles with nothing in them: calls/s", list_nothing, "GetFeature, a query each",
+            lambda _, time: get(uncoalesced, time)),
         Row("GetFeature, many points: calls/s", get, "a query each", lambda _, time: get(uncoalesced, time)),
         Row("the same", get, "the embedded store", lambda _, time: get(embedded, time)),
         Row("RecordRoute, one route of 100 000 points: points/s", record, "the embedded store", lambda _, time: record(embedded, time)),
@@ -117,6 +125,30 @@ def reading(cluster, work, total, inside, seconds, rounds, warm_up):
     finally:
         for service in services:
             service.stop()
+
+    # A server of its own, so that nothing of what was read before is in its memory.
+    fresh = start_service("read slowly", work, postgis)
+    try:
+        say("Reading: a client that reads slowly")
+        (early, late) = read_slowly(fresh, (work / "world.bin").read_bytes(), total)
+        yield f"Memory, a tenth of {number(total)} features read by a slow client: MB", early, "at the last of them, at most", late
+    finally:
+        fresh.stop()
+
+
+def read_slowly(server, body, total):
+    """Lists all, at no more than 50 000 features a second; the most memory that the server has had after a tenth and at the end."""
+    with grpc.insecure_channel(server.address) as channel:
+        list_features = channel.unary_stream("/routeguide.RouteGuide/ListFeatures")
+        early = 0
+        for i, _ in enumerate(list_features(body[5:]), 1):
+            if i % 1_000 == 0:
+                time.sleep(0.02)
+            if i == total // 10:
+                early = server.megabytes_at_most()
+        if i != total:
+            sys.exit(f"{server.name} sent {i} features; expected {total}")
+    return early, server.megabytes_at_most()
 
 
 def copy_in(cluster, work, database):
@@ -183,7 +215,7 @@ def size_table(lines, total):
 
 def main():
     options = arguments("-postgis").parse_args()
-    total, seconds, rounds, warm_up = (100_000, 0.5, 1, 1) if options.quick else (1_000_000, 3, 3, 10)
+    total, seconds, rounds, warm_up = (100_000, 0.5, 1, 1) if options.quick else (1_000_000, 3, 5, 10)
 
     inside = write_files(options.work, synthetic_features(total))
     with Cluster(options.work) as cluster:
@@ -195,7 +227,7 @@ def main():
             machine(f"PostgreSQL {server}", f"PostGIS {postgis}"),
             f"\nPostgreSQL has {', '.join(f'{key} {value}' for key, value in SETTINGS.items())}, and is at its defaults otherwise, so it "
             f"is durable: fsync is {cluster.psql('postgres', 'SHOW fsync;')}.",
-            f"\n{'The median of three rounds' if rounds == 3 else 'One short round'}, of {seconds} s each after {warm_up} s of warm-up "
+            f"\n{'The median of five rounds' if rounds == 5 else 'One short round'}, of {seconds} s each after {warm_up} s of warm-up "
             "where they are reads; both sides take turns. How to read it: bench/README.md.",
             "\n## Reads\n",
             *table(list(reading(cluster, options.work, total, inside, seconds, rounds, warm_up))),

@@ -13,6 +13,7 @@ fi
 . bench/tools.sh
 need_load_client
 need postgresql-15-postgis-3 compgen -G '/usr/share/postgresql/*/extension/postgis.control'
+need python3-grpcio /usr/bin/python3 -c 'import grpc'
 stop_if_missing
 
 # A server does not run as root, and whom it runs as has to come to its folder.
@@ -24,4 +25,4 @@ echo "Building" >&2
 dotnet build src/Api -c Release --nologo -v quiet >&2
 build_load_client "$work"
 
-python3 bench/measure_postgis.py "$work" "$@"
+/usr/bin/python3 bench/measure_postgis.py "$work" "$@"

@@ -121,6 +121,36 @@ public sealed class CommandLineTests : IAsyncDisposable
         }
     }
 
+    [Theory]
+    [InlineData("csv", "name,lat,lon\n", "Place {0},{1},{2}\n", "")]
+    [InlineData("json", "[", "{{\"location\":{{\"latitude\":{0},\"longitude\":7}},\"name\":\"Place {0}\"}},", "{\"location\":{}}]")]
+    [InlineData(
+        "geojson",
+        "{\"type\":\"FeatureCollection\",\"features\":[",
+        "{{\"type\":\"Feature\",\"geometry\":{{\"type\":\"Point\",\"coordinates\":[{2},{1}]}},\"properties\":{{\"name\":\"Place {0}\"}}}},",
+        "{\"type\":\"Feature\",\"geometry\":{\"type\":\"Point\",\"coordinates\":[0,0]},\"properties\":null}]}")]
+    public async Task A_file_larger_than_the_memory_is_imported(string format, string head, string record, string end)
+    {
+        // All on one line, but for CSV: some 40 MB, and the records as objects would take more.
+        const int Records = 500_000;
+        await using (var file = new StreamWriter(Path.Combine(_service.Folder, $"large.{format}")))
+        {
+            await file.WriteAsync(head);
+            for (var i = 0; i < Records; i++)
+            {
+                await file.WriteAsync(string.Format(CultureInfo.InvariantCulture, record, i, i / 10_000, i % 10_000 / 100.0));
+            }
+
+            await file.WriteAsync(end);
+        }
+
+        // In hexadecimal: 24 MB for all objects of the program.
+        var limited = new Dictionary<string, string>(RunningService.Environment) { ["DOTNET_GCHeapHardLimit"] = "1800000" };
+        var import = (await Command.RunServiceAsync(["import", $"large.{format}"], limited, _service.Folder)).AssertSuccess();
+
+        Assert.Contains($"Imported {Records + (end.Length > 0 ? 1 : 0)} records", import.Output);
+    }
+
     [Fact]
     public async Task Help_tells_the_commands_and_where_the_settings_are()
     {
