@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Grpc.Core;
 using Microsoft.Extensions.Time.Testing;
 using static RouteService.Client.Tests.Places;
@@ -242,6 +243,24 @@ public sealed class ListFeaturesTests
     }
 
     [Fact]
+    public async Task A_pause_beyond_the_time_limit_ends_it_at_once_with_what_the_server_said()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            ListFeatures = static async (stream, _, _) =>
+            {
+                await stream.WriteAsync(Feature(1));
+                throw Script.Error(StatusCode.Unavailable, "later", ("grpc-retry-pushback-ms", "30000"));
+            },
+        });
+        await using var client = Connect(service.Address);
+
+        var error = await Assert.ThrowsAsync<RouteServiceException>(() => ToListAsync(client.ListFeaturesAsync(BoundingBox.World, TimeSpan.FromSeconds(20))));
+
+        Assert.Equal((FailureReason.Unavailable, TimeSpan.FromSeconds(30), 1), (error.Reason, error.RetryAfter, error.Attempts));
+    }
+
+    [Fact]
     public async Task After_a_silence_an_error_is_an_error_again()
     {
         await using var service = await ScriptedService.StartAsync(new Script
@@ -330,6 +349,32 @@ public sealed class ListFeaturesTests
             });
             Assert.Equal(cancel.Token, error.CancellationToken);
             Assert.True(await ended.WaitAsync(TimeSpan.FromSeconds(30)));
+        }
+    }
+
+    [Fact]
+    public async Task A_listing_that_has_ended_leaves_nothing_behind()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script { ListFeatures = static (stream, _, _) => stream.WriteAsync(Feature(1)) });
+        await using var client = Connect(service.Address);
+
+        // Whatever holds a listing holds its token.
+        var token = await ListAsync();
+        for (var i = 0; i < 100 && token.IsAlive; i++)
+        {
+            await Task.Delay(20);
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+
+        Assert.False(token.IsAlive, "The client still holds a listing that has ended.");
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        async Task<WeakReference> ListAsync()
+        {
+            var cancel = new CancellationTokenSource();
+            Assert.Single(await ToListAsync(client.ListFeaturesAsync(BoundingBox.World, cancellationToken: cancel.Token)));
+            return new WeakReference(cancel);
         }
     }
 
