@@ -252,6 +252,34 @@ public sealed class ChatStreamTests
     }
 
     [Fact]
+    public async Task Posts_that_wait_to_be_sent_are_not_overdue()
+    {
+        // Notes that fill the windows of HTTP/2: most wait until the service reads.
+        var (clock, read) = (new FakeTimeProvider(), new TaskCompletionSource());
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            RouteChat = async (posts, notes, context, _) =>
+            {
+                await read.Task.WaitAsync(context.CancellationToken);
+                for (var sequence = 1; await posts.MoveNext(context.CancellationToken); sequence++)
+                {
+                    await notes.WriteAsync(new Proto.RouteNote(posts.Current) { Message = "", Sequence = sequence });
+                }
+            },
+        });
+        await using var client = Connect(service.Address, options => options with { Clock = clock, StreamSilence = TimeSpan.FromMinutes(40), MaxNoteBytes = 200_000 });
+        await using var session = await client.JoinChatAsync([Here]);
+        var posting = Enumerable.Range(0, 60).Select(_ => session.PostAsync(Here, new string('x', 200_000))).ToList();
+        await UntilAsync(() => service.Script.Calls == 1);
+
+        clock.Advance(TimeSpan.FromMinutes(30));
+        read.SetResult();
+        await Task.WhenAll(posting).WaitAsync(Patience);
+
+        Assert.Equal(1, service.Script.Calls);
+    }
+
+    [Fact]
     public async Task A_quiet_session_survives_breaks_that_are_longer_apart_than_the_time_to_resume()
     {
         var clock = new FakeTimeProvider();
