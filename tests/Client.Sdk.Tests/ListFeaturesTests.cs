@@ -243,6 +243,42 @@ public sealed class ListFeaturesTests
     }
 
     [Fact]
+    public async Task A_stream_that_stays_broken_is_given_up_after_the_time_to_resume()
+    {
+        var clock = new FakeTimeProvider();
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            ListFeatures = static async (stream, _, call) =>
+            {
+                if (call == 1)
+                {
+                    await stream.WriteAsync(Feature(1));
+                }
+
+                // Half a second on average, for ten seconds.
+                throw Script.Error(call < 500 ? StatusCode.Unavailable : StatusCode.OutOfRange);
+            },
+        });
+        await using var client = Connect(service.Address, options => options with
+        {
+            Clock = clock,
+            StreamSilence = TimeSpan.FromDays(1),
+            ResumeWithin = TimeSpan.FromSeconds(10),
+            Retry = new() { Delay = TimeSpan.FromSeconds(1), MaxDelay = TimeSpan.FromSeconds(1) },
+        });
+
+        var listing = ToListAsync(client.ListFeaturesAsync(BoundingBox.World));
+        for (; !listing.IsCompleted; await Task.Delay(1))
+        {
+            clock.Advance(TimeSpan.FromMilliseconds(100));
+        }
+
+        var error = await Assert.ThrowsAsync<RouteServiceException>(() => listing);
+        Assert.Equal((FailureReason.Unavailable, 1L), (error.Reason, error.Delivered));
+        Assert.InRange(error.Attempts, 3, 100);
+    }
+
+    [Fact]
     public async Task A_pause_beyond_the_time_limit_ends_it_at_once_with_what_the_server_said()
     {
         await using var service = await ScriptedService.StartAsync(new Script
