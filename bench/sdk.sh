@@ -11,7 +11,7 @@ if [[ ${1-} == -h || ${1-} == --help ]]; then
   exit 0
 fi
 
-save='' rounds=15 classes=()
+save='' rounds=6 classes=()
 while (($#)); do
   case $1 in
     --save)
@@ -32,7 +32,7 @@ dotnet build bench/Sdk -c Release --nologo -v quiet >&2
   echo "# RouteService.Client beside the bare stub, $(date +%F)"
   echo
   echo "$(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores; Linux $(uname -r); .NET SDK $(dotnet --version)." \
-    "Commit $(git rev-parse --short HEAD). \`bench/sdk.sh\`: medians of $rounds rounds after as many to warm up; how to read it: bench/README.md."
+    "Commit $(git rev-parse --short HEAD). \`bench/sdk.sh\`: the best of three turns of $rounds rounds, each after as many to warm up; how to read it: bench/README.md."
   echo
   dotnet bench/Sdk/bin/Release/net10.0/RouteService.Sdk.Bench.dll "$work" "$rounds" "${classes[@]}" 2>"$work/log" || {
     cat "$work/log" >&2

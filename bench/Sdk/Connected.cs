@@ -10,12 +10,11 @@ namespace RouteService.Sdk.Bench;
 /// <summary>Calls over an HTTP/2 connection to a server in this process.</summary>
 public abstract class Connected
 {
-    // The SDK and the stub take turns, so that a slow moment of the machine meets both.
-    [Params(1, 2, 3)]
-    public int Turn { get; set; }
-
     private Server _server = null!;
     private GrpcChannel _channel = null!;
+
+    [Params(1, 2, 3)]
+    public int Turn { get; set; }
 
     protected RouteServiceClient Client { get; private set; } = null!;
 
@@ -61,7 +60,7 @@ public class ConnectedGetFeature : Connected
 /// <summary>A point of a long route.</summary>
 public class RecordRoute : Connected
 {
-    private const int Points = 50_000;
+    private const int Points = 20_000;
 
     private static readonly Coordinate[] Route = [.. Enumerable.Range(0, Points).Select(static i => Coordinate.FromE7(400_000_000 + i, -750_000_000))];
 

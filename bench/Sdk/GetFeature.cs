@@ -14,6 +14,9 @@ public class GetFeature
     private readonly RouteServiceClient _client;
     private readonly RouteGuide.RouteGuideClient _stub;
 
+    [Params(1, 2, 3)]
+    public int Turn { get; set; }
+
     public GetFeature()
     {
         _client = new RouteServiceClient(_channel);

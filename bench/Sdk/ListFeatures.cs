@@ -19,6 +19,9 @@ public class ListFeatures
     private readonly RouteGuide.RouteGuideClient _stub;
     private readonly RouteService.Client.Feature[] _features = new RouteService.Client.Feature[1];
 
+    [Params(1, 2, 3)]
+    public int Turn { get; set; }
+
     public ListFeatures()
     {
         _client = new RouteServiceClient(_channel);
@@ -52,7 +55,7 @@ public class ListFeatures
 
     /// <summary>The features alone: what a listing has to allocate.</summary>
     [Benchmark(OperationsPerInvoke = Answers.Features)]
-    public void SdkFeatures()
+    public void Features()
     {
         var name = Answers.NameOf(0).AsSpan();
         for (var i = 0; i < Answers.Features; i++)
