@@ -227,6 +227,17 @@ public sealed class ConnectionTests
         await Assert.ThrowsAsync<ObjectDisposedException>(() => client.ConnectAsync());
     }
 
+    [Fact]
+    public async Task Requests_to_the_addresses_of_a_name_have_the_name_as_their_host()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script());
+        await using var client = Connect($"dns:///replicas.test:{service.Port}", static options => options with { Resolve = static (_, _) => Task.FromResult<IPAddress[]>([IPAddress.Loopback]) });
+
+        await client.GetFeatureAsync(Here);
+
+        Assert.Equal($"replicas.test:{service.Port}", Assert.Single(service.Script.Requests)["host"]);
+    }
+
     [Xunit.Theory]
     [InlineData("http://localhost:1", false)]
     [InlineData("https://localhost:1", true)]
