@@ -5,7 +5,7 @@ using Proto = RouteService.Contracts.Routeguide;
 
 namespace RouteService.Sdk.Bench;
 
-/// <summary>Answers in the place of a connection, with bytes that are ready: what is left is what the client costs.</summary>
+/// <summary>Answers in place of a connection, with bytes that are ready: what remains is what the client costs.</summary>
 internal sealed class CannedHandler : HttpMessageHandler
 {
     private static readonly MediaTypeHeaderValue Grpc = new("application/grpc");
@@ -13,17 +13,18 @@ internal sealed class CannedHandler : HttpMessageHandler
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         await request.Content!.CopyToAsync(Stream.Null, cancellationToken);
-        var body = Answers.To(request.RequestUri!.AbsolutePath);
-        var response = new HttpResponseMessage(HttpStatusCode.OK) { Version = HttpVersion.Version20, Content = new StreamContent(new Repeating(body)) };
-        response.Content.Headers.ContentType = Grpc;
+        var (bytes, times) = Answers.To(request.RequestUri!.AbsolutePath);
+        var body = new StreamContent(new RepeatingStream(bytes, times));
+        body.Headers.ContentType = Grpc;
+        var response = new HttpResponseMessage(HttpStatusCode.OK) { Version = HttpVersion.Version20, Content = body };
         response.TrailingHeaders.Add("grpc-status", "0");
         return response;
     }
 
-    /// <summary>Gives as much as is asked for at once, and so waits for nothing.</summary>
-    private sealed class Repeating(Answer answer) : Stream
+    /// <summary>The same bytes, some times over; a read never waits.</summary>
+    private sealed class RepeatingStream(byte[] bytes, int times) : Stream
     {
-        private int _times;
+        private int _left = times;
         private int _position;
 
         public override bool CanRead => true;
@@ -39,15 +40,16 @@ internal sealed class CannedHandler : HttpMessageHandler
         public override int Read(Span<byte> buffer)
         {
             var read = 0;
-            while (read < buffer.Length && _times < answer.Times)
+            while (read < buffer.Length && _left > 0)
             {
-                var length = Math.Min(buffer.Length - read, answer.Bytes.Length - _position);
-                answer.Bytes.AsSpan(_position, length).CopyTo(buffer[read..]);
+                var length = Math.Min(buffer.Length - read, bytes.Length - _position);
+                bytes.AsSpan(_position, length).CopyTo(buffer[read..]);
                 read += length;
                 _position += length;
-                if (_position == answer.Bytes.Length)
+                if (_position == bytes.Length)
                 {
-                    (_position, _times) = (0, _times + 1);
+                    _position = 0;
+                    _left--;
                 }
             }
 
@@ -70,31 +72,24 @@ internal sealed class CannedHandler : HttpMessageHandler
     }
 }
 
-/// <summary>Bytes that a server sends, so many times.</summary>
-internal sealed record Answer(byte[] Bytes, int Times);
-
-/// <summary>The bytes of gRPC messages (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, "Length-Prefixed-Message").</summary>
+/// <summary>Response bodies of gRPC (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, "Length-Prefixed-Message").</summary>
 internal static class Answers
 {
-    /// <summary>Features that <see cref="ListOf"/> repeats.</summary>
+    /// <summary>Features of a listing.</summary>
+    public const int Features = 200_000;
+
+    // Features that a listing repeats.
     private const int Distinct = 10_000;
 
-    private static readonly Answer Feature = new(Frames([FeatureOf(0)]), 1);
-    private static readonly Answer Hello = new(Frames([new Contracts.Helloworld.HelloReply { Message = "Hello, you!" }]), 1);
-    private static readonly Answer Summary = new(Frames([new Proto.RouteSummary { PointCount = 1 }]), 1);
-    private static readonly byte[] Features = Frames(Enumerable.Range(0, Distinct).Select(FeatureOf));
-
-    /// <summary>How many features a listing has: a multiple of 10 000.</summary>
-    public static int Count { get; set; }
+    private static readonly byte[] Feature = Frames([FeatureOf(0)]);
+    private static readonly byte[] Listing = Frames(Enumerable.Range(0, Distinct).Select(FeatureOf));
 
     public static string NameOf(int number) => $"Somewhere no. {number:D6}";
 
-    public static Answer To(string method) => method switch
+    public static (byte[] Bytes, int Times) To(string method) => method switch
     {
-        "/routeguide.RouteGuide/GetFeature" => Feature,
-        "/routeguide.RouteGuide/ListFeatures" => new Answer(Features, Count / Distinct),
-        "/routeguide.RouteGuide/RecordRoute" => Summary,
-        "/helloworld.Greeter/SayHello" => Hello,
+        "/routeguide.RouteGuide/GetFeature" => (Feature, 1),
+        "/routeguide.RouteGuide/ListFeatures" => (Listing, Features / Distinct),
         _ => throw new ArgumentException($"There is no answer to {method}.", nameof(method)),
     };
 

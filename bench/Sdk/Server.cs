@@ -1,39 +1,64 @@
 using System.Net;
+using Grpc.Core;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
-using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using RouteService.Contracts.Routeguide;
 
 namespace RouteService.Sdk.Bench;
 
-/// <summary>Kestrel with the same bytes: what comes over a connection.</summary>
-internal static class Server
+/// <summary>A RouteGuide that answers at once, and does nothing besides.</summary>
+internal sealed class Server : IAsyncDisposable
 {
-    public static async Task<WebApplication> StartAsync()
+    private readonly WebApplication _app;
+
+    private Server(WebApplication app) => _app = app;
+
+    public string Address => _app.Urls.First();
+
+    public static async Task<Server> StartAsync()
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(static kestrel => kestrel.Listen(IPAddress.Loopback, 0, static listen => listen.Protocols = HttpProtocols.Http2));
+        builder.Services.AddGrpc();
+        builder.WebHost.ConfigureKestrel(static kestrel =>
+            kestrel.Listen(IPAddress.Loopback, 0, static listen => listen.Protocols = HttpProtocols.Http2));
         var app = builder.Build();
-        app.Run(static async http =>
-        {
-            await http.Request.Body.CopyToAsync(Stream.Null);
-            http.Response.ContentType = "application/grpc";
-            var answer = Answers.To(http.Request.Path);
-            for (var i = 0; i < answer.Times; i++)
-            {
-                await http.Response.Body.WriteAsync(answer.Bytes);
-            }
-
-            http.Response.AppendTrailer("grpc-status", "0");
-        });
+        app.MapGrpcService<Guide>();
         await app.StartAsync();
-        return app;
+        return new Server(app);
     }
 
-    public static string Address(this WebApplication app) => app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
+    public ValueTask DisposeAsync() => _app.DisposeAsync();
+
+    private sealed class Guide : RouteGuide.RouteGuideBase
+    {
+        public override Task<Feature> GetFeature(Point request, ServerCallContext context) =>
+            Task.FromResult(new Feature { Name = Answers.NameOf(0), Location = request });
+
+        public override async Task<RouteSummary> RecordRoute(IAsyncStreamReader<Point> requestStream, ServerCallContext context)
+        {
+            var summary = new RouteSummary();
+            while (await requestStream.MoveNext(CancellationToken.None))
+            {
+                summary.PointCount++;
+            }
+
+            return summary;
+        }
+
+        /// <summary>Acknowledges each post, as a sequenced stream (docs/chat.md).</summary>
+        public override async Task RouteChat(
+            IAsyncStreamReader<RouteNote> requestStream, IServerStreamWriter<RouteNote> responseStream, ServerCallContext context)
+        {
+            for (var sequence = 1L; await requestStream.MoveNext(CancellationToken.None); sequence++)
+            {
+                var note = requestStream.Current;
+                note.Sequence = sequence;
+                await responseStream.WriteAsync(note);
+            }
+        }
+    }
 }

@@ -1,4 +1,3 @@
-using System.Text;
 using System.Threading.Channels;
 
 namespace RouteService.Client.Testing;
@@ -21,10 +20,8 @@ internal sealed class InMemoryChatLog
 
 internal sealed class InMemoryChat : IRouteChat
 {
-    // The client's defaults, and the service's.
+    // The service's default, and the client's.
     private const int MaxNoteBytes = 4_096;
-    private const int MaxIdBytes = 128;
-    private const int MaxPlaces = 10_000;
 
     private readonly InMemoryChatLog _log;
     private readonly Action<string> _throwFault;
@@ -55,14 +52,7 @@ internal sealed class InMemoryChat : IRouteChat
     public Task<RouteNote> PostAsync(
         Coordinate location, string message, string? noteId = null, CancellationToken cancellationToken = default)
     {
-        ArgumentNullException.ThrowIfNull(message);
-        Check(message, MaxNoteBytes, nameof(message), "note");
-        if (noteId is not null)
-        {
-            ArgumentException.ThrowIfNullOrEmpty(noteId);
-            Check(noteId, MaxIdBytes, nameof(noteId), "note's id");
-        }
-
+        Arguments.CheckPost(message, MaxNoteBytes, noteId);
         return PostCheckedAsync(location, message, noteId ?? Guid.NewGuid().ToString("N"), cancellationToken);
     }
 
@@ -109,16 +99,6 @@ internal sealed class InMemoryChat : IRouteChat
         return default;
     }
 
-    private static void Check(string text, int maxBytes, string parameter, string what)
-    {
-        var bytes = Encoding.UTF8.GetByteCount(text);
-        if (bytes > maxBytes)
-        {
-            throw new ArgumentException(
-                FormattableString.Invariant($"A {what} has at most {maxBytes} bytes of UTF-8; this one has {bytes}."), parameter);
-        }
-    }
-
     private async Task<RouteNote> PostCheckedAsync(Coordinate location, string message, string noteId, CancellationToken cancellationToken)
     {
         await Task.Yield();
@@ -130,13 +110,12 @@ internal sealed class InMemoryChat : IRouteChat
             if (_log.ById.TryGetValue(noteId, out var kept)
                 && (kept.Location != location || !string.Equals(kept.Message, message, StringComparison.Ordinal)))
             {
-                throw new ArgumentException($"The id '{noteId}' is that of another note, {kept.Sequence}.", nameof(noteId));
+                throw Arguments.TakenId(noteId, kept.Sequence);
             }
 
-            if (_places.Count >= MaxPlaces && !_places.Contains(location))
+            if (_places.Count >= Arguments.MaxPlaces && !_places.Contains(location))
             {
-                throw new InvalidOperationException(FormattableString.Invariant(
-                    $"The session is at {MaxPlaces} places, the most for one session. Post at {location} in another session."));
+                throw Arguments.TooManyPlaces(location);
             }
 
             _own.Add(noteId);

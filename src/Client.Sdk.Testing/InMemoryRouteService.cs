@@ -10,8 +10,6 @@ namespace RouteService.Client.Testing;
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 public sealed class InMemoryRouteService : IRouteServiceClient, IEnumerable<Feature>
 {
-    private const int MaxPlaces = 10_000;
-
     private readonly Lock _lock = new();
     private readonly Dictionary<Coordinate, Feature> _features = [];
     private readonly InMemoryChatLog _log = new();
@@ -50,7 +48,7 @@ public sealed class InMemoryRouteService : IRouteServiceClient, IEnumerable<Feat
     public IAsyncEnumerable<Feature> ListFeaturesAsync(
         BoundingBox area, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
-        Check(timeout);
+        Arguments.CheckTimeout(timeout);
         return List(area, cancellationToken);
     }
 
@@ -59,7 +57,7 @@ public sealed class InMemoryRouteService : IRouteServiceClient, IEnumerable<Feat
         IAsyncEnumerable<Coordinate> points, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(points);
-        Check(timeout);
+        Arguments.CheckTimeout(timeout);
         return RecordAsync(points, cancellationToken);
     }
 
@@ -68,7 +66,7 @@ public sealed class InMemoryRouteService : IRouteServiceClient, IEnumerable<Feat
         IReadOnlyCollection<Coordinate> points, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(points);
-        Check(timeout);
+        Arguments.CheckTimeout(timeout);
         return RecordAsync(points.ToAsyncEnumerable(), cancellationToken);
     }
 
@@ -76,24 +74,7 @@ public sealed class InMemoryRouteService : IRouteServiceClient, IEnumerable<Feat
     public Task<IRouteChat> JoinChatAsync(
         IEnumerable<Coordinate>? places = null, long? after = null, CancellationToken cancellationToken = default)
     {
-        var listen = places?.ToHashSet() ?? [];
-        if (listen.Count > MaxPlaces)
-        {
-            throw new ArgumentException(
-                FormattableString.Invariant(
-                    $"A session listens at {MaxPlaces} places at most; these are {listen.Count}. Join several sessions."),
-                nameof(places));
-        }
-
-        if (after is { } sequence)
-        {
-            ArgumentOutOfRangeException.ThrowIfNegative(sequence, nameof(after));
-            if (listen.Count == 0)
-            {
-                throw new ArgumentException("To resume after a note, name the places to listen at.", nameof(places));
-            }
-        }
-
+        var listen = Arguments.CheckJoin(places, after);
         return Answer<IRouteChat>("JoinChat", timeout: null, () => new InMemoryChat(_log, listen, after, ThrowFault), cancellationToken);
     }
 
@@ -122,17 +103,9 @@ public sealed class InMemoryRouteService : IRouteServiceClient, IEnumerable<Feat
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
-    private static void Check(TimeSpan? timeout)
-    {
-        if (timeout is { } time && time <= TimeSpan.Zero && time != Timeout.InfiniteTimeSpan)
-        {
-            throw new ArgumentOutOfRangeException(nameof(timeout), time, "A timeout is more than zero, or Timeout.InfiniteTimeSpan.");
-        }
-    }
-
     private Task<T> Answer<T>(string call, TimeSpan? timeout, Func<T> answer, CancellationToken cancellationToken)
     {
-        Check(timeout);
+        Arguments.CheckTimeout(timeout);
         return AnswerAsync();
 
         async Task<T> AnswerAsync()

@@ -81,7 +81,8 @@ public interface IRouteServiceClient
     /// </param>
     /// <param name="after">
     /// Resumes after this <see cref="RouteNote.Sequence"/>, that of the last note that an earlier session at these places received. Null
-    /// (default) starts with the newest notes there, about 1 000 in all.
+    /// (default) starts with the newest notes there: about 1 000 in all at up to 2 000 places, and beyond that about 1 000 for each 2 000
+    /// places.
     /// </param>
     /// <param name="cancellationToken">Cancels the joining, not a session that has been joined.</param>
     /// <exception cref="ArgumentException">More than 10 000 places, or <paramref name="after"/> without one.</exception>

@@ -18,7 +18,7 @@ namespace RouteService.Client;
 /// is disposed.
 /// </summary>
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
-public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, IDisposable
+public sealed partial class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, IDisposable
 {
     // Null for a client on an invoker, whose connections are unknown.
     private readonly GrpcChannel? _channel;
@@ -96,11 +96,6 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
         _channel = _ownsChannel ? ServiceChannel.Create(options, options.Server!) : channel;
         _target = _ownsChannel ? options.Address : channel?.Target ?? "the service";
         _invoker = invoker ?? _channel!.CreateCallInvoker();
-        if (options.Credentials is { } credentials)
-        {
-            _invoker = _invoker.Intercept(new CredentialsInterceptor(credentials));
-        }
-
         _invoker = options.Interceptors.Count > 0 ? _invoker.Intercept([.. options.Interceptors]) : _invoker;
         var logger = options.LoggerFactory?.CreateLogger(ClientLog.Category) ?? NullLogger.Instance;
         var server = _ownsChannel ? options.Server : ServiceChannel.ServerOf(channel?.Target);
@@ -123,64 +118,11 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
     /// <summary>Version of this package, which is in the user agent of its calls.</summary>
     public static string Version { get; } = typeof(RouteServiceClient).Assembly.GetName().Version!.ToString(3);
 
-    /// <summary>State of the connections.</summary>
-    /// <exception cref="InvalidOperationException">
-    /// The connections cannot be observed: <see cref="RouteServiceClientOptions.ConfigureHandler"/> has returned a handler that hides them,
-    /// they go through a proxy, or the client was created with a <see cref="CallInvoker"/>.
-    /// </exception>
-    public ConnectionState State => _isDisposed ? ConnectionState.Shutdown : (ConnectionState)Channel.State;
-
-    private GrpcChannel Channel =>
-        _channel ?? throw new InvalidOperationException("The client was created with a CallInvoker, whose connections are unknown.");
-
-    /// <summary>
-    /// Connects, so that the first call finds a connection. Optional: calls connect by themselves. The TLS handshake takes place with the
-    /// first call, so it is that call which reports an invalid certificate.
-    /// </summary>
-    /// <param name="cancellationToken">Stops waiting.</param>
-    /// <exception cref="RouteServiceException">
-    /// No connection within <see cref="RouteServiceClientOptions.Timeout"/>; the message says why the last attempt failed.
-    /// </exception>
-    /// <exception cref="InvalidOperationException">As for <see cref="State"/>.</exception>
-    /// <exception cref="ObjectDisposedException">The client is disposed.</exception>
-    public async Task ConnectAsync(CancellationToken cancellationToken = default)
-    {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
-        var channel = Channel;
-        var options = _context.Options;
-        using var late = new CancellationTokenSource(options.Timeout, options.Clock);
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, late.Token);
-        try
-        {
-            // The channel ignores the token while it resolves a host.
-            await channel.ConnectAsync(over.Token).WaitAsync(over.Token).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException e) when (_isDisposed)
-        {
-            throw new ObjectDisposedException($"{nameof(RouteServiceClient)} has been disposed of.", e);
-        }
-        catch (OperationCanceledException e) when (late.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
-        {
-            var why = await LastConnectFailureAsync(channel).ConfigureAwait(false);
-            var detail = FormattableString.Invariant(
-                $"There is no connection to {_target} after {options.Timeout.TotalSeconds} s. {why?.Detail}");
-            var status = new Status(StatusCode.Unavailable, detail.TrimEnd(), why?.DebugException ?? e);
-            throw CallFailure.ToException("ConnectAsync", new RpcException(status), attempts: 0);
-        }
-    }
-
     /// <inheritdoc/>
     public Task<Feature?> GetFeatureAsync(Coordinate location, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         CheckCall(timeout);
-        return GetAsync();
-
-        async Task<Feature?> GetAsync()
-        {
-            var reply = await _unary.CallAsync(_getFeature, CallContext.ToPoint(location), timeout, cancellationToken)
-                .ConfigureAwait(false);
-            return reply.Name.Length == 0 ? null : new Feature(location, reply.Name);
-        }
+        return FindAsync(location, timeout, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -214,24 +156,7 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
         IEnumerable<Coordinate>? places = null, long? after = null, CancellationToken cancellationToken = default)
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
-        var listen = places?.ToHashSet() ?? [];
-        if (listen.Count > ChatSession.MaxPlaces)
-        {
-            throw new ArgumentException(
-                FormattableString.Invariant(
-                    $"A session listens at {ChatSession.MaxPlaces} places at most; these are {listen.Count}. Join several sessions."),
-                nameof(places));
-        }
-
-        if (after is { } sequence)
-        {
-            ArgumentOutOfRangeException.ThrowIfNegative(sequence, nameof(after));
-            if (listen.Count == 0)
-            {
-                throw new ArgumentException("To resume after a note, name the places to listen at.", nameof(places));
-            }
-        }
-
+        var listen = Arguments.CheckJoin(places, after);
         return JoinAsync();
 
         async Task<IRouteChat> JoinAsync()
@@ -304,52 +229,6 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
         }
     }
 
-    /// <summary>
-    /// Cancels the calls in flight, which then throw <see cref="ObjectDisposedException"/>, ends the chat sessions, and closes the
-    /// connections.
-    /// </summary>
-    public async ValueTask DisposeAsync()
-    {
-        ChatSession[] sessions;
-        lock (_sessions)
-        {
-            _isDisposed = true;
-            sessions = [.. _sessions];
-        }
-
-        foreach (var session in sessions)
-        {
-            await session.DisposeAsync().ConfigureAwait(false);
-        }
-
-        await _disposal.CancelAsync().ConfigureAwait(false);
-        DisposeOwnChannel();
-    }
-
-    /// <summary>As <see cref="DisposeAsync"/>, without waiting for the chat sessions.</summary>
-    public void Dispose()
-    {
-        lock (_sessions)
-        {
-            _isDisposed = true;
-            foreach (var session in _sessions)
-            {
-                session.Stop();
-            }
-        }
-
-        _disposal.Cancel();
-        DisposeOwnChannel();
-    }
-
-    private void DisposeOwnChannel()
-    {
-        if (_ownsChannel)
-        {
-            _channel!.Dispose();
-        }
-    }
-
     private static RouteServiceClientOptions Copy(RouteServiceClientOptions options, Action<RouteServiceClientOptions> validate)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -364,44 +243,15 @@ public sealed class RouteServiceClient : IRouteServiceClient, IAsyncDisposable, 
         return reply.Message;
     }
 
+    private async Task<Feature?> FindAsync(Coordinate location, TimeSpan? timeout, CancellationToken cancellationToken)
+    {
+        var reply = await _unary.CallAsync(_getFeature, CallContext.ToPoint(location), timeout, cancellationToken).ConfigureAwait(false);
+        return reply.Name.Length == 0 ? null : new Feature(location, reply.Name);
+    }
+
     private void CheckCall(TimeSpan? timeout)
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
-        if (timeout is { } time && time <= TimeSpan.Zero && time != Timeout.InfiniteTimeSpan)
-        {
-            throw new ArgumentOutOfRangeException(nameof(timeout), time, "A timeout is more than zero, or Timeout.InfiniteTimeSpan.");
-        }
-    }
-
-    private void Forget(ChatSession session)
-    {
-        lock (_sessions)
-        {
-            _sessions.Remove(session);
-        }
-    }
-
-    /// <summary>
-    /// Why the last attempt to connect failed. The channel reports that only to calls, which it fails at once. So this makes a call, which
-    /// is sent only if there is a connection after all.
-    /// </summary>
-    private async Task<Status?> LastConnectFailureAsync(GrpcChannel channel)
-    {
-        if (channel.State != ConnectivityState.TransientFailure)
-        {
-            return null;
-        }
-
-        try
-        {
-            var deadline = TimeProvider.System.GetUtcNow().AddSeconds(1).UtcDateTime;
-            using var call = _health.CheckAsync(new HealthCheckRequest(), new CallOptions(deadline: deadline));
-            await call.ResponseAsync.ConfigureAwait(false);
-            return null;
-        }
-        catch (RpcException e)
-        {
-            return e.StatusCode == StatusCode.Unavailable ? e.Status : null;
-        }
+        Arguments.CheckTimeout(timeout);
     }
 }

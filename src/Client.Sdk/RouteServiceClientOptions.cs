@@ -134,14 +134,8 @@ public sealed record RouteServiceClientOptions
         }
     }
 
-    /// <summary>A copy that the caller cannot change.</summary>
-    internal RouteServiceClientOptions Copy() => this with
-    {
-        Retry = Retry with { },
-        Hedging = Hedging is null ? null : Hedging with { },
-        CircuitBreaker = CircuitBreaker is null ? null : CircuitBreaker with { },
-        Tls = Tls is null ? null : Tls with { },
-    };
+    /// <summary>A copy that the caller cannot change, of what is used after the client is created.</summary>
+    internal RouteServiceClientOptions Copy() => this with { Retry = Retry with { } };
 
     /// <exception cref="ArgumentException">An option is out of its range, or two contradict each other.</exception>
     internal void Validate()

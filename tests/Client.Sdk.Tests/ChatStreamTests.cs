@@ -1,4 +1,5 @@
 using Grpc.Core;
+using Microsoft.Extensions.Time.Testing;
 using static RouteService.Client.Tests.Places;
 using Proto = RouteService.Contracts.Routeguide;
 
@@ -248,6 +249,90 @@ public sealed class ChatStreamTests
                 throw Script.Error(StatusCode.PermissionDenied);
             }
         }
+    }
+
+    [Fact]
+    public async Task Posts_that_wait_to_be_sent_are_not_overdue()
+    {
+        // Notes that fill the windows of HTTP/2: most wait until the service reads.
+        var (clock, read) = (new FakeTimeProvider(), new TaskCompletionSource());
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            RouteChat = async (posts, notes, context, _) =>
+            {
+                await read.Task.WaitAsync(context.CancellationToken);
+                for (var sequence = 1; await posts.MoveNext(context.CancellationToken); sequence++)
+                {
+                    await notes.WriteAsync(new Proto.RouteNote(posts.Current) { Message = "", Sequence = sequence });
+                }
+            },
+        });
+        await using var client = Connect(service.Address, options => options with { Clock = clock, StreamSilence = TimeSpan.FromMinutes(40), MaxNoteBytes = 200_000 });
+        await using var session = await client.JoinChatAsync([Here]);
+        var posting = Enumerable.Range(0, 60).Select(_ => session.PostAsync(Here, new string('x', 200_000))).ToList();
+        await UntilAsync(() => service.Script.Calls == 1);
+
+        clock.Advance(TimeSpan.FromMinutes(30));
+        read.SetResult();
+        await Task.WhenAll(posting).WaitAsync(Patience);
+
+        Assert.Equal(1, service.Script.Calls);
+    }
+
+    [Fact]
+    public async Task A_quiet_session_survives_breaks_that_are_longer_apart_than_the_time_to_resume()
+    {
+        var clock = new FakeTimeProvider();
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            RouteChat = async (posts, notes, context, call) =>
+            {
+                if (call < 4)
+                {
+                    clock.Advance(TimeSpan.FromMinutes(10));
+                    throw Script.Error(StatusCode.Unavailable);
+                }
+
+                while (await posts.MoveNext(context.CancellationToken))
+                {
+                    await notes.WriteAsync(new Proto.RouteNote(posts.Current) { Sequence = 1 });
+                }
+            },
+        });
+        await using var client = Connect(service.Address, options => options with { Clock = clock, StreamSilence = TimeSpan.FromDays(1) });
+        await using var session = await client.JoinChatAsync([Here]);
+        await UntilAsync(() =>
+        {
+            clock.Advance(TimeSpan.FromMilliseconds(10));
+            return service.Script.Calls == 4;
+        });
+
+        Assert.Equal(1, (await session.PostAsync(Here, "x", cancellationToken: Patience)).Sequence);
+    }
+
+    [Fact]
+    public async Task Completing_waits_for_a_post_whose_note_the_stream_has_sent_before()
+    {
+        // More notes with ids than a session remembers.
+        const int Count = 1_002;
+        var chat = new ScriptedChat();
+        await using var service = await ScriptedService.StartAsync(chat.Script);
+        await using var client = Connect(service.Address, static options => options with { MaxBufferedNotes = 2 * Count });
+        for (var i = 1; i <= Count; i++)
+        {
+            chat.Add(Here, $"note {i}", $"id {i}");
+        }
+
+        await using var session = await client.JoinChatAsync([Here], after: 0);
+        await TakeAsync(session, Count);
+        var posting = session.PostAsync(Here, "note 1", "id 1");
+
+        // The stream sends no note twice, so the end of it acknowledges nothing; the next one does.
+        await session.CompleteAsync(Patience);
+
+        Assert.Equal(1, (await posting).Sequence);
+        Assert.Empty(await ToListAsync(session));
+        Assert.Equal(2, chat.Streams.Count);
     }
 
     private static void Break(bool isSo)

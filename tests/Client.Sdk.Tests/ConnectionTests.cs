@@ -211,7 +211,7 @@ public sealed class ConnectionTests
         Assert.Equal((ConnectionState.Idle, 0), (client.State, proxy.Connections));
 
         await client.ConnectAsync();
-        Assert.Equal((ConnectionState.Ready, 1, 0), (client.State, proxy.Connections, service.Script.Requests.Count));
+        Assert.Equal((ConnectionState.Ready, 0), (client.State, service.Script.Requests.Count));
         await client.GetFeatureAsync(Here);
         Assert.Equal(1, proxy.Connections);
 
@@ -225,6 +225,35 @@ public sealed class ConnectionTests
         await client.DisposeAsync();
         Assert.Equal(ConnectionState.Shutdown, client.State);
         await Assert.ThrowsAsync<ObjectDisposedException>(() => client.ConnectAsync());
+    }
+
+    [Fact]
+    public async Task Requests_to_the_addresses_of_a_name_have_the_name_as_their_host()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script());
+        await using var client = Connect($"dns:///replicas.test:{service.Port}", static options => options with { Resolve = static (_, _) => Task.FromResult<IPAddress[]>([IPAddress.Loopback]) });
+
+        await client.GetFeatureAsync(Here);
+
+        Assert.Equal($"replicas.test:{service.Port}", Assert.Single(service.Script.Requests)["host"]);
+    }
+
+    [Xunit.Theory]
+    [InlineData("http://localhost:1", false)]
+    [InlineData("https://localhost:1", true)]
+    [InlineData("dns:///localhost:1", false)]
+    public void The_handler_pings_connections_with_calls_alone_and_uses_a_proxy_for_TLS_to_one_address(string address, bool isProxied)
+    {
+        SocketsHttpHandler handler = null!;
+        using var client = Connect(address, options => options with
+        {
+            Tls = address.StartsWith("http:", StringComparison.Ordinal) ? null : new(),
+            KeepAlive = TimeSpan.FromSeconds(7),
+            ConfigureHandler = sockets => handler = sockets,
+        });
+
+        Assert.Equal(
+            (HttpKeepAlivePingPolicy.WithActiveRequests, TimeSpan.FromSeconds(7), isProxied), (handler.KeepAlivePingPolicy, handler.KeepAlivePingDelay, handler.UseProxy));
     }
 
     [Fact]
@@ -254,7 +283,8 @@ public sealed class ConnectionTests
             },
             ListFeatures = async (stream, context, _) =>
             {
-                await stream.WriteAsync(Feature(1));
+                // Throws if the client has gone by then.
+                await stream.WriteAsync(Feature(1)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 await EndAsync(context);
             },
             RecordRoute = async (_, context, _) =>

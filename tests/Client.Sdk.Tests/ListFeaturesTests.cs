@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Grpc.Core;
 using Microsoft.Extensions.Time.Testing;
 using static RouteService.Client.Tests.Places;
@@ -242,6 +243,60 @@ public sealed class ListFeaturesTests
     }
 
     [Fact]
+    public async Task A_stream_that_stays_broken_is_given_up_after_the_time_to_resume()
+    {
+        var clock = new FakeTimeProvider();
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            ListFeatures = static async (stream, _, call) =>
+            {
+                if (call == 1)
+                {
+                    await stream.WriteAsync(Feature(1));
+                }
+
+                // Half a second on average, for ten seconds.
+                throw Script.Error(call < 500 ? StatusCode.Unavailable : StatusCode.OutOfRange);
+            },
+        });
+        await using var client = Connect(service.Address, options => options with
+        {
+            Clock = clock,
+            StreamSilence = TimeSpan.FromDays(1),
+            ResumeWithin = TimeSpan.FromSeconds(10),
+            Retry = new() { Delay = TimeSpan.FromSeconds(1), MaxDelay = TimeSpan.FromSeconds(1) },
+        });
+
+        var listing = ToListAsync(client.ListFeaturesAsync(BoundingBox.World));
+        for (; !listing.IsCompleted; await Task.Delay(1))
+        {
+            clock.Advance(TimeSpan.FromMilliseconds(100));
+        }
+
+        var error = await Assert.ThrowsAsync<RouteServiceException>(() => listing);
+        Assert.Equal((FailureReason.Unavailable, 1L), (error.Reason, error.Delivered));
+        Assert.InRange(error.Attempts, 3, 100);
+    }
+
+    [Fact]
+    public async Task A_pause_beyond_the_time_limit_ends_it_at_once_with_what_the_server_said()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            ListFeatures = static async (stream, _, _) =>
+            {
+                await stream.WriteAsync(Feature(1));
+                throw Script.Error(StatusCode.Unavailable, "later", ("grpc-retry-pushback-ms", "30000"));
+            },
+        });
+        await using var client = Connect(service.Address);
+
+        var error = await Assert.ThrowsAsync<RouteServiceException>(() => ToListAsync(client.ListFeaturesAsync(BoundingBox.World, TimeSpan.FromSeconds(20))));
+
+        Assert.Equal((FailureReason.Unavailable, TimeSpan.FromSeconds(30), 1), (error.Reason, error.RetryAfter, error.Attempts));
+    }
+
+    [Fact]
     public async Task After_a_silence_an_error_is_an_error_again()
     {
         await using var service = await ScriptedService.StartAsync(new Script
@@ -330,6 +385,32 @@ public sealed class ListFeaturesTests
             });
             Assert.Equal(cancel.Token, error.CancellationToken);
             Assert.True(await ended.WaitAsync(TimeSpan.FromSeconds(30)));
+        }
+    }
+
+    [Fact]
+    public async Task A_listing_that_has_ended_leaves_nothing_behind()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script { ListFeatures = static (stream, _, _) => stream.WriteAsync(Feature(1)) });
+        await using var client = Connect(service.Address);
+
+        // Whatever holds a listing holds its token.
+        var token = await ListAsync();
+        for (var i = 0; i < 100 && token.IsAlive; i++)
+        {
+            await Task.Delay(20);
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+
+        Assert.False(token.IsAlive, "The client still holds a listing that has ended.");
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        async Task<WeakReference> ListAsync()
+        {
+            var cancel = new CancellationTokenSource();
+            Assert.Single(await ToListAsync(client.ListFeaturesAsync(BoundingBox.World, cancellationToken: cancel.Token)));
+            return new WeakReference(cancel);
         }
     }
 

@@ -55,6 +55,25 @@ public sealed class TelemetryTests
     }
 
     [Fact]
+    public async Task A_listing_that_is_left_early_leaves_the_span_that_its_reader_is_in()
+    {
+        using var spans = new Spans();
+        await using var service = await ScriptedService.StartAsync(new Script { ListFeatures = static (stream, _, _) => stream.WriteAsync(Feature(1)) });
+        await using var client = Connect(service.Address);
+        using var caller = new Activity("the caller").Start();
+        using var inner = new Activity("the reader's");
+
+        await foreach (var feature in client.ListFeaturesAsync(BoundingBox.World))
+        {
+            inner.Start();
+            break;
+        }
+
+        Assert.Same(inner, Activity.Current);
+        Assert.Single(spans.Ended);
+    }
+
+    [Fact]
     public async Task Retries_are_events_and_a_failure_is_the_spans_status()
     {
         using var spans = new Spans();

@@ -260,6 +260,18 @@ public sealed class UnaryTests
     }
 
     [Fact]
+    public async Task The_first_pause_is_at_most_the_delay_and_the_second_twice_that()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script { GetFeature = static (_, _, _) => throw Script.Error(StatusCode.Unavailable) });
+        await using var client = Connect(service.Address, static options => options with { Retry = new() { Delay = TimeSpan.FromSeconds(2), MaxDelay = TimeSpan.FromHours(1) } });
+
+        // A retry is made only if its longest pause fits into the time that is left: the first does, the second does not.
+        var error = await Assert.ThrowsAsync<RouteServiceException>(() => client.GetFeatureAsync(Here, TimeSpan.FromSeconds(3.9)));
+
+        Assert.Equal((FailureReason.Unavailable, 2), (error.Reason, error.Attempts));
+    }
+
+    [Fact]
     public async Task A_pushback_of_zero_is_a_retry_at_once()
     {
         await using var service = await ScriptedService.StartAsync(new Script
@@ -489,13 +501,21 @@ public sealed class UnaryTests
         {
             GetFeature = static async (point, _, _) =>
             {
-                await Task.Delay(200);
+                await Task.Delay(100);
                 return new Proto.Feature { Name = "slow", Location = point };
             },
         });
         await using var frugal = Connect(slow.Address, static options => options with { Hedging = new() { Delay = TimeSpan.Zero }, Retry = new() { Budget = 2 } });
         await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => frugal.GetFeatureAsync(Here)));
         Assert.Equal(12, slow.Script.Calls);
+
+        // A hedge that was not made takes nothing: ten successes return one.
+        for (var i = 0; i < 11; i++)
+        {
+            await frugal.GetFeatureAsync(Here);
+        }
+
+        Assert.InRange(slow.Script.Calls, 24, 25);
     }
 
     [Fact]
@@ -545,6 +565,23 @@ public sealed class UnaryTests
         var error = await Assert.ThrowsAsync<RouteServiceException>(() => client.GetFeatureAsync(Here));
 
         Assert.Equal((FailureReason.CircuitOpen, true, 0, 5), (error.Reason, error.IsTransient, error.Attempts, service.Script.Calls));
+    }
+
+    [Fact]
+    public async Task Deadlines_that_pass_open_the_circuit_and_refusals_do_not()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            GetFeature = static async (point, context, _) => point.Latitude == 0 ? throw Script.Error(StatusCode.PermissionDenied) : await Never(context),
+        });
+        await using var client = Connect(service.Address, static options => options with { CircuitBreaker = new() { MinimumCalls = 4, FailureRatio = 0.5, OpenFor = TimeSpan.FromMinutes(1) } });
+
+        Assert.Equal(
+            [FailureReason.PermissionDenied, FailureReason.PermissionDenied, FailureReason.DeadlineExceeded, FailureReason.DeadlineExceeded, FailureReason.CircuitOpen],
+            [await FailAsync(0), await FailAsync(0), await FailAsync(1), await FailAsync(1), await FailAsync(1)]);
+
+        async Task<FailureReason> FailAsync(int place) =>
+            (await Assert.ThrowsAsync<RouteServiceException>(() => client.GetFeatureAsync(At(place), TimeSpan.FromMilliseconds(200)))).Reason;
     }
 
     [Fact]

@@ -36,7 +36,7 @@ public sealed partial class ReadmeTests : IAsyncLifetime
                 (await RunAsync("dotnet", words.Skip(1).SelectMany(WithoutBuilding))).AssertSuccess();
                 break;
 
-            case ["dotnet", "run", "--project", "samples/Console"]:
+            case ["dotnet", "run", "--project", "samples/Stubs"]:
                 var sample = (await RunAsync("dotnet", [.. words.Skip(1).SelectMany(WithoutBuilding), $"http://{_service.Address}"])).AssertSuccess();
                 Assert.Contains("<- First message", sample.Output);
                 break;
@@ -109,7 +109,7 @@ public sealed partial class ReadmeTests : IAsyncLifetime
     private static IEnumerable<string> WithoutBuilding(string word) => word switch
     {
         "run" => ["run", "--no-build", "-c", Repository.Configuration],
-        "src/Api" or "samples/Console" => [Repository.File(word.Split('/'))],
+        "src/Api" or "samples/Stubs" => [Repository.File(word.Split('/'))],
         _ => [word],
     };
 

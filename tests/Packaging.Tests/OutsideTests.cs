@@ -46,5 +46,26 @@ public sealed class OutsideTests(Packages packages, RunningService service) : IC
         Assert.Equal(["Hello, gateway! By the SDK Hoboken, New Jersey, US, by the stub Hoboken, New Jersey, US."], Lines(run.AssertSuccess()));
     }
 
+    [Fact]
+    public async Task It_is_beside_stubs_that_an_application_generates_from_the_same_protos()
+    {
+        var own = packages.Copy("OwnStubs");
+        var protos = Directory.CreateDirectory(Path.Combine(own, "protos")).FullName;
+        foreach (var proto in Directory.GetFiles(Repository.File("protos"), "*.proto"))
+        {
+            File.Copy(proto, Path.Combine(protos, Path.GetFileName(proto)));
+        }
+
+        // The reference to the contract is the README's.
+        var reference = Readme.Blocks("src", "Client.Sdk", "README.md").Single(static block => block.Language == "xml").Code.Replace("0.1.0", packages.Version);
+        var project = Path.Combine(own, "OwnStubs.csproj");
+        await File.WriteAllTextAsync(project, (await File.ReadAllTextAsync(project)).Replace("<!-- README -->", reference));
+
+        (await Packages.DotnetAsync(own, "build", $"-p:RouteServiceVersion={packages.Version}")).AssertSuccess();
+        var run = await Command.RunAsync("dotnet", [Path.Combine(own, "bin", "Debug", "net10.0", "OwnStubs.dll"), $"http://{service.Address}"]);
+
+        Assert.Equal(["OwnStubs: Hoboken, New Jersey, US", "RouteService.Client: Hoboken, New Jersey, US"], Lines(run.AssertSuccess()));
+    }
+
     private static string[] Lines(Command run) => run.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
 }

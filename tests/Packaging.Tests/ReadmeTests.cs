@@ -1,3 +1,5 @@
+using System.ComponentModel;
+using System.Text.Json;
 using RouteService.Client;
 
 namespace RouteService.Packaging.Tests;
@@ -72,7 +74,7 @@ public sealed class ReadmeTests(Packages packages, RunningService service) : ICl
     public async Task The_snippets_compile_and_run()
     {
         var folder = packages.Copy("Snippets");
-        var blocks = OfTheClient.Concat(Readme.Blocks("README.md")).Where(static block => block.Language == "csharp").ToList();
+        var blocks = OfTheClient.Concat(Readme.Blocks("README.md")).Concat(Readme.Blocks("protos", "README.md")).Where(static block => block.Language == "csharp").ToList();
         for (var i = 0; i < blocks.Count; i++)
         {
             await File.WriteAllTextAsync(Path.Combine(folder, $"Snippet{i}.cs"), Wrap(i, blocks[i], Service));
@@ -100,6 +102,28 @@ public sealed class ReadmeTests(Packages packages, RunningService service) : ICl
         var readme = File.ReadAllText(Repository.File("src", "Client.Sdk", "README.md"));
 
         Assert.All(Enum.GetValues<FailureReason>(), reason => Assert.Contains($"| `{reason}` | {(new RouteServiceException(reason, "").IsTransient ? "yes" : "no")} |", readme));
+    }
+
+    [Fact]
+    public void The_configuration_has_names_and_values_of_options()
+    {
+        using var json = JsonDocument.Parse(OfTheClient.Single(static block => block.Language == "json").Code);
+
+        AssertOptions(json.RootElement.GetProperty("RouteService"), typeof(RouteServiceClientOptions));
+
+        static void AssertOptions(JsonElement section, Type options) => Assert.All(section.EnumerateObject(), entry =>
+        {
+            var option = options.GetProperty(entry.Name);
+            Assert.True(option is not null, $"{options.Name} has no {entry.Name}.");
+            if (entry.Value.ValueKind == JsonValueKind.Object)
+            {
+                AssertOptions(entry.Value, option.PropertyType);
+            }
+            else
+            {
+                Assert.NotNull(TypeDescriptor.GetConverter(option.PropertyType).ConvertFromInvariantString(entry.Value.ToString()));
+            }
+        });
     }
 
     [Fact]

@@ -50,7 +50,7 @@ internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> 
         }
 
         return Options.BearerToken is null
-            ? new(new CallOptions(headers, lifetime.ToDeadline(), cancellationToken))
+            ? new(NewOptions(headers, lifetime, cancellationToken))
             : new(WithTokenAsync(headers ?? [], lifetime, cancellationToken));
     }
 
@@ -85,12 +85,7 @@ internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> 
             return new ObjectDisposedException("The RouteServiceClient was disposed of while the call ran.", failure);
         }
 
-        var rpc = failure switch
-        {
-            RpcException { StatusCode: StatusCode.Cancelled } or OperationCanceledException when lifetime.IsLate =>
-                CallFailure.Late(failure),
-            _ => failure as RpcException,
-        };
+        var rpc = failure is OperationCanceledException && lifetime.IsLate ? CallFailure.Late(failure) : failure as RpcException;
         if (rpc is null)
         {
             return failure;
@@ -121,6 +116,9 @@ internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> 
                 StatusCode.DeadlineExceeded, "BearerToken has not returned a token before the call's deadline.", e));
         }
 
-        return new CallOptions(headers, lifetime.ToDeadline(), cancellationToken);
+        return NewOptions(headers, lifetime, cancellationToken);
     }
+
+    private CallOptions NewOptions(Metadata? headers, CallLifetime lifetime, CancellationToken cancellationToken) =>
+        new(headers, lifetime.ToDeadline(), cancellationToken, credentials: Options.Credentials);
 }

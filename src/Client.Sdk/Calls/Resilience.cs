@@ -29,7 +29,9 @@ internal sealed class Resilience
         _logger = logger;
         Budget = new RetryBudget(options.Retry.Budget);
         var (retry, breaker) = (CreateRetry(options.Retry), CreateBreaker(options.CircuitBreaker));
-        Unary = NewPipeline().AddPipeline(retry).AddPipeline(breaker).Build();
+
+        // A pipeline around another one costs every call some allocations.
+        Unary = options.CircuitBreaker is null ? retry : NewPipeline().AddPipeline(retry).AddPipeline(breaker).Build();
         Hedged = options.Hedging is { } hedging
             ? new ResiliencePipelineBuilder<Proto.Feature> { TimeProvider = options.Clock }
                 .AddPipeline(retry)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using Grpc.Core;
 using RouteService.Contracts.Routeguide;
 using Proto = RouteService.Contracts.Routeguide;
@@ -157,6 +158,7 @@ internal sealed class RouteRecording(
     }
 
     /// <returns>False if the stream has ended; its response says why.</returns>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<bool> TrySendAsync(
         AsyncClientStreamingCall<Point, Proto.RouteSummary> call, SilenceTimer silence, Coordinate point)
     {
@@ -164,14 +166,9 @@ internal sealed class RouteRecording(
         {
             // The call itself has the token; here it would be registered for each point.
             var write = call.RequestStream.WriteAsync(CallContext.ToPoint(point), CancellationToken.None);
-            if (!write.IsCompleted)
-            {
-                silence.Start();
-                await write.ConfigureAwait(false);
-                silence.Stop();
-            }
-
+            silence.Start();
             await write.ConfigureAwait(false);
+            silence.Stop();
             _sent++;
             return true;
         }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 using Grpc.Core;
 using Polly;
 using Polly.CircuitBreaker;
@@ -12,7 +13,8 @@ namespace RouteService.Client.Calls;
 /// </summary>
 internal sealed class UnaryCalls(CallContext context, Resilience resilience)
 {
-    public async Task<TResponse> CallAsync<TRequest, TResponse>(
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<TResponse> CallAsync<TRequest, TResponse>(
         UnaryMethod<TRequest, TResponse> method, TRequest request, TimeSpan? timeout, CancellationToken cancellationToken)
         where TResponse : class
     {
@@ -56,6 +58,7 @@ internal sealed class UnaryCalls(CallContext context, Resilience resilience)
         where TResponse : class
     {
         [SuppressMessage("Design", "CA1031", Justification = "Every exception is the outcome of its attempt; CallAsync throws it.")]
+        [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
         public async ValueTask<Outcome<TResponse>> AttemptAsync(CancellationToken cancellationToken)
         {
             try

@@ -163,7 +163,8 @@ internal sealed partial class ChatSession
 
                 lock (_lock)
                 {
-                    return session._isCompleted
+                    // A post of a note that this stream has sent before is acknowledged in the next one only.
+                    return session._isCompleted && !session._pending.Values.Any(post => post.Lane == this)
                         ? null
                         : new RpcException(new Status(StatusCode.Unavailable, "The server has ended the session."));
                 }
@@ -285,13 +286,16 @@ internal sealed partial class ChatSession
             RouteNote note;
             lock (_lock)
             {
+                // The position has the place from here on, so an acknowledged post has no further use: also if nobody reads.
+                session._pending.Remove(message.NoteId, out post);
                 var id = message.NoteId.Length > 0 ? message.NoteId : null;
-                note = new RouteNote(place, message.Message, message.Sequence, id) { IsOwn = session.IsOwn_NeedsLock(message.NoteId) };
+                note = new RouteNote(place, message.Message, message.Sequence, id)
+                {
+                    IsOwn = post is not null || session.IsOwn_NeedsLock(message.NoteId),
+                };
                 session.Remember_NeedsLock(note);
                 Keep_NeedsLock(note);
-
-                // The position has the place by now, so an acknowledged post has no further use: also if nobody reads.
-                if (session._pending.Remove(message.NoteId, out post) && !_hasLeftNotes && !post.IsRepeated)
+                if (post is { IsRepeated: false } && !_hasLeftNotes)
                 {
                     position.Join(place, note.Sequence);
                 }

@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Text;
 using System.Threading.Channels;
 using RouteService.Client.Calls;
 using RouteService.Contracts.Routeguide;
@@ -7,8 +5,9 @@ using RouteService.Contracts.Routeguide;
 namespace RouteService.Client.Chat;
 
 /// <summary>
-/// A chat session: streams in the sequenced mode (docs/chat.md), which are opened again when they break. Posting and reading are here, the
-/// streams are in ChatSession.Lane.cs, and <see cref="ChatPosition"/> decides where the next stream resumes.
+/// A chat session: streams in the sequenced mode (docs/chat.md), which are opened again when they break. Reading and the end are here,
+/// posting is in ChatSession.Posting.cs, the streams are in ChatSession.Lane.cs, and <see cref="ChatPosition"/> decides where the next
+/// stream resumes.
 /// </summary>
 /// <remarks>
 /// The headers of a call hold only so many places, so a session at more than <see cref="MaxPlacesPerStream"/> has several streams at once.
@@ -16,9 +15,6 @@ namespace RouteService.Client.Chat;
 /// </remarks>
 internal sealed partial class ChatSession : IRouteChat
 {
-    /// <summary>Places that a session listens at, at most.</summary>
-    public const int MaxPlaces = 10_000;
-
     /// <summary>
     /// Places that one stream names in its headers: 24 bytes each at most, which leaves a quarter of the 64 KiB that the service takes by
     /// default for a token and the headers of gateways.
@@ -27,7 +23,6 @@ internal sealed partial class ChatSession : IRouteChat
 
     // The service's limit of unacknowledged posts in a stream.
     private const int MaxUnacknowledged = 64;
-    private const int MaxIdBytes = 128;
     private const int MaxKnown = 1_000;
 
     private readonly CallContext _context;
@@ -86,20 +81,6 @@ internal sealed partial class ChatSession : IRouteChat
                 lane.Start();
             }
         }
-    }
-
-    public Task<RouteNote> PostAsync(
-        Coordinate location, string message, string? noteId = null, CancellationToken cancellationToken = default)
-    {
-        ArgumentNullException.ThrowIfNull(message);
-        Check(message, _context.Options.MaxNoteBytes, nameof(message), "note");
-        if (noteId is not null)
-        {
-            ArgumentException.ThrowIfNullOrEmpty(noteId);
-            Check(noteId, MaxIdBytes, nameof(noteId), "note's id");
-        }
-
-        return PostCheckedAsync(location, message, noteId, cancellationToken);
     }
 
     public async Task CompleteAsync(CancellationToken cancellationToken = default)
@@ -164,102 +145,6 @@ internal sealed partial class ChatSession : IRouteChat
         await Task.WhenAll(running).ConfigureAwait(false);
     }
 
-    private static void Check(string text, int maxBytes, string parameter, string what)
-    {
-        var bytes = Encoding.UTF8.GetByteCount(text);
-        if (bytes > maxBytes)
-        {
-            throw new ArgumentException(
-                string.Create(CultureInfo.InvariantCulture, $"A {what} has at most {maxBytes} bytes of UTF-8; this one has {bytes}."),
-                parameter);
-        }
-    }
-
-    private async Task<RouteNote> PostCheckedAsync(Coordinate location, string message, string? noteId, CancellationToken cancellationToken)
-    {
-        var post = await EnqueueAsync(location, message, noteId, cancellationToken).ConfigureAwait(false);
-        try
-        {
-            return await post.Acknowledged.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            lock (_lock)
-            {
-                // The caller no longer waits for the note, so it is not posted again.
-                if (!post.Acknowledged.Task.IsCompleted && _pending.Remove(post.Id))
-                {
-                    _room.Release();
-                }
-            }
-
-            throw;
-        }
-    }
-
-    /// <summary>Waits for room, in the order in which posts are made.</summary>
-    private async Task<Post> EnqueueAsync(Coordinate location, string message, string? noteId, CancellationToken cancellationToken)
-    {
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stop.Token);
-        await WaitAsync(_turn, over.Token, cancellationToken).ConfigureAwait(false);
-        try
-        {
-            await WaitAsync(_room, over.Token, cancellationToken).ConfigureAwait(false);
-            lock (_lock)
-            {
-                if (_end is not null || _isCompleted || (noteId is not null && _pending.ContainsKey(noteId)))
-                {
-                    _room.Release();
-                    ThrowIfOver();
-                    throw new ArgumentException($"A note with the id '{noteId}' is under way in this session.", nameof(noteId));
-                }
-
-                if (noteId is not null && _known.TryGetValue(noteId, out var known))
-                {
-                    _room.Release();
-                    return known.Location == location && string.Equals(known.Message, message, StringComparison.Ordinal)
-                        ? Post.AlreadyLeft(known)
-                        : throw new ArgumentException($"The id '{noteId}' is that of another note, {known.Sequence}.", nameof(noteId));
-                }
-
-                if (LaneFor_NeedsLock(location) is not { } lane)
-                {
-                    _room.Release();
-                    throw new InvalidOperationException(FormattableString.Invariant(
-                        $"The session is at {MaxPlaces} places, the most for one session. Post at {location} in another session."));
-                }
-
-                var number = ++_posts;
-                var id = noteId ?? string.Create(CultureInfo.InvariantCulture, $"{_idPrefix}{number}");
-                var post = new Post(number, id, location, message);
-                _pending.Add(post.Id, post);
-                lane.Send_NeedsLock(post);
-                return post;
-            }
-        }
-        finally
-        {
-            _turn.Release();
-        }
-    }
-
-    private async Task WaitAsync(SemaphoreSlim semaphore, CancellationToken over, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await semaphore.WaitAsync(over).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            lock (_lock)
-            {
-                ThrowIfOver();
-            }
-
-            throw;
-        }
-    }
-
     private void ThrowIfOver()
     {
         switch (_end)
@@ -284,20 +169,6 @@ internal sealed partial class ChatSession : IRouteChat
         }
     }
 
-    /// <summary>The lane of a place, which a post joins if it is new; null if the session has no room for another place.</summary>
-    private Lane? LaneFor_NeedsLock(Coordinate place)
-    {
-        if (_laneOf.TryGetValue(place, out var lane) || _laneOf.Count >= MaxPlaces)
-        {
-            return lane;
-        }
-
-        // The last lane is the only one that may have room. It is split when its stream has to name more places than headers hold.
-        lane = _lanes[^1];
-        _laneOf.Add(place, lane);
-        return lane;
-    }
-
     private Lane AddLane_NeedsLock(ChatPosition position, IEnumerable<Coordinate> places)
     {
         var lane = new Lane(this, position);
@@ -310,24 +181,6 @@ internal sealed partial class ChatSession : IRouteChat
 
         return lane;
     }
-
-    private void Remember_NeedsLock(RouteNote note)
-    {
-        if (note.Id is null || note.Id.StartsWith(_idPrefix, StringComparison.Ordinal) || !_known.TryAdd(note.Id, note))
-        {
-            return;
-        }
-
-        _knownOrder.Enqueue(note.Id);
-        if (_knownOrder.Count > MaxKnown)
-        {
-            _known.Remove(_knownOrder.Dequeue());
-        }
-    }
-
-    private bool IsOwn_NeedsLock(string id) => _pending.ContainsKey(id)
-        || id.StartsWith(_idPrefix, StringComparison.Ordinal)
-        || (_known.TryGetValue(id, out var known) && known.IsOwn);
 
     /// <summary>Requests the notes that were left with the service, after all that were received have been read.</summary>
     private void RequestLeftNotes()
@@ -372,6 +225,9 @@ internal sealed partial class ChatSession : IRouteChat
             _pending.Clear();
         }
 
+        // The post that waits for room sees the end, and lets in the next.
+        _room.Release();
+
         foreach (var post in lost)
         {
             if (failure is not null && post.Acknowledged.TrySetException(failure))
@@ -383,36 +239,5 @@ internal sealed partial class ChatSession : IRouteChat
         // The other lanes.
         _stop.Cancel();
         _onEnd(this);
-    }
-
-    /// <summary>A note on its way to the log.</summary>
-    private sealed class Post(long number, string id, Coordinate location, string message)
-    {
-        public long Number { get; } = number;
-
-        public string Id { get; } = id;
-
-        public Coordinate Location { get; } = location;
-
-        public string Message { get; } = message;
-
-        public TaskCompletionSource<RouteNote> Acknowledged { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-        /// <summary>A post whose note is in the log, and was received here.</summary>
-        public static Post AlreadyLeft(RouteNote note)
-        {
-            var post = new Post(number: 0, note.Id!, note.Location, note.Message);
-            post.Acknowledged.SetResult(note with { IsOwn = true });
-            return post;
-        }
-
-        /// <summary>Whether the note may be in the log from an earlier stream.</summary>
-        public bool IsRepeated { get; set; }
-
-        /// <summary>The lane whose streams send it.</summary>
-        public Lane? Lane { get; set; }
-
-        /// <summary>Timestamp from which the acknowledgement is due: when the stream was ready to send the post.</summary>
-        public long Since { get; set; }
     }
 }

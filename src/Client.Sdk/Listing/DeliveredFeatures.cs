@@ -4,117 +4,75 @@ namespace RouteService.Client.Listing;
 
 /// <summary>
 /// Places of the features that a listing has delivered. The service guarantees no order, so a listing that breaks is requested again from
-/// its beginning, and the features in this set are skipped. A feature takes 8 bytes. The set is appended to, and sorted only at a break.
-/// For one user at a time.
+/// its beginning, and the features in this set are skipped. A feature takes 8 bytes, and as much again while the set grows. The set is
+/// appended to, and sorted only at a break. For one user at a time.
 /// </summary>
 internal sealed class DeliveredFeatures(int capacity) : IDisposable
 {
-    // A short listing takes 8 KB. Chunks double to 512 KB, so that a long listing has few and the pool keeps them for the next: it keeps
-    // some dozens of each length.
-    private const int FirstChunk = 1_024;
-    private const int LongestChunk = 65_536;
+    // A short listing takes 8 KB.
+    private const int FirstLength = 1_024;
 
-    private readonly List<ulong[]> _full = [];
-    private ulong[] _chunk = [];
+    // From the pool: a long listing leaves its array to the next.
+    private ulong[] _places = [];
     private int _count;
 
-    // Capacity of the chunk, and the count in those before it.
+    // What fits into the array, and the capacity.
     private int _room;
-    private int _inFull;
 
-    // Delivered before the last break, sorted.
-    private ulong[] _before = [];
+    // Delivered before the last break: these come first, sorted.
+    private int _before;
 
     /// <summary>Whether more features came than the set holds; then the listing cannot survive another break.</summary>
     public bool HasOverflowed { get; private set; }
 
     public void Add(ulong place)
     {
-        if (_count < _room)
+        if (_count < _room || TryGrow())
         {
-            _chunk[_count++] = place;
-        }
-        else
-        {
-            AddToNextChunk(place);
+            _places[_count++] = place;
         }
     }
 
     /// <summary>Whether the feature was delivered before the last break.</summary>
-    public bool WasDelivered(ulong place) => _before.Length > 0 && Array.BinarySearch(_before, place) >= 0;
+    public bool WasDelivered(ulong place) => _before > 0 && Array.BinarySearch(_places, 0, _before, place) >= 0;
 
     /// <summary>Records a break: <see cref="WasDelivered"/> now covers everything that was delivered until here.</summary>
     public void Break()
     {
-        if (HasOverflowed)
-        {
-            return;
-        }
-
-        var all = new ulong[_before.Length + _inFull + _count];
-        _before.CopyTo(all, 0);
-        var length = _before.Length;
-        foreach (var chunk in _full)
-        {
-            chunk.CopyTo(all, length);
-            length += chunk.Length;
-        }
-
-        _chunk.AsSpan(0, _count).CopyTo(all.AsSpan(length));
-        Array.Sort(all);
-        _before = all;
-        ReturnChunks();
+        Array.Sort(_places, 0, _count);
+        _before = _count;
     }
 
-    public void Dispose() => ReturnChunks();
-
-    private void AddToNextChunk(ulong place)
+    public void Dispose()
     {
-        if (HasOverflowed)
+        if (_places.Length > 0)
         {
-            return;
+            ArrayPool<ulong>.Shared.Return(_places);
         }
 
-        if (_chunk.Length > 0)
-        {
-            _full.Add(_chunk);
-            _inFull += _chunk.Length;
-        }
-
-        var wanted = Math.Clamp(_chunk.Length * 2, FirstChunk, LongestChunk);
-        _chunk = [];
+        _places = [];
         _count = 0;
         _room = 0;
-        var left = capacity - _before.Length - _inFull;
-        if (left <= 0)
+        _before = 0;
+    }
+
+    private bool TryGrow()
+    {
+        if (_count == capacity)
         {
-            // Features from before the last break stay: the current stream still has to skip them.
             HasOverflowed = true;
-            ReturnChunks();
-            return;
+            return false;
         }
 
-        _chunk = ArrayPool<ulong>.Shared.Rent(wanted);
-        _room = Math.Min(_chunk.Length, left);
-        _chunk[_count++] = place;
-    }
-
-    private void ReturnChunks()
-    {
-        foreach (var chunk in _full)
+        var larger = ArrayPool<ulong>.Shared.Rent((int)Math.Clamp(2L * _count, FirstLength, Array.MaxLength));
+        _places.AsSpan(0, _count).CopyTo(larger);
+        if (_places.Length > 0)
         {
-            ArrayPool<ulong>.Shared.Return(chunk);
+            ArrayPool<ulong>.Shared.Return(_places);
         }
 
-        _full.Clear();
-        if (_chunk.Length > 0)
-        {
-            ArrayPool<ulong>.Shared.Return(_chunk);
-        }
-
-        _chunk = [];
-        _count = 0;
-        _room = 0;
-        _inFull = 0;
+        _places = larger;
+        _room = Math.Min(larger.Length, capacity);
+        return true;
     }
 }

@@ -13,18 +13,22 @@ internal sealed class FeatureListing(
     CallContext context, CallInvoker invoker, BoundingBox area, TimeSpan? timeout, CancellationToken cancellationToken)
     : IAsyncEnumerable<Feature>
 {
-    private const string Service = "routeguide.RouteGuide";
-    private const string Method = "ListFeatures";
-    private const string FullName = $"{Service}/{Method}";
+    private const string FullName = "routeguide.RouteGuide/ListFeatures";
 
-    private static readonly Marshaller<Rectangle> RequestMarshaller = Marshallers.Create<Rectangle>(
-        static (message, context) =>
-        {
-            context.SetPayloadLength(message.CalculateSize());
-            message.WriteTo(context.GetBufferWriter());
-            context.Complete();
-        },
-        static _ => throw new NotSupportedException("A request is never read here."));
+    // One for all calls: a channel remembers every method that it was called with. A message becomes a feature at once, so nothing but the
+    // feature is allocated.
+    private static readonly Method<Rectangle, Feature> ListFeatures = new(
+        MethodType.ServerStreaming, "routeguide.RouteGuide", "ListFeatures",
+        Marshallers.Create<Rectangle>(Serialize, static _ => throw new NotSupportedException("A request is never read here.")),
+        Marshallers.Create<Feature>(static (_, _) => throw new NotSupportedException("A response is never written here."), Deserialize));
+
+    // Fields that a newer server adds are unknown here, and must not accumulate in the message.
+    private static readonly MessageParser<Proto.Feature> Parser =
+        new MessageParser<Proto.Feature>(ClearedMessage).WithDiscardUnknownFields(true);
+
+    // One message is reused; its content is copied before the next is read.
+    [ThreadStatic]
+    private static Proto.Feature? _message;
 
     private CallContext Context { get; } = context;
 
@@ -38,9 +42,31 @@ internal sealed class FeatureListing(
 
     public IAsyncEnumerator<Feature> GetAsyncEnumerator(CancellationToken enumeration = default) => new Enumerator(this, enumeration);
 
+    private static void Serialize(Rectangle area, SerializationContext context)
+    {
+        context.SetPayloadLength(area.CalculateSize());
+        area.WriteTo(context.GetBufferWriter());
+        context.Complete();
+    }
+
+    private static Feature Deserialize(DeserializationContext context)
+    {
+        var message = Parser.ParseFrom(context.PayloadAsReadOnlySequence());
+        return new Feature(CallContext.ToCoordinate(message.Location), message.Name);
+    }
+
+    private static Proto.Feature ClearedMessage()
+    {
+        _message ??= new Proto.Feature { Location = new Point() };
+        _message.Name = "";
+        _message.Location.Latitude = 0;
+        _message.Location.Longitude = 0;
+        return _message;
+    }
+
     /// <summary>
-    /// Made for a million features a second: a feature that is already here is returned without a state machine, and of its message only
-    /// the name becomes an object. <see cref="WaitAsync"/> handles the rest.
+    /// Made for a million features a second: a feature that is already here is returned without a state machine.
+    /// <see cref="WaitAsync"/> handles the rest.
     /// </summary>
     private sealed class Enumerator : IAsyncEnumerator<Feature>
     {
@@ -51,17 +77,10 @@ internal sealed class FeatureListing(
         private readonly DeliveredFeatures _delivered;
         private readonly SilenceTimer _silence;
 
-        // One message is reused for the whole listing; its content is copied before the next is read.
-        private readonly Proto.Feature _message = new() { Location = new Point() };
-        private readonly Method<Rectangle, Proto.Feature> _method;
-
-        // Location of the message.
-        private Coordinate _place;
-
         private CallTrace _trace;
         private Resumption? _resumption;
-        private AsyncServerStreamingCall<Proto.Feature>? _call;
-        private IAsyncStreamReader<Proto.Feature>? _stream;
+        private AsyncServerStreamingCall<Feature>? _call;
+        private IAsyncStreamReader<Feature>? _stream;
         private long _count;
         private bool _progressed;
         private bool _isOver;
@@ -79,19 +98,6 @@ internal sealed class FeatureListing(
             _lifetime = new CallLifetime(_context.Options.Clock, listing.TimeLimit, caller);
             _delivered = new DeliveredFeatures(_context.Options.MaxResumableFeatures);
             _silence = new SilenceTimer(_context.Options.Clock, _context.Options.StreamSilence, () => _call?.Dispose());
-
-            // Fields that a newer server adds are unknown here, and must not accumulate in the message.
-            var parser = new MessageParser<Proto.Feature>(NextMessage).WithDiscardUnknownFields(true);
-            _method = new Method<Rectangle, Proto.Feature>(
-                MethodType.ServerStreaming, Service, Method, RequestMarshaller,
-                Marshallers.Create<Proto.Feature>(
-                    static (_, _) => throw new NotSupportedException("A response is never written here."),
-                    context =>
-                    {
-                        var message = parser.ParseFrom(context.PayloadAsReadOnlySequence());
-                        _place = CallContext.ToCoordinate(message.Location);
-                        return message;
-                    }));
         }
 
         public Feature Current { get; private set; } = null!;
@@ -106,7 +112,7 @@ internal sealed class FeatureListing(
                     return WaitAsync(next);
                 }
 
-                if (TryDeliver())
+                if (TryDeliver(_stream.Current))
                 {
                     return new(true);
                 }
@@ -141,12 +147,12 @@ internal sealed class FeatureListing(
                     }
 
                     _resumption!.Resumed();
-                    if (TryDeliver())
+                    if (TryDeliver(_stream!.Current))
                     {
                         return true;
                     }
 
-                    next = _stream!.MoveNext(CancellationToken.None);
+                    next = _stream.MoveNext(CancellationToken.None);
                     continue;
                 }
                 catch (RpcException e)
@@ -188,7 +194,7 @@ internal sealed class FeatureListing(
                 Hi = CallContext.ToPoint(_listing.Area.NorthEast),
             };
             _silence.Reset();
-            _call = _listing.Invoker.AsyncServerStreamingCall(_method, null, options, area);
+            _call = _listing.Invoker.AsyncServerStreamingCall(ListFeatures, null, options, area);
             _stream = _call.ResponseStream;
             return _stream.MoveNext(CancellationToken.None);
         }
@@ -236,9 +242,9 @@ internal sealed class FeatureListing(
         }
 
         /// <returns>False if the feature was delivered before the stream broke.</returns>
-        private bool TryDeliver()
+        private bool TryDeliver(Feature feature)
         {
-            var place = ((ulong)(uint)_place.LatitudeE7 << 32) | (uint)_place.LongitudeE7;
+            var place = ((ulong)(uint)feature.Location.LatitudeE7 << 32) | (uint)feature.Location.LongitudeE7;
             if (_delivered.WasDelivered(place))
             {
                 return false;
@@ -247,17 +253,8 @@ internal sealed class FeatureListing(
             _delivered.Add(place);
             _count++;
             _progressed = true;
-            Current = new Feature(_place, _message.Name);
+            Current = feature;
             return true;
-        }
-
-        /// <summary>The reused message, cleared.</summary>
-        private Proto.Feature NextMessage()
-        {
-            _message.Name = "";
-            _message.Location.Latitude = 0;
-            _message.Location.Longitude = 0;
-            return _message;
         }
 
         private Exception Fail(Exception failure)

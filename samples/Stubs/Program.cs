@@ -4,7 +4,7 @@ using Grpc.Net.Client;
 using RouteService.Contracts.Helloworld;
 using RouteService.Contracts.Routeguide;
 
-// Does with a running service what the gRPC tutorials' clients do. Usage: dotnet run --project samples/Console [ADDRESS]
+// Does with a running service what the gRPC tutorials' clients do. Usage: dotnet run --project samples/Stubs [ADDRESS]
 var address = args is [var given] ? given : "http://localhost:50051";
 using var channel = GrpcChannel.ForAddress(address);
 var guide = new RouteGuide.RouteGuideClient(channel);

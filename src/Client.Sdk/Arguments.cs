@@ -1,0 +1,75 @@
+using System.Text;
+
+namespace RouteService.Client;
+
+/// <summary>
+/// Checks of arguments that the client and its double in RouteService.Client.Testing have in common; compiled into both.
+/// </summary>
+internal static class Arguments
+{
+    /// <summary>Places that a chat session is at, at most.</summary>
+    public const int MaxPlaces = 10_000;
+
+    private const int MaxIdBytes = 128;
+
+    public static void CheckTimeout(TimeSpan? timeout)
+    {
+        if (timeout is { } time && time <= TimeSpan.Zero && time != Timeout.InfiniteTimeSpan)
+        {
+            throw new ArgumentOutOfRangeException(nameof(timeout), time, "A timeout is more than zero, or Timeout.InfiniteTimeSpan.");
+        }
+    }
+
+    /// <returns>The places to listen at, each once.</returns>
+    public static HashSet<Coordinate> CheckJoin(IEnumerable<Coordinate>? places, long? after)
+    {
+        var listen = places?.ToHashSet() ?? [];
+        if (listen.Count > MaxPlaces)
+        {
+            throw new ArgumentException(
+                FormattableString.Invariant(
+                    $"A session listens at {MaxPlaces} places at most; these are {listen.Count}. Join several sessions."),
+                nameof(places));
+        }
+
+        if (after is { } sequence)
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(sequence, nameof(after));
+            if (listen.Count == 0)
+            {
+                throw new ArgumentException("To resume after a note, name the places to listen at.", nameof(places));
+            }
+        }
+
+        return listen;
+    }
+
+    public static void CheckPost(string message, int maxMessageBytes, string? noteId)
+    {
+        ArgumentNullException.ThrowIfNull(message);
+        Check(message, maxMessageBytes, nameof(message), "note");
+        if (noteId is not null)
+        {
+            ArgumentException.ThrowIfNullOrEmpty(noteId);
+            Check(noteId, MaxIdBytes, nameof(noteId), "note's id");
+        }
+    }
+
+    /// <summary>The failure of a post under the id of another note.</summary>
+    public static ArgumentException TakenId(string noteId, long sequence) =>
+        new(FormattableString.Invariant($"The id '{noteId}' is that of another note, {sequence}."), nameof(noteId));
+
+    /// <summary>The failure of a post at another place than the <see cref="MaxPlaces"/> of its session.</summary>
+    public static InvalidOperationException TooManyPlaces(Coordinate location) => new(FormattableString.Invariant(
+        $"The session is at {MaxPlaces} places, the most for one session. Post at {location} in another session."));
+
+    private static void Check(string text, int maxBytes, string parameter, string what)
+    {
+        var bytes = Encoding.UTF8.GetByteCount(text);
+        if (bytes > maxBytes)
+        {
+            throw new ArgumentException(
+                FormattableString.Invariant($"A {what} has at most {maxBytes} bytes of UTF-8; this one has {bytes}."), parameter);
+        }
+    }
+}
