@@ -19,6 +19,14 @@ internal static class Geographies
     public static Arbitrary<BoundingBox> Boxes { get; } =
         (from a in Coordinates.Generator from b in Coordinates.Generator select new BoundingBox(a, b)).ToArbitrary();
 
+    /// <summary>Any 64 bits, and often few.</summary>
+    public static Arbitrary<long> Longs { get; } = Gen.OneOf(
+        from high in Gen.Choose(0, int.MaxValue)
+        from low in Gen.Choose(0, int.MaxValue)
+        from bits in Gen.Choose(0, 3)
+        select ((long)high << 33) | ((long)low << 2) | (long)bits,
+        Gen.Choose(-3, 300).Select(static number => (long)number)).ToArbitrary();
+
     private static Gen<int> Numbers(int limit) => Gen.Frequency(
         (6, Gen.Choose(-limit, limit)),
         (1, Gen.Choose(-3, 3)),

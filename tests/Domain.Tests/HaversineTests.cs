@@ -49,7 +49,15 @@ public sealed class HaversineTests
 
     [Fact]
     public void All_longitudes_of_a_pole_are_one_place() =>
-        Assert.Equal(0, Haversine.Meters(new Coordinate(900_000_000, 0), new Coordinate(900_000_000, 1_234_567_890)), 1e-6);
+        Assert.Equal(0, Haversine.Meters(new Coordinate(900_000_000, 0), new Coordinate(900_000_000, 1_234_567_890)));
+
+    [Fact]
+    public void The_two_longitudes_of_the_antimeridian_are_one_place() =>
+        Prop.ForAll(Geographies.Coordinates, Geographies.Coordinates, (a, b) =>
+        {
+            var (east, west) = (new Coordinate(a.LatitudeE7, 1_800_000_000), new Coordinate(a.LatitudeE7, -1_800_000_000));
+            return Haversine.Meters(east, west) == 0 && Haversine.Meters(east, b).Equals(Haversine.Meters(west, b));
+        }).Hold();
 
     [Theory]
     [InlineData(409_146_138, -746_188_906, 409_146_138, -746_188_906, 0)]

@@ -100,14 +100,6 @@ public sealed class BufTests(RunningService service) : IClassFixture<RunningServ
         Assert.Contains("latitude is 900000001", answer.Error);
     }
 
-    [Fact]
-    public async Task The_protos_are_as_buf_wants_them()
-    {
-        Assert.SkipWhen(IsMissing, "buf is missing: npm ci in tests/Foreign.Tests/node");
-
-        (await RunAsync("build", Repository.File("protos"))).AssertSuccess();
-    }
-
     private string Url(string method) => $"http://{service.Address}/{method}";
 
     private async Task<Command> CurlAsync(string method, params string[] arguments)

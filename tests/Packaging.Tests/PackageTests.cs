@@ -42,7 +42,7 @@ public sealed class PackageTests(Packages packages)
 
     [Fact]
     public void The_contract_depends_on_messages_and_stubs_alone() =>
-        Assert.Equal(["Google.Protobuf", "Grpc.Core.Api"], Dependencies(Packages.Contracts).Select(static one => one.Id));
+        Assert.Equal(["Google.Api.CommonProtos", "Google.Protobuf", "Grpc.Core.Api"], Dependencies(Packages.Contracts).Select(static one => one.Id));
 
     [Fact]
     public void The_client_depends_on_the_contract_of_its_own_version_and_on_the_stock_packages()

@@ -10,19 +10,31 @@ public static class Haversine
 
     private const double RadiansPerE7 = Math.PI / 180 / Coordinate.E7;
 
-    /// <summary>The way from one place to another in metres: never negative, at most half the earth's circumference.</summary>
+    /// <summary>
+    /// The way from one place to another in metres: never negative, at most half the earth's circumference. Exactly 0 between longitudes
+    /// 180 and -180 of a latitude, and between all longitudes of a pole.
+    /// </summary>
     public static double Meters(Coordinate from, Coordinate to)
     {
-        // In double from the start: the difference of two E7 longitudes overflows an int.
         var halfLatitude = ((double)to.LatitudeE7 - from.LatitudeE7) * RadiansPerE7 / 2;
-        var halfLongitude = ((double)to.LongitudeE7 - from.LongitudeE7) * RadiansPerE7 / 2;
+        var halfLongitude = ShorterWay((long)to.LongitudeE7 - from.LongitudeE7) * RadiansPerE7 / 2;
         var sinLatitude = Math.Sin(halfLatitude);
         var sinLongitude = Math.Sin(halfLongitude);
         var a = (sinLatitude * sinLatitude)
-            + (Math.Cos(from.LatitudeE7 * RadiansPerE7) * Math.Cos(to.LatitudeE7 * RadiansPerE7) * sinLongitude * sinLongitude);
+            + (Cosine(from.LatitudeE7) * Cosine(to.LatitudeE7) * sinLongitude * sinLongitude);
 
         // For antipodes rounding can put a just above 1, where the root of 1 - a would be NaN.
         a = Math.Min(a, 1);
         return 2 * EarthRadiusMeters * Math.Atan2(Math.Sqrt(a), Math.Sqrt(1 - a));
     }
+
+    private static double ShorterWay(long longitudeE7)
+    {
+        var way = Math.Abs(longitudeE7);
+        return way <= Coordinate.MaxLongitudeE7 ? way : (2L * Coordinate.MaxLongitudeE7) - way;
+    }
+
+    /// <summary>The cosine of a latitude. Math.Cos of half pi is not 0, since no double is half pi.</summary>
+    private static double Cosine(int latitudeE7) =>
+        Math.Abs(latitudeE7) == Coordinate.MaxLatitudeE7 ? 0 : Math.Cos(latitudeE7 * RadiansPerE7);
 }

@@ -1,5 +1,6 @@
 using Microsoft.Data.Sqlite;
 using RouteService.Domain.Features;
+using RouteService.Domain.Geography;
 using SQLitePCL;
 
 namespace RouteService.Infrastructure.Sqlite;
