@@ -195,9 +195,6 @@ public sealed class ValuesTests
             manifest.The("ConfigMap", "places-route-service-dashboard").Map("data")["route-service.json"]);
     }
 
-    /// <summary>Whether this is a key that only other charts have, and that is refused with the name of ours.</summary>
-    private static bool IsOfOtherCharts(JsonNode property) => (string?)property["const"] is { } hint && hint.StartsWith("absent; ", StringComparison.Ordinal);
-
     [Fact]
     public void The_chart_has_the_version_of_the_program()
     {
@@ -205,4 +202,7 @@ public sealed class ValuesTests
 
         Assert.Equal(typeof(Settings).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0], chart.Text("appVersion"));
     }
+
+    /// <summary>Whether this is a key that only other charts have, and that is refused with the name of ours.</summary>
+    private static bool IsOfOtherCharts(JsonNode property) => (string?)property["const"] is { } hint && hint.StartsWith("absent; ", StringComparison.Ordinal);
 }
