@@ -55,7 +55,7 @@ time=$(git log -1 --format=%ct 2>/dev/null || date +%s)
 # Where the sources are, if that is public: of a remote by https or ssh, without what may be a password in it.
 source=$(git remote get-url origin 2>/dev/null | sed -nE 's#^(https://|ssh://|git@)([^@/]*@)?([^/:]+\.[^/:]+)[:/](.*)$#https://\3/\4#p' | sed 's/\.git$//' || true)
 arguments+=(--build-arg "SDK=$sdk" --build-arg "RUNTIME=$runtime" --build-arg "VERSION=$version" --build-arg "REVISION=$revision" --tag "$tag")
-label created "$(date --utc --date="@$time" +%Y-%m-%dT%H:%M:%SZ)"
+label created "$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || date -u +%Y-%m-%dT%H:%M:%SZ)"
 label source "$source"
 label url "$source"
 label documentation "${source:+$source/blob/$revision/docs/operations/README.md}"
