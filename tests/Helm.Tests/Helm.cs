@@ -66,7 +66,9 @@ internal static class Helm
     public static Task<Manifest> TemplateSetAsync(string set, params string[] arguments)
     {
         string[] all = [.. OptionsOf(set), .. arguments];
-        return Rendered.GetOrAdd(string.Join('\n', [set, .. all]), _ => new(() => TemplateAsync(all))).Value;
+
+        // What is in a file that a test has made is not in its name.
+        return arguments.Contains("-f") ? TemplateAsync(all) : Rendered.GetOrAdd(string.Join('\n', [set, .. all]), _ => new(() => TemplateAsync(all))).Value;
     }
 
     /// <summary>The options by which helm renders a set.</summary>
