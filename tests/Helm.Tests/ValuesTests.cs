@@ -174,27 +174,6 @@ public sealed class ValuesTests
         Assert.True(expected == text, "deploy/helm/route-service/README.md is not what its values.yaml says: UPDATE_GOLDEN=1, and run this test again.");
     }
 
-    [Theory]
-    [InlineData("alerts.yaml")]
-    [InlineData("dashboard.json")]
-    public async Task The_chart_has_what_is_in_observability(string file) => Assert.True(
-        await File.ReadAllTextAsync(Repository.File("deploy", "observability", file), TestContext.Current.CancellationToken)
-            == await File.ReadAllTextAsync(Path.Combine(Helm.Chart, "files", file), TestContext.Current.CancellationToken),
-        $"Helm reads no file outside of a chart, hence the copy: cp deploy/observability/{file} deploy/helm/route-service/files/");
-
-    [Fact]
-    public async Task Every_alert_is_in_the_rule_and_the_dashboard_is_in_its_ConfigMap()
-    {
-        var manifest = await Helm.TemplateSetAsync("monitoring");
-        var alerts = Yaml.ParseFile(Repository.File("deploy", "observability", "alerts.yaml")).List("groups").SelectMany(static g => g.List("rules")).ToList();
-
-        Assert.Equal(alerts, manifest.The("PrometheusRule").List("spec.groups").First().List("rules"), JsonNode.DeepEquals);
-        Assert.Equal("places", manifest.The("PrometheusRule").List("spec.groups").Last().Text("name"));
-        Assert.Equal(
-            await File.ReadAllTextAsync(Repository.File("deploy", "observability", "dashboard.json"), TestContext.Current.CancellationToken),
-            manifest.The("ConfigMap", "places-route-service-dashboard").Map("data")["route-service.json"]);
-    }
-
     [Fact]
     public void The_chart_has_the_version_of_the_program()
     {

@@ -21,7 +21,9 @@ internal static class Ports
         var tls = ServerTls.Open(grpc);
         if (tls is not null)
         {
+            builder.Services.AddSingleton(tls);
             builder.Services.AddSingleton<IWatchedFile>(tls);
+            builder.Services.AddSingleton<IReloaded>(tls);
             builder.Logging.AddHandshakeFailures();
         }
 

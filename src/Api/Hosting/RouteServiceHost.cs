@@ -1,5 +1,6 @@
 using Grpc.AspNetCore.Server;
 using Grpc.Reflection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using RouteService.Api.Errors;
 using RouteService.Api.Greetings;
 using RouteService.Api.Routes;
@@ -44,6 +45,7 @@ internal static class RouteServiceHost
         services.AddSingleton<MatcherPolicy, ExactMethodPath>();
         services.AddGrpcReflection();
         services.AddHealth();
+        services.AddSingleton<IHealthCheckPublisher, StateMetrics>();
         services.AddHostedService<StartupReport>();
         Shutdown.AddTo(services);
     }

@@ -8,7 +8,7 @@ namespace RouteService.Api.Security;
 /// is down. (JwtBearer's ConfigurationManager fetches inside of calls, one after the other while the issuer does not answer, and refuses
 /// the first tokens of a rotated key.)
 /// </summary>
-internal sealed partial class IssuerKeys : BackgroundService
+internal sealed partial class IssuerKeys : BackgroundService, IReloaded
 {
     private const int MaxDocumentBytes = 1 << 20;
 
@@ -44,6 +44,8 @@ internal sealed partial class IssuerKeys : BackgroundService
 
     /// <summary>Grows with each fetch.</summary>
     public int Version => _version;
+
+    public string Setting => _source.Setting;
 
     /// <summary>Whether the keys may be out of date, since the issuer does not provide them at present.</summary>
     public bool IsStale => _isFailing || _current is null;
@@ -146,10 +148,11 @@ internal sealed partial class IssuerKeys : BackgroundService
     }
 
     /// <summary>Where the keys are.</summary>
+    /// <param name="Setting">The variable that has the URL.</param>
     /// <param name="Url">The discovery document or the key set.</param>
     /// <param name="IsDiscovery">Which of the two.</param>
     /// <param name="RequireHttps">Whether http is refused, but for loopback addresses.</param>
-    public sealed record Source(Uri Url, bool IsDiscovery, bool RequireHttps)
+    public sealed record Source(string Setting, Uri Url, bool IsDiscovery, bool RequireHttps)
     {
         /// <returns>The URL; null where it is not an absolute URL or its scheme is refused.</returns>
         public static Uri? Parse(string? url, bool requireHttps) =>

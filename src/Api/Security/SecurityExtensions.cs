@@ -144,6 +144,7 @@ internal static class SecurityExtensions
         {
             services.AddSingleton(source);
             services.AddSingleton<IssuerKeys>();
+            services.AddSingleton<IReloaded>(static provider => provider.GetRequiredService<IssuerKeys>());
             services.AddHostedService(static provider => provider.GetRequiredService<IssuerKeys>());
         }
 
@@ -173,7 +174,7 @@ internal static class SecurityExtensions
         var document = isDiscovery ? $"{url.TrimEnd('/')}/.well-known/openid-configuration" : url;
         var parsed = IssuerKeys.Source.Parse(document, options.RequireHttps);
         return parsed is not null
-            ? new IssuerKeys.Source(parsed, isDiscovery, options.RequireHttps)
+            ? new IssuerKeys.Source($"{Section}Jwt__{variable}", parsed, isDiscovery, options.RequireHttps)
             : throw new SettingException(
                 $"{Section}Jwt__{variable} is '{Redacted.Url(url)}'; expected an https URL "
                 + $"({Section}Jwt__RequireHttps=false also allows http).");
@@ -185,6 +186,7 @@ internal static class SecurityExtensions
         var file = new WatchedFile<T>(variable, [path], () => read(path));
         services.AddSingleton(file);
         services.AddSingleton<IWatchedFile>(file);
+        services.AddSingleton<IReloaded>(file);
     }
 
     private static void Configure(JwtBearerOptions bearer, BearerTokens tokens)

@@ -3,8 +3,18 @@ using RouteService.Api.Errors;
 
 namespace RouteService.Api.Security;
 
+/// <summary>What a setting names and the service reads again while it runs.</summary>
+internal interface IReloaded
+{
+    /// <summary>The variable of the setting.</summary>
+    string Setting { get; }
+
+    /// <summary>Whether the newest version cannot be read or used, so that an earlier one is in use, or none.</summary>
+    bool IsStale { get; }
+}
+
 /// <summary>A file, or a few that belong together, that is read again when it changes.</summary>
-internal interface IWatchedFile
+internal interface IWatchedFile : IReloaded
 {
     /// <summary>Reads the file again if its content has changed, and logs that, or once for each reason why it cannot be used.</summary>
     void Reload(ILogger logger);
@@ -17,13 +27,12 @@ internal interface IWatchedFile
 internal sealed partial class WatchedFile<T> : IWatchedFile
     where T : class
 {
-    private readonly string _variable;
     private readonly string[] _paths;
     private readonly Func<T> _read;
     private byte[] _hash;
     private volatile T _current;
     private volatile int _version;
-    private string? _problem;
+    private volatile string? _problem;
 
     /// <param name="variable">The setting that names the file, for the errors.</param>
     /// <param name="paths">The file, and those that are read with it; null for one that is not configured.</param>
@@ -31,11 +40,15 @@ internal sealed partial class WatchedFile<T> : IWatchedFile
     /// <exception cref="SettingException">They cannot be read or used.</exception>
     public WatchedFile(string variable, string?[] paths, Func<T> read)
     {
-        _variable = variable;
+        Setting = variable;
         _paths = [.. paths.OfType<string>()];
         _read = read;
         (_hash, _current) = OrRefuse(() => (Hash(), _read()));
     }
+
+    public string Setting { get; }
+
+    public bool IsStale => _problem is not null;
 
     public T Current => _current;
 
@@ -87,7 +100,7 @@ internal sealed partial class WatchedFile<T> : IWatchedFile
         catch (Exception e)
             when (e is CryptographicException or IOException or UnauthorizedAccessException or ArgumentException or FormatException)
         {
-            throw new SettingException($"{_variable} is '{_paths[0]}', which cannot be used: {e.Message.ReplaceLineEndings(" ")}");
+            throw new SettingException($"{Setting} is '{_paths[0]}', which cannot be used: {e.Message.ReplaceLineEndings(" ")}");
         }
     }
 

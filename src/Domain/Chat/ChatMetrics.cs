@@ -25,6 +25,7 @@ public sealed class ChatMetrics
     private readonly Histogram<double> _deliveryDelay;
     private readonly Counter<long> _fallenBehind;
     private readonly Counter<long> _logReads;
+    private volatile bool _isFollowing;
 
     public ChatMetrics(IMeterFactory meters)
     {
@@ -43,6 +44,11 @@ public sealed class ChatMetrics
             "routeservice.chat.fallen_behind", "{stream}", "Streams ended for being behind too long.");
         _logReads = meter.CreateCounter<long>(
             "routeservice.chat.log_reads", "{read}", "Reads of streams that the memory could not answer.");
+        meter.CreateObservableGauge(
+            "routeservice.chat.following",
+            () => _isFollowing ? 1 : 0,
+            unit: null,
+            "1 while notes of other processes come in, 0 while the log cannot be followed.");
 
         // There from the start, so that the first time is an increase.
         _posts.Add(0);
@@ -64,6 +70,8 @@ public sealed class ChatMetrics
     public void Delivered(TimeSpan delay) => _deliveryDelay.Record(delay.TotalSeconds);
 
     public void FellBehind() => _fallenBehind.Add(1);
+
+    public void Follows(bool isFollowing) => _isFollowing = isFollowing;
 
     public void ReadFromLog() => _logReads.Add(1);
 }

@@ -25,10 +25,21 @@ public sealed partial class RouteChat
     /// <exception cref="StoreUnavailableException">The log cannot answer.</exception>
     public async Task FollowAsync(CancellationToken cancellationToken)
     {
-        await AdvanceAsync(cancellationToken);
-        await foreach (var _ in _log.ListenAsync(cancellationToken))
+        try
         {
             await AdvanceAsync(cancellationToken);
+            await foreach (var _ in _log.ListenAsync(cancellationToken))
+            {
+                await AdvanceAsync(cancellationToken);
+                _metrics.Follows(true);
+            }
+
+            _metrics.Follows(true);
+        }
+        catch (StoreUnavailableException)
+        {
+            _metrics.Follows(false);
+            throw;
         }
     }
 

@@ -21,6 +21,7 @@
 {{- define "route-service.variables" -}}
 RouteService__Grpc__Port: "50051"
 RouteService__Management__Port: "8081"
+{{- include "route-service.scrapeVariables" . }}
 RouteService__Shutdown__DelaySeconds: {{ include "route-service.scalar" .Values.shutdown.delaySeconds | quote }}
 RouteService__Shutdown__GraceSeconds: {{ include "route-service.scalar" .Values.shutdown.graceSeconds | quote }}
 {{- if .Values.embedded.enabled }}
@@ -78,7 +79,7 @@ Logging__Console__FormatterName: {{ .Values.logging.format }}
 OTEL_EXPORTER_OTLP_ENDPOINT: {{ .endpoint | quote }}
 {{- end }}
 OTEL_EXPORTER_OTLP_PROTOCOL: {{ .protocol }}
-OTEL_SERVICE_NAME: {{ default (include "route-service.name" $) .serviceName | quote }}
+OTEL_SERVICE_NAME: {{ include "route-service.serviceName" $ | quote }}
 OTEL_METRIC_EXPORT_INTERVAL: {{ include "route-service.scalar" .metricExportIntervalMilliseconds | quote }}
 {{- with .tracesSampler }}
 OTEL_TRACES_SAMPLER: {{ . | quote }}
@@ -134,7 +135,7 @@ last:
 {{- end -}}
 
 {{- define "route-service.resourceAttributes" -}}
-service.instance.id=$(POD_NAME),k8s.namespace.name=$(POD_NAMESPACE),k8s.pod.name=$(POD_NAME),k8s.node.name=$(NODE_NAME)
+service.instance.id=$(POD_NAME){{ if not (hasKey (default dict .resourceAttributes) "service.namespace") }},service.namespace=$(POD_NAMESPACE){{ end }},k8s.namespace.name=$(POD_NAMESPACE),k8s.pod.name=$(POD_NAME),k8s.node.name=$(NODE_NAME)
 {{- range $name, $value := .resourceAttributes }},{{ $name }}={{ $value }}{{ end }}
 {{- end -}}
 
