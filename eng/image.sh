@@ -3,19 +3,21 @@
 #   eng/image.sh [--tag NAME] [--engine NAME] [--sdk IMAGE] [--runtime IMAGE] [-- ARGUMENT ...]
 #     --tag       of the image; route-service unless given
 #     --engine    docker, podman or buildah; the first that works unless given
-#     --sdk, --runtime    the base images, such as those of a registry of your own or of this machine; the Dockerfile's unless given
+#     --sdk, --runtime    the base images, such as those of a registry of your own or of this machine; the Dockerfile's unless given. One of a registry
+#                         is pulled, and fixed by its digest, which the image then names
 #     --          what follows goes to the engine's build, such as --platform linux/arm64
+# Where docker has the containerd image store, the image comes with an SBOM and its provenance. The same commit on the same bases has the same files and times.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-tag=route-service engine='' arguments=()
+tag=route-service engine='' sdk='' runtime='' arguments=()
 while (($#)); do
   case $1 in
     -h | --help) sed -n '2,/^set /{s/^# \{0,1\}//p}' eng/image.sh && exit 0 ;;
     --tag) tag=$2 && shift 2 ;;
     --engine) engine=$2 && shift 2 ;;
-    --sdk) arguments+=(--build-arg "SDK=$2") && shift 2 ;;
-    --runtime) arguments+=(--build-arg "RUNTIME=$2") && shift 2 ;;
+    --sdk) sdk=$2 && shift 2 ;;
+    --runtime) runtime=$2 && shift 2 ;;
     --) shift && arguments+=("$@") && break ;;
     *) echo "There is no '$1'; see eng/image.sh --help." >&2 && exit 1 ;;
   esac
@@ -27,13 +29,50 @@ for each in docker podman buildah; do
 done
 [[ -n $engine ]] || { echo "Neither docker, podman nor buildah works here; to have one of them: sudo apt-get install buildah" >&2 && exit 1; }
 
+# An image of a registry by its digest, as the engine has pulled it. One that cannot be pulled, or is this machine's, is as it is.
+fixed() {
+  local digest=''
+  if [[ $1 != *@* && ${1%%/*} == *.* ]]; then
+    "$engine" pull --quiet "$1" >/dev/null || true
+    case $engine in
+      buildah) digest=$(buildah inspect --type image --format '{{.FromImageDigest}}' "$1" 2>/dev/null || true) ;;
+      *) digest=$("$engine" image inspect --format '{{index .RepoDigests 0}}' "$1" 2>/dev/null || true) ;;
+    esac
+    digest=${digest##*@}
+  fi
+  echo "$1${digest:+@$digest}"
+}
+# The Dockerfile's default of an argument.
+default() { sed -n "s/^ARG $1=//p" Dockerfile | head -n 1; }
+label() { [[ -z $2 ]] || arguments+=(--label "org.opencontainers.image.$1=$2"); }
+
+sdk=$(fixed "${sdk:-$(default SDK)}")
+runtime=$(fixed "${runtime:-$(default RUNTIME)}")
 version=$(sed -n 's:.*<Version>\(.*\)</Version>.*:\1:p' Directory.Build.props)
 revision=$(git rev-parse HEAD 2>/dev/null || true)
-arguments+=(--build-arg "VERSION=$version" --build-arg "REVISION=$revision" --tag "$tag")
-echo "Building $tag by $engine"
-# Docker's format, as OCI's has no health check.
-[[ $engine == docker ]] || arguments+=(--format docker)
-"$engine" build "${arguments[@]}" .
+time=$(git log -1 --format=%ct 2>/dev/null || date +%s)
+
+# Where the sources are, if that is public: of a remote by https or ssh, without what may be a password in it.
+source=$(git remote get-url origin 2>/dev/null | sed -nE 's#^(https://|ssh://|git@)([^@/]*@)?([^/:]+\.[^/:]+)[:/](.*)$#https://\3/\4#p' | sed 's/\.git$//' || true)
+arguments+=(--build-arg "SDK=$sdk" --build-arg "RUNTIME=$runtime" --build-arg "VERSION=$version" --build-arg "REVISION=$revision" --tag "$tag")
+label created "$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || date -u +%Y-%m-%dT%H:%M:%SZ)"
+label source "$source"
+label url "$source"
+label documentation "${source:+$source/blob/$revision/docs/operations/README.md}"
+label base.name "${runtime%@*}"
+[[ $runtime != *@* ]] || label base.digest "${runtime#*@}"
+echo "Building $tag by $engine, on $runtime"
+build=("$engine" build)
+if [[ $engine == docker ]]; then
+  arguments+=(--build-arg "SOURCE_DATE_EPOCH=$time")
+  if docker buildx version >/dev/null 2>&1 && [[ $(docker info --format '{{.DriverStatus}}') == *containerd.snapshotter* ]]; then
+    build=(docker buildx build --load --sbom=true --provenance=mode=max)
+  fi
+else
+  # Docker's format, as OCI's has no health check.
+  arguments+=(--format docker --timestamp "$time")
+fi
+"${build[@]}" "${arguments[@]}" .
 
 echo "Trying $tag"
 program=(dotnet /app/RouteService.Api.dll)

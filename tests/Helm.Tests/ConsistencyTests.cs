@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using RouteService.Api.Telemetry;
 
 namespace RouteService.Helm.Tests;
 
@@ -7,6 +8,8 @@ namespace RouteService.Helm.Tests;
 public sealed partial class ConsistencyTests
 {
     private const string Component = "app.kubernetes.io/component";
+
+    private static readonly string[] Foreign = ["ScaledObject", "ExternalSecret", "Cluster", "HealthCheckPolicy"];
 
     public static TheoryData<string> Sets => Helm.ValueSetNames;
 
@@ -17,13 +20,15 @@ public sealed partial class ConsistencyTests
         var objects = (await Helm.TemplateSetAsync(set, "--namespace", "services")).Objects;
 
         Assert.Equal(objects.Count, objects.DistinctBy(static o => (o.Kind(), o.Name())).Count());
-        Assert.All(objects.Where(static o => o.Name() is not ("places-more" or "places-route-service-text")), static o =>
+
+        // What a user adds is theirs.
+        Assert.All(objects.Where(static o => !Foreign.Contains(o.Kind()) && o.Name() is not ("places-more" or "places-route-service-text")), o =>
         {
             var labels = o.Map("metadata.labels");
             Assert.Superset(
                 new HashSet<string>(["name", "instance", "component", "version", "part-of", "managed-by"]).Select(static name => $"app.kubernetes.io/{name}").ToHashSet(),
                 labels.Keys.ToHashSet());
-            Assert.Equal("services", o.Text("metadata.namespace"));
+            Assert.Equal(set == "other-namespace" ? "places" : "services", o.Text("metadata.namespace"));
         });
     }
 
@@ -43,9 +48,10 @@ public sealed partial class ConsistencyTests
         Assert.True(selectors.Count >= 4);
         Assert.All(selectors, found =>
         {
-            // Exactly one kind of pod: a Service that met the pods of a job would send calls there.
-            var pod = Assert.Single(manifest.Pods, pod => found.Selector!.All(label => pod.Template.Map("metadata.labels").GetValueOrDefault(label.Key) == label.Value));
-            Assert.Equal(found.Object.Map("metadata.labels")[Component], pod.Owner.Map("metadata.labels")[Component]);
+            // Pods of one component: a Service that met the pods of a job would send calls there.
+            var pods = manifest.Pods.Where(pod => found.Selector!.All(label => pod.Template.Map("metadata.labels").GetValueOrDefault(label.Key) == label.Value)).ToList();
+            Assert.NotEmpty(pods);
+            Assert.All(pods, pod => Assert.Equal(found.Object.Map("metadata.labels")[Component], pod.Owner.Map("metadata.labels")[Component]));
         });
     }
 
@@ -62,18 +68,18 @@ public sealed partial class ConsistencyTests
             [("grpc", variables["RouteService__Grpc__Port"]), ("management", variables["RouteService__Management__Port"])],
             server.List("ports").Select(static p => (p.Text("name")!, $"{p.Number("containerPort")}")));
         Assert.All(
-            manifest.OfKind("Service").SelectMany(static s => s.List("spec.ports")).Select(static p => p.Text("targetPort"))
-                .Concat(Probes(server).Select(static p => p.Text("httpGet.port"))),
+            manifest.OfKind("Service").SelectMany(static s => s.List("spec.ports")).Where(static p => p.Text("name") != "admin").Select(static p => p.Text("targetPort"))
+                .Concat(Probes(server).Where(static p => p["httpGet"] is not null).Select(static p => p.Text("httpGet.port"))),
             port => Assert.Contains(port, ports));
 
         var service = manifest.The("Service", manifest.Deployment.Name());
-        Assert.Equal("grpc", Assert.Single(service.List("spec.ports")).Text("name"));
+        Assert.Equal(set == "static-address" ? ["grpc", "admin"] : ["grpc"], service.List("spec.ports").Select(static p => p.Text("name")));
         Assert.All(
             manifest.OfKind("Ingress").SelectMany(static i => i.List("spec.rules")).SelectMany(static r => r.List("http.paths")).Select(static p => p.At("backend.service")!),
             backend => Assert.Equal((service.Name(), "grpc"), (backend.Text("name"), backend.Text("port.name"))));
         Assert.All(
-            manifest.OfKind("GRPCRoute").SelectMany(static r => r.List("spec.rules")).SelectMany(static r => r.List("backendRefs")),
-            backend => Assert.Equal((service.Name(), service.List("spec.ports").Single().Number("port")), (backend.Text("name"), backend.Number("port"))));
+            manifest.OfKind("GRPCRoute").SelectMany(static r => r.List("spec.rules")).SelectMany(static r => r.List("backendRefs")).Where(static b => b.Text("name") != "chat"),
+            backend => Assert.Equal((service.Name(), service.List("spec.ports").First().Number("port")), (backend.Text("name"), backend.Number("port"))));
     }
 
     [Theory]
@@ -87,13 +93,15 @@ public sealed partial class ConsistencyTests
         foreach (var container in manifest.Pods.SelectMany(static pod => pod.Ours))
         {
             var variables = container.List("env").ToList();
+            var fields = variables.Where(static v => v.At("valueFrom.fieldRef") is not null).Select(static v => v.Text("name")!);
             var own = variables.Select(static v => v.Text("value")).OfType<string>().SelectMany(static v => References().Matches(v)).Select(static m => m.Groups[1].Value);
             var names = variables.Select(static v => v.Text("name")!)
                 .Concat(container.List("envFrom").Select(static e => e.Text("configMapRef.name"))
                     .Where(name => name == manifest.Deployment.Name())
                     .SelectMany(name => manifest.The("ConfigMap", name).Map("data").Keys))
                 .Except(own)
-                .Except(["PGSSLKEYLOGFILE"]);
+                .Except(fields)
+                .Except(["PGSSLKEYLOGFILE", "CREDENTIALS"]);
             Assert.All(names, name => Assert.Contains(name.StartsWith("Logging__LogLevel__", StringComparison.Ordinal) ? "`Logging__LogLevel__…`" : $"`{name}`", docs));
         }
     }
@@ -136,18 +144,19 @@ public sealed partial class ConsistencyTests
         // Nothing of the release proper exists then: not its Secrets, not its ServiceAccount, not its PostGIS. That would be a deadlock.
         Assert.All(early.Where(static o => o.Kind() == "Job"), job => Assert.All(
             References(job.At("spec.template.spec")!), name => Assert.DoesNotContain($"\"{name}\"", later)));
-        Assert.All(early, static o =>
+        Assert.All(early, o =>
         {
             Assert.True(o.IsHook("pre-upgrade"));
             Assert.Contains("before-hook-creation", o.Map("metadata.annotations")["helm.sh/hook-delete-policy"]);
             Assert.Equal(o.Kind() == "Job" ? "0" : "-5", o.Map("metadata.annotations")["helm.sh/hook-weight"]);
         });
-        Assert.Equal(set is "embedded" or "init-container" or "no-migration" or "on-start" or "postgis" or "postgis-kept" ? 0 : 1, early.Count(static o => o.Kind() == "Job"));
+        Assert.Equal(HasHook(set) ? 1 : 0, early.Count(static o => o.Kind() == "Job"));
+        Assert.Equal(IsPlain(set) ? 1 : 0, manifest.OfKind("Job").Count(static o => !o.IsHook("pre-install")));
 
         static IEnumerable<string> References(JsonNode pod) => ((string?[])
         [
             pod.Text("serviceAccountName"),
-            .. pod.List("containers").SelectMany(static c => c.List("env")).Select(static e => e.Text("valueFrom.secretKeyRef.name")),
+            .. pod.List("containers").Concat(pod.List("initContainers")).SelectMany(static c => c.List("env")).Select(static e => e.Text("valueFrom.secretKeyRef.name")),
             .. pod.List("volumes").SelectMany(static v => (string?[])[v.Text("secret.secretName"), v.Text("configMap.name"), v.Text("persistentVolumeClaim.claimName")]),
         ]).OfType<string>();
     }
@@ -161,8 +170,9 @@ public sealed partial class ConsistencyTests
         var pod = manifest.Deployment.At("spec.template.spec")!;
         var sleep = pod.List("containers").First().Number("lifecycle.preStop.sleep.seconds") ?? 0;
 
+        // The last telemetry comes after the rest.
         Assert.True(pod.Number("terminationGracePeriodSeconds")
-            > sleep + int.Parse(variables["RouteService__Shutdown__DelaySeconds"]) + int.Parse(variables["RouteService__Shutdown__GraceSeconds"]));
+            > TelemetryShutdown.Limit.TotalSeconds + sleep + int.Parse(variables["RouteService__Shutdown__DelaySeconds"]) + int.Parse(variables["RouteService__Shutdown__GraceSeconds"]));
     }
 
     [Theory]
@@ -173,11 +183,11 @@ public sealed partial class ConsistencyTests
         var scaler = manifest.OfKind("HorizontalPodAutoscaler").SingleOrDefault();
         var replicas = manifest.Deployment.Number("spec.replicas");
 
-        Assert.NotEqual(scaler is null, replicas is null);
+        Assert.Equal(scaler is not null || set == "keda", replicas is null);
         var budget = manifest.The("PodDisruptionBudget");
         Assert.Single((string[])["minAvailable", "maxUnavailable"], field => budget.At($"spec.{field}") is not null);
         Assert.NotEqual("0", budget.At("spec.maxUnavailable")?.ToString());
-        Assert.True((budget.Number("spec.minAvailable") ?? 0) < (replicas ?? scaler!.Number("spec.minReplicas")));
+        Assert.True((budget.Number("spec.minAvailable") ?? 0) < (replicas ?? scaler?.Number("spec.minReplicas") ?? 1) || set == "argo-rollouts");
     }
 
     [Theory]
@@ -222,6 +232,13 @@ public sealed partial class ConsistencyTests
             rule.List("from"), peer => peer.At("podSelector") is not null && peer.Map("podSelector.matchLabels").All(label => test[label.Key] == label.Value)));
 
         var trial = await Helm.TemplateSetAsync("postgis-kept");
+        var closed = await Helm.TemplateSetAsync("openshift-closed");
+        Assert.Equal([53, 53, 5353, 5353, 5432], EgressPorts(closed.The("NetworkPolicy", "places-route-service-migration")));
+        Assert.Equal([53, 53, 5353, 5353, 50051, 8081], EgressPorts(closed.The("NetworkPolicy", "places-route-service-test")));
+        Assert.Equal([53, 53, 5353, 5353, 5432], EgressPorts((await Helm.TemplateSetAsync("other-dns")).The("NetworkPolicy", "places-route-service")));
+        Assert.Equal([53, 53, 5432, 5433], EgressPorts((await Helm.TemplateSetAsync("cloud-roles")).The("NetworkPolicy", "places-route-service")));
+        Assert.Equal([53, 53, 5432, 8080], EgressPorts((await Helm.TemplateSetAsync("jwks-url")).The("NetworkPolicy", "places-route-service")));
+
         Assert.Equal([53, 53, 5432], EgressPorts(trial.The("NetworkPolicy", "places-route-service")));
         Assert.Empty(EgressPorts(trial.The("NetworkPolicy", "places-route-service-postgis")));
         Assert.Equal(trial.The("StatefulSet").Name(), Met(trial, trial.The("NetworkPolicy", "places-route-service").List("spec.egress").Last().List("to")));
@@ -237,7 +254,24 @@ public sealed partial class ConsistencyTests
     }
 
     [Theory]
+    [MemberData(nameof(Sets))]
+    public async Task A_closed_release_has_a_policy_for_each_of_its_pods(string set)
+    {
+        var manifest = await Helm.TemplateSetAsync(set);
+        var policies = manifest.OfKind("NetworkPolicy").ToList();
+        if (policies.Count > 0)
+        {
+            Assert.All(manifest.Pods, pod => Assert.Contains(
+                policies, policy => policy.Map("spec.podSelector.matchLabels").All(label => pod.Template.Map("metadata.labels").GetValueOrDefault(label.Key) == label.Value)));
+        }
+    }
+
+    [Theory]
     [InlineData("ingress-nginx", "Ingress", "nginx.ingress.kubernetes.io/backend-protocol", "GRPC")]
+    [InlineData("ingress-nginx", "Ingress", "nginx.ingress.kubernetes.io/proxy-read-timeout", "3600")]
+    [InlineData("ingress-nginx", "Ingress", "nginx.ingress.kubernetes.io/proxy-send-timeout", "3600")]
+    [InlineData("ingress-nginx", "Ingress", "nginx.ingress.kubernetes.io/proxy-body-size", "0")]
+    [InlineData("ingress-issuer", "Ingress", "nginx.ingress.kubernetes.io/proxy-body-size", "8m")]
     [InlineData("ingress-traefik", "Service", "traefik.ingress.kubernetes.io/service.serversscheme", "https")]
     public async Task An_Ingress_speaks_gRPC_to_us(string set, string kind, string annotation, string value) =>
         Assert.Equal(value, (await Helm.TemplateSetAsync(set)).The(kind, "places-route-service").Map("metadata.annotations")[annotation]);
@@ -252,11 +286,15 @@ public sealed partial class ConsistencyTests
 
     [Theory]
     [InlineData("database", "-max-time=10 -plaintext -d={\"name\":\"helm\"} places-route-service:50051 helloworld.Greeter/SayHello")]
-    [InlineData("production", "-max-time=10 -insecure -expand-headers -H=x-api-key: ${API_KEY} -d={\"name\":\"helm\"} places-route-service:50051 helloworld.Greeter/SayHello")]
+    [InlineData("production", "-max-time=10 -insecure -expand-headers -H=x-api-key: ${CREDENTIALS} -d={\"name\":\"helm\"} places-route-service:50051 helloworld.Greeter/SayHello")]
     [InlineData(
         "mutual-tls",
-        "-max-time=10 -insecure -cert=/etc/client/tls.crt -key=/etc/client/tls.key -expand-headers -H=x-api-key: ${API_KEY} -d={\"name\":\"helm\"} places-route-service:50051 helloworld.Greeter/SayHello")]
+        "-max-time=10 -insecure -cert=/etc/client/tls.crt -key=/etc/client/tls.key -expand-headers -H=x-api-key: ${CREDENTIALS} -d={\"name\":\"helm\"} places-route-service:50051 helloworld.Greeter/SayHello")]
     [InlineData("load-balancer", "-max-time=10 -plaintext -d={\"name\":\"helm\"} places-route-service:443 helloworld.Greeter/SayHello")]
+    [InlineData(
+        "discovery",
+        "-max-time=10 -plaintext -expand-headers -H=authorization: Bearer ${CREDENTIALS} -d={\"latitude\":403487200,\"longitude\":-746590500} places-route-service:50051 routeguide.RouteGuide/GetFeature")]
+    [InlineData("spiffe", "-max-time=10 -cacert=/etc/authority/ca.crt -d={\"name\":\"helm\"} places-route-service:50051 helloworld.Greeter/SayHello")]
     public async Task Helm_test_makes_a_call(string set, string arguments)
     {
         var pod = (await Helm.TemplateSetAsync(set)).The("Pod", "places-route-service-test-call");
@@ -273,10 +311,20 @@ public sealed partial class ConsistencyTests
             (await Helm.TemplateSetAsync("mutual-tls", "--set", "tests.call.apiKey.existingSecret=")).OfKind("Pod"), static pod => pod.Name().EndsWith("-call", StringComparison.Ordinal));
     }
 
+    // The job runs before the release, unless something else migrates, or the release itself makes what the job needs.
+    private static bool HasHook(string set) =>
+        !IsPlain(set)
+        && set is not ("init-container" or "init-container-roles" or "no-migration" or "on-start" or "mirror")
+        && !set.Contains("embedded", StringComparison.Ordinal)
+        && !set.Contains("postgis", StringComparison.Ordinal)
+        && set is not "openshift-nulls";
+
+    private static bool IsPlain(string set) => set is "cnpg-uri" or "cnpg-cluster" or "external-secret" or "argocd-sync" or "job-without-hooks";
+
     private static Dictionary<string, string> Annotations(Manifest manifest) => manifest.Deployment.Map("spec.template.metadata.annotations");
 
     private static IEnumerable<JsonNode> Probes(JsonObject container) =>
-        ((string[])["startupProbe", "readinessProbe", "livenessProbe"]).Select(probe => container[probe]!);
+        ((string[])["startupProbe", "readinessProbe", "livenessProbe"]).Select(probe => container[probe]).OfType<JsonNode>();
 
     [GeneratedRegex(@"\$\(([^)]+)\)")]
     private static partial Regex References();

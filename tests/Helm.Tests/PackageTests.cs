@@ -27,13 +27,23 @@ public sealed class PackageTests : IDisposable
         await PackAsync(Path.Combine(_folder, "umbrella", "charts"));
         await File.WriteAllTextAsync(
             Path.Combine(_folder, "umbrella", "Chart.yaml"),
-            "{apiVersion: v2, name: umbrella, version: 1.0.0, dependencies: [{name: route-service, version: 0.x}]}",
+            "{apiVersion: v2, name: umbrella, version: 1.0.0, dependencies: [{name: route-service, version: 0.x, condition: route-service.enabled}]}",
             TestContext.Current.CancellationToken);
 
         var right = await TemplateAsync("global.region=north,route-service.database.existingSecret.name=places-database");
         var wrong = await TemplateAsync("route-service.database.existingSecret.nam=places-database");
 
         Assert.Equal("all-route-service", Manifest.Parse(right.AssertSuccess().Output).Deployment.Name());
+
+        // Under its condition, with what the umbrella has for all of its charts, and beside a database that comes with it.
+        var shared = Manifest.Parse((await TemplateAsync(
+            "route-service.enabled=true,global.imageRegistry=registry.example.com,global.imagePullSecrets={example},route-service.database.existingSecret.name=all-pg-app,"
+                + "route-service.database.existingSecret.key=uri,route-service.database.migration.hooks=false,route-service.podSecurityContext.runAsUser=null")).AssertSuccess().Output);
+        Assert.Equal("registry.example.com/route-service:0.1.0", shared.Deployment.List("spec.template.spec.containers").Single().Text("image"));
+        Assert.Equal("example", Assert.Single(shared.Deployment.List("spec.template.spec.imagePullSecrets")).Text("name"));
+        Assert.Null(shared.Deployment.At("spec.template.spec.securityContext.runAsUser"));
+        Assert.False(shared.The("Job").IsHook("pre-install"));
+        Assert.Empty(Manifest.Parse((await TemplateAsync("route-service.enabled=false")).AssertSuccess().Output).Objects);
         Assert.NotEqual(0, wrong.ExitCode);
         Assert.Contains("additional properties 'nam' not allowed", wrong.Error);
 

@@ -13,7 +13,7 @@ public sealed class RejectionTests
     [InlineData("podSecurityContext.runAsNonRoot=maybe", "at '/podSecurityContext/runAsNonRoot': got string, want boolean")]
     [InlineData("podSecurityContext.runAsNotRoot=true", "at '/podSecurityContext': additional properties 'runAsNotRoot' not allowed")]
     [InlineData("resources.limit.memory=1Gi", "at '/resources': additional properties 'limit' not allowed")]
-    [InlineData("replicas=two", "at '/replicas': got string, want integer")]
+    [InlineData("replicas=two", "at '/replicas': got string, want null or integer")]
     [InlineData("service.port=70000", "at '/service/port': maximum: got 70,000, want 65,535")]
     [InlineData("service.type=ExternalName", "at '/service/type': value must be one of 'ClusterIP', 'NodePort', 'LoadBalancer'")]
     [InlineData("database.migration.mode=hook", "at '/database/migration/mode': value must be one of 'job', 'initContainer', 'onStart', 'none'")]
@@ -25,23 +25,42 @@ public sealed class RejectionTests
     [InlineData("database.existingSecret.name=", "Where is the database? Set database.existingSecret.name to a Secret with its connection string, or, to try the service, postgis.enabled=true or embedded.enabled=true.")]
     [InlineData("database.connectionString=Host=db", "There is one store; leave one of these: database.existingSecret.name, database.connectionString.")]
     [InlineData("embedded.enabled=true", "There is one store; leave one of these: database.existingSecret.name, embedded.enabled.")]
-    [InlineData("database.existingSecret.name=,embedded.enabled=true", "embedded.enabled wants replicas=1 and no autoscaling: every pod would have places and notes of its own.")]
-    [InlineData("database.existingSecret.name=,embedded.enabled=true,replicas=1,autoscaling.enabled=true", "embedded.enabled wants replicas=1 and no autoscaling")]
-    [InlineData("database.existingSecret.name=,postgis.enabled=true,database.migration.mode=onStart", "postgis.enabled wants postgis.password.")]
+    [InlineData("database.existingSecret.name=,embedded.enabled=true,autoscaling.enabled=true", "embedded.enabled has one pod, and no autoscaling: every pod would have places and notes of its own.")]
+    [InlineData("database.existingSecret.name=,postgis.enabled=true,postgis.password=", "postgis.enabled wants postgis.password.")]
+    [InlineData("database.host=db", "A database by parts wants its role: database.username, or database.existingSecret.usernameKey.")]
+    [InlineData("database.existingSecret.name=,database.existingSecret.hostKey=host", "Where is the database?")]
     [InlineData(
-        "database.existingSecret.name=,postgis.enabled=true,postgis.password=p",
-        "postgis.enabled wants database.migration.mode initContainer or onStart: a job before the install cannot reach a database that the install makes.")]
+        "database.existingSecret.name=,database.connectionString=Host=db,database.existingSecret.hostKey=host",
+        "database.existingSecret.hostKey wants database.existingSecret.name, the Secret that has it.")]
+    [InlineData("database.username=places_service", "database.username is for a database by parts, which database.host begins; else the role is in the connection string.")]
+    [InlineData("database.migration.username=places_owner", "database.migration.username is for a database by parts, which database.host begins; else the role is in the connection string.")]
+    [InlineData("database.migration.mode=onStart,database.migration.grantTo={places_service}", "database.migration.grantTo is for what `migrate` does; database.migration.mode is onStart.")]
+    [InlineData("database.host=db;Password=x", "at '/database/host': 'db;Password=x' does not match pattern")]
+    [InlineData("database.existingSecret=places-db", "at '/database/existingSecret': got string, want object")]
+    [InlineData(
+        "database.migration.hooks=true,extraObjects[0].kind=ExternalSecret,extraObjects[0].metadata.name=places-database",
+        "database.migration.hooks is true, and extraObjects makes what the job needs with the release (ExternalSecret/places-database): neither would end.")]
+    [InlineData("service.nodePort=30051", "service.nodePort wants service.type NodePort or LoadBalancer; it is ClusterIP.")]
+    [InlineData("service.loadBalancerIP=10.0.0.9", "service.loadBalancerIP, loadBalancerClass and loadBalancerSourceRanges want service.type LoadBalancer; it is ClusterIP.")]
+    [InlineData("shutdown.preStopSleepSeconds=5,lifecycle.preStop.sleep.seconds=5", "Set one of shutdown.preStopSleepSeconds and lifecycle.preStop.")]
+    [InlineData("podAnnotations.scrape=true", "at '/podAnnotations/scrape': got boolean, want string")]
+    [InlineData("settings.chat.keepDays=\"7\"", "at '/settings/chat/keepDays': got string, want integer")]
+    [InlineData("replicaCount=3", "at '/replicaCount': value must be 'absent; its name here is replicas'")]
+    [InlineData("database.migration.useHelmHooks=false", "at '/database/migration/useHelmHooks': value must be 'absent; its name here is database.migration.hooks'")]
+    [InlineData("auth.jwt.jwksUri=https://login.example.com/keys", "at '/auth/jwt/jwksUri': value must be 'absent; its name here is auth.jwt.jwksUrl'")]
+    [InlineData("replicas=1,podDisruptionBudget.minAvailable=1", "podDisruptionBudget.minAvailable is 1 of 1: no node with a pod on it could ever be drained.")]
     [InlineData("database.migration.mode=none,database.migration.existingSecret.name=owner", "database.migration has a connection of its own only with database.migration.mode job or initContainer, and a database.")]
     [InlineData("database.migration.connectionString=Host=db,database.migration.existingSecret.name=owner", "Set one of database.migration.existingSecret.name and database.migration.connectionString.")]
     [InlineData("podDisruptionBudget.minAvailable=2", "podDisruptionBudget.minAvailable is 2 of 2: no node with a pod on it could ever be drained.")]
     [InlineData("podDisruptionBudget.minAvailable=100%", "podDisruptionBudget.minAvailable is 100% of 2: no node with a pod on it could ever be drained.")]
     [InlineData("replicas=1,podDisruptionBudget.minAvailable=50%", "podDisruptionBudget.minAvailable is 50% of 1: no node with a pod on it could ever be drained.")]
     [InlineData("podDisruptionBudget.maxUnavailable=0", "podDisruptionBudget.maxUnavailable is 0: no node with a pod on it could ever be drained.")]
-    [InlineData("autoscaling.enabled=true,autoscaling.minReplicas=9", "autoscaling.minReplicas is 9 and autoscaling.maxReplicas 8; at most as many are wanted.")]
+    [InlineData("autoscaling.enabled=true,autoscaling.minReplicas=9", "autoscaling.minReplicas is 9 and autoscaling.maxReplicas 4; at most as many are wanted.")]
     [InlineData("autoscaling.enabled=true,autoscaling.targetCPUUtilizationPercentage=null", "autoscaling.enabled wants autoscaling.targetCPUUtilizationPercentage, targetMemoryUtilizationPercentage or metrics.")]
+    [InlineData("autoscaling.enabled=true,resources=null", "autoscaling by cpu wants resources.requests.cpu, of which it is a percentage.")]
     [InlineData("autoscaling.enabled=true,resources.requests.cpu=null", "autoscaling by cpu wants resources.requests.cpu, of which it is a percentage.")]
     [InlineData("strategy.type=Recreate", "strategy.type Recreate has no strategy.rollingUpdate: set that to null.")]
-    [InlineData("auth.enabled=true", "auth.enabled wants a way to tell callers apart: auth.apiKeys.existingSecret or lines, auth.jwt.jwks.existingConfigMap, or auth.jwt.symmetricKey.existingSecret.")]
+    [InlineData("auth.enabled=true", "auth.enabled wants a way to tell callers apart: auth.apiKeys.existingSecret or lines, auth.jwt.authority, jwksUrl, jwks.existingConfigMap, or symmetricKey.existingSecret.")]
     [InlineData("auth.enabled=true,auth.jwt.jwks.existingConfigMap=keys", "auth.jwt wants auth.jwt.issuer, whose tokens are accepted.")]
     [InlineData("auth.apiKeys.existingSecret=keys", "There are keys under auth, and auth.enabled is false: anybody could call.")]
     [InlineData("tls.enabled=true", "tls.enabled wants tls.existingSecret, or tls.certManager.enabled=true.")]
@@ -58,6 +77,16 @@ public sealed class RejectionTests
 
         Assert.NotEqual(0, rendering.ExitCode);
         Assert.Contains(message, rendering.Error);
+    }
+
+    [Fact]
+    public async Task A_release_that_cannot_name_a_Service_is_refused()
+    {
+        var digit = await Helm.RunAsync(["template", "7places", Helm.Chart, .. Helm.OptionsOf("database")]);
+        var named = await Helm.RunAsync(["template", "7places", Helm.Chart, .. Helm.OptionsOf("database"), "--set", "fullnameOverride=places"]);
+
+        Assert.Contains("The release's name is 7places; the names of Services begin with a letter. Set fullnameOverride.", digit.Error);
+        named.AssertSuccess();
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 
 namespace RouteService.Helm.Tests;
@@ -14,6 +15,12 @@ public sealed partial class SecurityTests
         var pods = (await Helm.TemplateSetAsync(set)).Pods;
 
         Assert.NotEmpty(pods);
+        if (set == "no-context")
+        {
+            Assert.All(pods, static pod => Assert.All((IEnumerable<JsonNode>)[pod.Spec, .. pod.Containers], static part => Assert.Null(part["securityContext"])));
+            return;
+        }
+
         Assert.All(pods, pod =>
         {
             Assert.True(pod.Spec.Flag("securityContext.runAsNonRoot"));
@@ -25,7 +32,7 @@ public sealed partial class SecurityTests
         });
 
         // What a user adds is theirs.
-        Assert.All(pods.SelectMany(static pod => pod.Containers).Where(c => c.Text("name") is not ("proxy" or "wait")), container =>
+        Assert.All(pods.SelectMany(static pod => pod.Containers).Where(static c => c.Text("name") is not ("proxy" or "wait" or "cloud-sql-proxy")), container =>
         {
             Assert.False(container.Flag("securityContext.allowPrivilegeEscalation"));
             Assert.True(container.Flag("securityContext.readOnlyRootFilesystem"));
@@ -33,19 +40,20 @@ public sealed partial class SecurityTests
             Assert.Null(container.At("securityContext.capabilities.add"));
             Assert.Null(container.At("securityContext.privileged"));
             Assert.All(container.List("ports"), port => Assert.Null(port["hostPort"]));
-            Assert.NotNull(container.At("resources.requests.cpu"));
-            Assert.NotNull(container.At("resources.limits.memory"));
+            Assert.NotEqual(set == "no-resources", container.At("resources.requests.cpu") is not null);
+            Assert.NotEqual(set == "no-resources" || (set == "node-resources" && container.Text("name") == "route-service"), container.At("resources.limits.memory") is not null);
         });
     }
 
     [Theory]
     [MemberData(nameof(Sets))]
-    public async Task No_pod_has_a_token_of_the_cluster(string set)
+    public async Task No_pod_has_a_token_of_the_cluster_unless_it_is_asked_for(string set)
     {
         var manifest = await Helm.TemplateSetAsync(set);
+        var isAskedFor = set is "workload-identity" or "cluster-token";
 
-        Assert.All(manifest.Pods, static pod => Assert.False(pod.Spec.Flag("automountServiceAccountToken")));
-        Assert.All(manifest.OfKind("ServiceAccount"), static account => Assert.False(account.Flag("automountServiceAccountToken")));
+        Assert.All(manifest.Pods, pod => Assert.Equal(isAskedFor, pod.Spec.Flag("automountServiceAccountToken")));
+        Assert.All(manifest.OfKind("ServiceAccount"), account => Assert.Equal(isAskedFor, account.Flag("automountServiceAccountToken")));
     }
 
     [Theory]
@@ -71,12 +79,25 @@ public sealed partial class SecurityTests
         });
     }
 
-    [Fact]
-    public async Task Where_the_cluster_gives_out_users_none_is_asked_for()
-    {
-        var context = (await Helm.TemplateSetAsync("openshift")).Deployment.At("spec.template.spec.securityContext")!.AsObject();
+    [Theory]
+    [InlineData("openshift")]
+    [InlineData("openshift-closed")]
+    [InlineData("openshift-embedded")]
+    [InlineData("openshift-postgis")]
+    [InlineData("openshift-nulls")]
+    public async Task Where_the_cluster_gives_out_users_none_is_asked_for(string set) => Assert.All(
+        (await Helm.TemplateSetAsync(set)).Pods,
+        static pod => Assert.Equal(
+            ["fsGroupChangePolicy", "runAsNonRoot", "seccompProfile"],
+            pod.Spec.At("securityContext")!.AsObject().Select(static field => field.Key).Order(StringComparer.Ordinal)));
 
-        Assert.Equal(["fsGroupChangePolicy", "runAsNonRoot", "seccompProfile"], context.Select(static field => field.Key).Order(StringComparer.Ordinal));
+    [Fact]
+    public async Task A_user_that_somebody_chose_stays_on_OpenShift()
+    {
+        var context = (await Helm.TemplateSetAsync("openshift-postgis", "--set", "podSecurityContext.runAsUser=1000650000,postgis.runAsUser=26")).Pods.Where(static pod => pod.Owner.Kind() != "Pod").ToDictionary(
+            static pod => pod.Owner.Kind(), static pod => pod.Spec.Number("securityContext.runAsUser"));
+
+        Assert.Equal((1000650000L, 26L), (context["Deployment"], context["StatefulSet"]));
     }
 
     // The passwords in the sets of values.

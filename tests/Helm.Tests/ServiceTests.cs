@@ -52,6 +52,66 @@ public sealed partial class ServiceTests
     }
 
     [Fact]
+    public async Task Two_roles_by_parts_of_their_Secrets_need_nobody()
+    {
+        await using var database = await CreateDatabaseAsync();
+        var connection = new NpgsqlConnectionStringBuilder(database.ConnectionString);
+        var role = $"server_{Guid.NewGuid():N}";
+
+        // Characters that a connection string would give a meaning to.
+        const string Password = "a;b='c'\"$(PGUSER)";
+        await database.ExecuteAsync($"CREATE ROLE {role} LOGIN PASSWORD '{Password.Replace("'", "''", StringComparison.Ordinal)}'");
+        try
+        {
+            var manifest = await Helm.TemplateAsync([.. Helm.OptionsOf("mixed-connections"), "--set", $"database.host={connection.Host},database.port={connection.Port},database.name={connection.Database},database.username={role},database.migration.grantTo={{{role}}}"]);
+            var given = new Dictionary<string, string> { ["places-service/password"] = Password, ["places-owner/dsn"] = database.ConnectionString };
+
+            (await RunAsync(manifest, manifest.The("Job").List("spec.template.spec.containers").Single(), given)).AssertSuccess();
+            await AssertServesAsync(manifest, given);
+        }
+        finally
+        {
+            await database.ExecuteAsync($"DROP OWNED BY {role}");
+            await database.ExecuteAsync($"DROP ROLE {role}");
+        }
+    }
+
+    [Fact]
+    public async Task An_operators_Secret_is_taken_by_its_parts()
+    {
+        await using var database = await CreateDatabaseAsync();
+        var connection = new NpgsqlConnectionStringBuilder(database.ConnectionString);
+        var manifest = await Helm.TemplateSetAsync("cnpg-parts");
+        var given = new Dictionary<string, string>
+        {
+            ["places-pg-app/host"] = connection.Host!,
+            ["places-pg-app/port"] = $"{connection.Port}",
+            ["places-pg-app/dbname"] = connection.Database!,
+            ["places-pg-app/username"] = connection.Username!,
+            ["places-pg-app/password"] = connection.Password ?? "none",
+        };
+
+        Assert.Contains("has been migrated", (await RunAsync(manifest, manifest.The("Job").List("spec.template.spec.containers").Single(), given)).AssertSuccess().Output);
+        await AssertServesAsync(manifest, given);
+    }
+
+    [Fact]
+    public async Task An_operators_URI_is_taken_as_it_is()
+    {
+        await using var database = await CreateDatabaseAsync();
+        var connection = new NpgsqlConnectionStringBuilder(database.ConnectionString);
+        var manifest = await Helm.TemplateSetAsync("cnpg-uri");
+        var host = Uri.EscapeDataString(connection.Host!);
+        var given = new Dictionary<string, string>
+        {
+            ["places-pg-app/uri"] = $"postgresql://{Uri.EscapeDataString(connection.Username!)}:{Uri.EscapeDataString(connection.Password ?? "none")}@{host}:{connection.Port}/{connection.Database}",
+        };
+
+        (await RunAsync(manifest, manifest.The("Job").List("spec.template.spec.containers").Single(), given)).AssertSuccess();
+        await AssertServesAsync(manifest, given);
+    }
+
+    [Fact]
     public async Task In_a_new_database_the_service_is_ready_when_the_grants_of_the_manual_have_been_made()
     {
         await using var database = await CreateDatabaseAsync();
@@ -156,6 +216,18 @@ public sealed partial class ServiceTests
         Assert.Contains("From outside, by the Gateway: places.example.com", await NotesAsync("production"));
         Assert.Contains("From outside, by the Ingress: places.example.com, greet.example.com", await NotesAsync("ingress-nginx"));
         Assert.Contains("The store is embedded: its places and notes go with the pod.", await NotesAsync("embedded"));
+        Assert.Contains("""grpcurl -d '{"name":"you"}' places.example.com:443 helloworld.Greeter/SayHello""", await NotesAsync("ingress-nginx"));
+        Assert.Contains("The job places-route-service-migration has migrated the database", await NotesAsync("database"));
+        Assert.Contains("logs --selector app.kubernetes.io/instance=places,app.kubernetes.io/component=migration", await NotesAsync("job-without-hooks"));
+        Assert.Contains("logs deployment/places-route-service --container migrate", await NotesAsync("postgis-alone"));
+        Assert.Contains("The service migrates the database when it starts.", await NotesAsync("on-start"));
+        Assert.Contains("Connections: up to 10 pods, with 21 each unless `Maximum Pool Size` is set, are 210", await NotesAsync("autoscaled"));
+        Assert.Contains("Connections: each pod has up to 21", await NotesAsync("keda"));
+        Assert.Contains("Nobody is sent traces, metrics or logs: telemetry.endpoint.", await NotesAsync("database"));
+        Assert.Contains("The image has no registry", await NotesAsync("database"));
+        Assert.DoesNotContain("The image has no registry", await NotesAsync("own-registry"));
+        Assert.Contains("get service places-route-service --output=jsonpath='{.status.loadBalancer.ingress[0]}'", await NotesAsync("load-balancer"));
+        Assert.Contains("`helm test` makes no call, having neither an API key nor a token", await NotesAsync("jwks-file"));
 
         static async Task<string> NotesAsync(string set)
         {

@@ -11,9 +11,18 @@ internal static partial class ValuesTable
     private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <exception cref="FormatException">A key has no comment, nor has any that it is under.</exception>
-    public static string Make(IEnumerable<string> lines, JsonObject values)
+    public static string Make(IEnumerable<string> lines, JsonObject values) => string.Join('\n', (IEnumerable<string>)
+    [
+        "| value | default | |",
+        "|---|---|---|",
+        .. Comments(lines, values).Select(key =>
+            $"| `{key.Name}` | `{values.At(key.Name)?.ToJsonString(Readable) ?? "null"}` | {key.Comment.Replace("|", "\\|", StringComparison.Ordinal)} |"),
+    ]) + "\n";
+
+    /// <summary>The keys that have a comment, by their paths and in order.</summary>
+    /// <inheritdoc cref="Make" path="/exception"/>
+    public static IEnumerable<(string Name, string Comment)> Comments(IEnumerable<string> lines, JsonObject values)
     {
-        var rows = new List<string> { "| value | default | |", "|---|---|---|" };
         var comment = new List<string>();
         var path = new List<(int Indent, string Key, bool Told)>();
         foreach (var line in lines)
@@ -30,12 +39,11 @@ internal static partial class ValuesTable
                 path.RemoveAll(part => part.Indent >= indent);
                 path.Add((indent, match.Groups[2].Value, comment.Count > 0));
                 var name = string.Join('.', path.Select(static part => part.Key));
-                var value = values.At(name);
                 if (comment.Count > 0)
                 {
-                    rows.Add($"| `{name}` | `{(value is null ? "null" : value.ToJsonString(Readable))}` | {string.Join(' ', comment).Replace("|", "\\|", StringComparison.Ordinal)} |");
+                    yield return (name, string.Join(' ', comment));
                 }
-                else if (value is not JsonObject { Count: > 0 } && !path.Any(static part => part.Told))
+                else if (values.At(name) is not JsonObject { Count: > 0 } && !path.Any(static part => part.Told))
                 {
                     throw new FormatException($"{name} in values.yaml has no comment.");
                 }
@@ -43,8 +51,6 @@ internal static partial class ValuesTable
 
             comment.Clear();
         }
-
-        return string.Join('\n', rows) + "\n";
     }
 
     [GeneratedRegex(@"^( *)(\w+):")]

@@ -23,7 +23,7 @@ public sealed class ImageTests(ImageBuild build) : ServiceTest, IClassFixture<Im
             ["CMD", "dotnet", "/app/RouteService.Api.dll", "health"],
             config.GetProperty("Healthcheck").GetProperty("Test").EnumerateArray().Select(static word => word.GetString()!));
         var labels = config.GetProperty("Labels");
-        foreach (var label in (string[])["title", "description", "licenses", "version", "revision"])
+        foreach (var label in (string[])["title", "description", "vendor", "licenses", "version", "revision", "created", "base.name"])
         {
             Assert.NotEqual("", labels.GetProperty($"org.opencontainers.image.{label}").GetString());
         }
@@ -40,6 +40,9 @@ public sealed class ImageTests(ImageBuild build) : ServiceTest, IClassFixture<Im
 
         Assert.Empty(Directory.EnumerateFiles(Path.Combine(build.Root, "app"), "*.pdb"));
         Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(build.Root, "data")));
+        Assert.Equal(
+            UnixFileMode.None,
+            File.GetUnixFileMode(Path.Combine(build.Root, "data")) & (UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute));
         Assert.False(Path.Exists(Path.Combine(build.Root, "usr", "bin", "sh")), "The base has a shell, so nothing shows that none is needed.");
     }
 
@@ -61,7 +64,22 @@ public sealed class ImageTests(ImageBuild build) : ServiceTest, IClassFixture<Im
         await RunReadOnlyAsync("mount -t tmpfs -o uid=1654,gid=1654 tmpfs $root/data && ");
     }
 
-    private async Task RunReadOnlyAsync(string mounts)
+    [Fact]
+    public async Task Any_user_of_the_group_0_can_use_its_data_folder()
+    {
+        // As OpenShift runs it: without a volume, as a user that the image does not know.
+        const string Anybody = "1000650000:0";
+        Service.Settings["RouteService__Sqlite__Path"] = "/data/places.db";
+        Service.Settings["RouteService__Sqlite__NotesPath"] = "/data/notes.db";
+
+        await RunReadOnlyAsync("mount --bind $root/data $root/data && mount -o remount,bind,rw $root/data && ", Anybody);
+
+        var written = Directory.GetFiles(Path.Combine(build.Root, "data"));
+        Assert.Contains(written, static file => Path.GetFileName(file) == "places.db");
+        Assert.All(written, File.Delete);
+    }
+
+    private async Task RunReadOnlyAsync(string mounts, string user = User)
     {
         build.Script.AssertSuccess();
         foreach (var (name, value) in build.Environment)
@@ -75,10 +93,13 @@ public sealed class ImageTests(ImageBuild build) : ServiceTest, IClassFixture<Im
             "sh",
             "-c",
             $"root={build.Root}; mount --bind $root $root && mount -o remount,bind,ro $root && mount --rbind /dev $root/dev && mount -t proc proc $root/proc && "
-                + $"{mounts}exec chroot --userspec={User} --groups= $root dotnet /app/RouteService.Api.dll");
+                + $"{mounts}exec chroot --userspec={user} --groups= $root dotnet /app/RouteService.Api.dll");
 
         await HelloAsync(Connect());
         await FeatureAsync(Connect());
         Assert.Equal(0, await Service.StopAsync());
+
+        // Nothing but the log: .NET's loader tells there of libraries that it misses.
+        Assert.DoesNotContain("Cannot load library", Service.Output);
     }
 }

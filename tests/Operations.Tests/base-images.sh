@@ -32,5 +32,5 @@ image() {
 }
 
 sdk=$1 runtime=$2
-image "$sdk" "$dotnet/dotnet" /bin/sh /bin/mkdir /bin/uname
+image "$sdk" "$dotnet/dotnet" /bin/sh /bin/mkdir /bin/mv /bin/uname
 image "$runtime" "$dotnet/dotnet"

@@ -12,7 +12,7 @@ namespace RouteService.Api.Telemetry;
 internal sealed class TelemetryShutdown(TracerProvider? traces, MeterProvider? metrics, LoggerProvider? logs, TimeProvider clock)
     : IHostedService, IAsyncDisposable
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
+    public static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
 
     public static TelemetryShutdown Create(IServiceProvider services) => new(
         services.GetService<TracerProvider>(),

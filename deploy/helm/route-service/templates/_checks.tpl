@@ -1,10 +1,14 @@
 {{/* Combinations of values that cannot work. Each check ends the rendering with what is wrong and what would be right. */}}
 
 {{- define "route-service.check" -}}
+{{- if and (not .Values.fullnameOverride) (regexMatch "^[0-9]" .Release.Name) -}}
+{{- fail (printf "The release's name is %s; the names of Services begin with a letter. Set fullnameOverride." .Release.Name) -}}
+{{- end -}}
 {{- include "route-service.checkStore" . -}}
 {{- include "route-service.checkMigration" . -}}
 {{- include "route-service.checkAvailability" . -}}
 {{- include "route-service.checkAccess" . -}}
+{{- include "route-service.checkService" . -}}
 {{- include "route-service.checkShutdown" . -}}
 {{- range .Values.extraEnv -}}
 {{- if has .name (list "RouteService__Grpc__Port" "RouteService__Management__Port") -}}
@@ -19,7 +23,8 @@
 {{- if .Values.database.connectionString }}{{ $stores = append $stores "database.connectionString" }}{{ end -}}
 {{- if .Values.postgis.enabled }}{{ $stores = append $stores "postgis.enabled" }}{{ end -}}
 {{- if .Values.embedded.enabled }}{{ $stores = append $stores "embedded.enabled" }}{{ end -}}
-{{- if not $stores -}}
+{{- if and (not .Values.database.existingSecret.name) .Values.database.host }}{{ $stores = append $stores "database.host" }}{{ end -}}
+{{- if and (not $stores) (not (include "route-service.ownConnection" .)) -}}
 {{- fail "Where is the database? Set database.existingSecret.name to a Secret with its connection string, or, to try the service, postgis.enabled=true or embedded.enabled=true." -}}
 {{- else if gt (len $stores) 1 -}}
 {{- fail (printf "There is one store; leave one of these: %s." (join ", " $stores)) -}}
@@ -27,15 +32,34 @@
 {{- if and .Values.postgis.enabled (not .Values.postgis.password) -}}
 {{- fail "postgis.enabled wants postgis.password." -}}
 {{- end -}}
-{{- if and .Values.embedded.enabled (or .Values.autoscaling.enabled (ne (int .Values.replicas) 1)) -}}
-{{- fail "embedded.enabled wants replicas=1 and no autoscaling: every pod would have places and notes of its own." -}}
+{{- if and .Values.embedded.enabled .Values.autoscaling.enabled -}}
+{{- fail "embedded.enabled has one pod, and no autoscaling: every pod would have places and notes of its own." -}}
+{{- end -}}
+{{- with .Values.database -}}
+{{- if include "route-service.byParts" $ -}}
+{{- if and .existingSecret.hostKey (not .existingSecret.name) -}}
+{{- fail "database.existingSecret.hostKey wants database.existingSecret.name, the Secret that has it." -}}
+{{- end -}}
+{{- if not (or .username (and .existingSecret.name .existingSecret.usernameKey)) -}}
+{{- fail "A database by parts wants its role: database.username, or database.existingSecret.usernameKey." -}}
+{{- end -}}
+{{- else if .username -}}
+{{- fail "database.username is for a database by parts, which database.host begins; else the role is in the connection string." -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
 {{- define "route-service.checkMigration" -}}
 {{- with .Values.database.migration -}}
-{{- if and $.Values.postgis.enabled (eq .mode "job") -}}
-{{- fail "postgis.enabled wants database.migration.mode initContainer or onStart: a job before the install cannot reach a database that the install makes." -}}
+{{- $made := include "route-service.madeWithRelease" $ -}}
+{{- if and $made (eq (include "route-service.migrationMode" $) "hook") -}}
+{{- fail (printf "database.migration.hooks is true, and extraObjects makes what the job needs with the release (%s): neither would end. Leave hooks unset, or make that a hook as well." $made) -}}
+{{- end -}}
+{{- if and (not (include "route-service.byParts" $)) .username -}}
+{{- fail "database.migration.username is for a database by parts, which database.host begins; else the role is in the connection string." -}}
+{{- end -}}
+{{- if and .grantTo (not (has .mode (list "job" "initContainer"))) -}}
+{{- fail (printf "database.migration.grantTo is for what `migrate` does; database.migration.mode is %s." .mode) -}}
 {{- end -}}
 {{- if and .existingSecret.name .connectionString -}}
 {{- fail "Set one of database.migration.existingSecret.name and database.migration.connectionString." -}}
@@ -47,7 +71,7 @@
 {{- end -}}
 
 {{- define "route-service.checkAvailability" -}}
-{{- $pods := int (ternary .Values.autoscaling.minReplicas .Values.replicas .Values.autoscaling.enabled) -}}
+{{- $pods := .Values.autoscaling.enabled | ternary (toString .Values.autoscaling.minReplicas) (include "route-service.replicas" .) -}}
 {{- with .Values.autoscaling -}}
 {{- if .enabled -}}
 {{- if gt (int .minReplicas) (int .maxReplicas) -}}
@@ -57,7 +81,7 @@
 {{- fail "autoscaling.enabled wants autoscaling.targetCPUUtilizationPercentage, targetMemoryUtilizationPercentage or metrics." -}}
 {{- end -}}
 {{- range $resource, $target := dict "cpu" .targetCPUUtilizationPercentage "memory" .targetMemoryUtilizationPercentage -}}
-{{- if and $target (not (dig "requests" $resource "" $.Values.resources)) -}}
+{{- if and $target (not (get (default dict (get (default dict $.Values.resources) "requests")) $resource)) -}}
 {{- fail (printf "autoscaling by %s wants resources.requests.%s, of which it is a percentage." $resource $resource) -}}
 {{- end -}}
 {{- end -}}
@@ -66,8 +90,8 @@
 {{- with .Values.podDisruptionBudget -}}
 {{- if and .enabled (not (kindIs "invalid" .minAvailable)) -}}
 {{- $percent := hasSuffix "%" (toString .minAvailable) -}}
-{{- if or (and $percent (or (eq (toString .minAvailable) "100%") (le $pods 1))) (and (not $percent) (ge (int .minAvailable) $pods)) -}}
-{{- fail (printf "podDisruptionBudget.minAvailable is %s of %d: no node with a pod on it could ever be drained. Fewer are wanted, or more pods." (toString .minAvailable) $pods) -}}
+{{- if and $pods (or (and $percent (or (eq (toString .minAvailable) "100%") (le (int $pods) 1))) (and (not $percent) (ge (int .minAvailable) (int $pods)))) -}}
+{{- fail (printf "podDisruptionBudget.minAvailable is %s of %s: no node with a pod on it could ever be drained. Fewer are wanted, or more pods." (toString .minAvailable) $pods) -}}
 {{- end -}}
 {{- else if and .enabled (has (toString .maxUnavailable) (list "0" "0%" "<nil>")) -}}
 {{- fail "podDisruptionBudget.maxUnavailable is 0: no node with a pod on it could ever be drained. At least 1 is wanted." -}}
@@ -82,11 +106,11 @@
 
 {{- define "route-service.checkAccess" -}}
 {{- with .Values.auth -}}
-{{- $tokens := or .jwt.jwks.existingConfigMap .jwt.symmetricKey.existingSecret -}}
+{{- $tokens := or .jwt.authority .jwt.jwksUrl .jwt.jwks.existingConfigMap .jwt.symmetricKey.existingSecret -}}
 {{- if and .enabled (not (or .apiKeys.existingSecret .apiKeys.lines $tokens)) -}}
-{{- fail "auth.enabled wants a way to tell callers apart: auth.apiKeys.existingSecret or lines, auth.jwt.jwks.existingConfigMap, or auth.jwt.symmetricKey.existingSecret." -}}
+{{- fail "auth.enabled wants a way to tell callers apart: auth.apiKeys.existingSecret or lines, auth.jwt.authority, jwksUrl, jwks.existingConfigMap, or symmetricKey.existingSecret." -}}
 {{- end -}}
-{{- if and .enabled $tokens (not .jwt.issuer) -}}
+{{- if and .enabled $tokens (not (or .jwt.issuer .jwt.authority)) -}}
 {{- fail "auth.jwt wants auth.jwt.issuer, whose tokens are accepted." -}}
 {{- end -}}
 {{- if and (not .enabled) (or .apiKeys.existingSecret .apiKeys.lines $tokens) -}}
@@ -115,7 +139,21 @@
 {{- end -}}
 {{- end -}}
 
+{{- define "route-service.checkService" -}}
+{{- with .Values.service -}}
+{{- if and .nodePort (eq .type "ClusterIP") -}}
+{{- fail "service.nodePort wants service.type NodePort or LoadBalancer; it is ClusterIP." -}}
+{{- end -}}
+{{- if and (ne .type "LoadBalancer") (or .loadBalancerIP .loadBalancerClass .loadBalancerSourceRanges) -}}
+{{- fail (printf "service.loadBalancerIP, loadBalancerClass and loadBalancerSourceRanges want service.type LoadBalancer; it is %s." .type) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "route-service.checkShutdown" -}}
+{{- if and .Values.shutdown.preStopSleepSeconds (.Values.lifecycle).preStop -}}
+{{- fail "Set one of shutdown.preStopSleepSeconds and lifecycle.preStop." -}}
+{{- end -}}
 {{- with .Values.shutdown -}}
 {{- $least := int (include "route-service.leastGracePeriod" $) -}}
 {{- if and .terminationGracePeriodSeconds (lt (int .terminationGracePeriodSeconds) $least) -}}

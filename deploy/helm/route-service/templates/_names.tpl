@@ -1,17 +1,25 @@
-{{/* What this chart's objects are called. */}}
+{{/* What this chart's objects are called. Keys that a release has not had are read as (.Values.section).key: `helm upgrade --reuse-values` brings the values of
+that release, without them. */}}
 
 {{- define "route-service.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* Short enough for the longest suffix that a name gets here ("-migration-connection"), and for the pods' own. */}}
+{{/* Short enough for the longest suffix that a name gets here, and for the pods' own. A name that is changed ends with a hash of what it was, so that no two
+releases have the same objects. */}}
 {{- define "route-service.fullname" -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
-{{- else -}}
 {{- $name := include "route-service.name" . -}}
-{{- ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) | trunc 40 | trimSuffix "-" -}}
+{{- $whole := default (ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name)) .Values.fullnameOverride -}}
+{{- $label := replace "." "-" $whole -}}
+{{- if and (eq $label $whole) (le (len $label) 40) -}}
+{{- $label -}}
+{{- else -}}
+{{- printf "%s-%s" ($label | trunc 31 | trimSuffix "-") ($whole | sha256sum | trunc 8) -}}
 {{- end -}}
+{{- end -}}
+
+{{- define "route-service.namespace" -}}
+{{ default .Release.Namespace .Values.namespaceOverride }}
 {{- end -}}
 
 {{- define "route-service.headlessName" -}}
@@ -24,7 +32,7 @@
 
 {{/* The host name of the Service, as the rest of the cluster calls it. */}}
 {{- define "route-service.host" -}}
-{{ include "route-service.fullname" . }}.{{ .Release.Namespace }}.svc
+{{ include "route-service.fullname" . }}.{{ include "route-service.namespace" . }}.svc
 {{- end -}}
 
 {{/* Labels of an object of a component: (dict "root" $ "component" "server"). */}}
@@ -35,7 +43,7 @@
   "app.kubernetes.io/version" .root.Chart.AppVersion
   "app.kubernetes.io/part-of" "route-service"
   "app.kubernetes.io/managed-by" .root.Release.Service) -}}
-{{- merge $own .root.Values.commonLabels | toYaml -}}
+{{- merge $own (default dict .root.Values.commonLabels) | toYaml -}}
 {{- end -}}
 
 {{- define "route-service.selectorLabels" -}}
@@ -46,16 +54,16 @@ app.kubernetes.io/component: {{ .component }}
 
 {{/* Labels of a pod: none that a new version of the chart alone would change, since that would replace the pods. */}}
 {{- define "route-service.podLabels" -}}
-{{- merge (include "route-service.selectorLabels" . | fromYaml) (default dict .labels) .root.Values.commonLabels | toYaml -}}
+{{- merge (include "route-service.selectorLabels" . | fromYaml) (default dict .labels) (default dict .root.Values.commonLabels) | toYaml -}}
 {{- end -}}
 
 {{/* An object's metadata: (dict "root" $ "component" … "name" …), and "labels" or "annotations" of its own. */}}
 {{- define "route-service.metadata" -}}
 name: {{ .name }}
-namespace: {{ .root.Release.Namespace }}
+namespace: {{ include "route-service.namespace" .root }}
 labels:
   {{- merge (include "route-service.labels" . | fromYaml) (default dict .labels) | toYaml | nindent 2 }}
-{{- with merge (dict) (default dict .annotations) .root.Values.commonAnnotations }}
+{{- with merge (dict) (default dict .annotations) (default dict .root.Values.commonAnnotations) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -71,14 +79,19 @@ annotations:
 
 {{- define "route-service.tlsSecretName" -}}
 {{- if .Values.tls.certManager.enabled -}}
-{{ default (printf "%s-tls" (include "route-service.fullname" .)) .Values.tls.existingSecret }}
+{{ default (printf "%s-tls" (include "route-service.fullname" .)) (tpl .Values.tls.existingSecret .) }}
 {{- else -}}
-{{ .Values.tls.existingSecret }}
+{{ tpl .Values.tls.existingSecret . }}
 {{- end -}}
 {{- end -}}
 
-{{/* An image by its digest or else its tag: (dict "image" … "tag" the default). */}}
+{{/* An image by its digest or else its tag: (dict "root" $ "image" … "tag" the default). A repository that begins with a host is one of a registry already. */}}
 {{- define "route-service.image" -}}
+{{- $host := first (splitList "/" .image.repository) -}}
+{{- $global := and (contains "/" .image.repository) (or (contains "." $host) (contains ":" $host) (eq $host "localhost")) | ternary "" (.root.Values.global).imageRegistry -}}
+{{- with default .image.registry $global -}}
+{{ trimSuffix "/" . }}/
+{{- end -}}
 {{- if .image.digest -}}
 {{ .image.repository }}@{{ .image.digest }}
 {{- else -}}

@@ -1,11 +1,21 @@
 {{/* Rules of NetworkPolicies that more than one pod has. */}}
 
+{{/* OpenShift's DNS has pods of its own, and its policies see the port of those. */}}
 {{- define "route-service.dnsEgress" -}}
 - to:
     {{- toYaml .Values.networkPolicy.egress.dns | nindent 4 }}
   ports:
-    - {port: 53, protocol: UDP}
-    - {port: 53, protocol: TCP}
+    {{- range default (list 53) .Values.networkPolicy.egress.dnsPorts }}
+    - {port: {{ . }}, protocol: UDP}
+    - {port: {{ . }}, protocol: TCP}
+    {{- end }}
+{{- if include "route-service.openshift" . }}
+- to:
+    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: openshift-dns}}
+  ports:
+    - {port: 5353, protocol: UDP}
+    - {port: 5353, protocol: TCP}
+{{- end }}
 {{- end -}}
 
 {{- define "route-service.databaseEgress" -}}
@@ -17,7 +27,9 @@
   ports:
     - {port: 5432, protocol: TCP}
 {{- else if not .Values.embedded.enabled -}}
-{{- include "route-service.egressRule" .Values.networkPolicy.egress.database }}
+{{- $ports := .Values.networkPolicy.egress.database.ports -}}
+{{- if .Values.database.host }}{{ $ports = uniq (append $ports .Values.database.port) }}{{ end -}}
+{{- include "route-service.egressRule" (dict "ports" $ports "to" .Values.networkPolicy.egress.database.to) }}
 {{- end -}}
 {{- end -}}
 

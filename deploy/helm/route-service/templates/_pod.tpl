@@ -1,64 +1,124 @@
 {{/* Parts of pods. */}}
 
-{{/* What decides where and how any pod of the chart runs. */}}
+{{/* What decides where and how any pod of the chart runs: (dict "root" $ "own" …). The pod's own nodeSelector, tolerations and affinity count in place of the chart's, of
+whose affinity other pods than the service's take the nodes alone: the rest is between pods of the service. */}}
 {{- define "route-service.podCommon" -}}
-automountServiceAccountToken: false
+{{- $own := default dict .own -}}
+{{- with .root.Values -}}
+automountServiceAccountToken: {{ default false .automountServiceAccountToken }}
 enableServiceLinks: false
-{{- with .Values.imagePullSecrets }}
+{{- with include "route-service.imagePullSecrets" $.root }}
 imagePullSecrets:
-  {{- toYaml . | nindent 2 }}
+  {{- . | nindent 2 }}
 {{- end }}
-{{- with .Values.priorityClassName }}
+{{- with .priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
-{{- with .Values.runtimeClassName }}
+{{- with .runtimeClassName }}
 runtimeClassName: {{ . }}
 {{- end }}
-{{- with .Values.dnsPolicy }}
+{{- with .schedulerName }}
+schedulerName: {{ . }}
+{{- end }}
+{{- with .dnsPolicy }}
 dnsPolicy: {{ . }}
 {{- end }}
-{{- with .Values.dnsConfig }}
+{{- with .dnsConfig }}
 dnsConfig:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.hostAliases }}
+{{- with .hostAliases }}
 hostAliases:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.nodeSelector }}
+{{- with default .nodeSelector $own.nodeSelector }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.tolerations }}
+{{- with default .tolerations $own.tolerations }}
 tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- with default (pick (default dict .affinity) "nodeAffinity") $own.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
 {{- end -}}
 
-{{/* The container that runs `migrate`, in a job or before the service. */}}
-{{- define "route-service.migrationContainer" -}}
-name: migrate
-image: {{ include "route-service.image" (dict "image" .Values.image "tag" .Chart.AppVersion) }}
-imagePullPolicy: {{ .Values.image.pullPolicy }}
-args: [migrate]
-env:
-  {{- include "route-service.connectionVariable" (dict "secret" (include "route-service.migrationSecret" . | fromYaml)) | nindent 2 }}
-  {{- with .Values.extraEnv }}
-  {{- tpl (toYaml .) $ | nindent 2 }}
-  {{- end }}
-{{- with .Values.extraEnvFrom }}
-envFrom:
-  {{- tpl (toYaml .) $ | nindent 2 }}
-{{- end }}
+{{- define "route-service.imagePullSecrets" -}}
+{{- $names := list -}}
+{{- range concat (default list (.Values.global).imagePullSecrets) (default list .Values.imagePullSecrets) -}}
+{{- if kindIs "map" . }}{{ $names = append $names .name }}{{ else }}{{ $names = append $names . }}{{ end -}}
+{{- end -}}
+{{- range $i, $name := uniq $names }}{{ if $i }}
+{{ end }}- name: {{ $name }}{{ end -}}
+{{- end -}}
+
+{{/* How many pods, or nothing where an autoscaler or another controller decides. */}}
+{{- define "route-service.replicas" -}}
+{{- if .Values.embedded.enabled -}}
+{{ min 1 (default 1 .Values.replicas) }}
+{{- else if and (not .Values.autoscaling.enabled) (not (kindIs "invalid" .Values.replicas)) -}}
+{{ .Values.replicas }}
+{{- end -}}
+{{- end -}}
+
+{{/* OpenShift gives each namespace users and groups of its own, and admits no pod that asks for another. */}}
+{{- define "route-service.openshift" -}}
+{{- if .Capabilities.APIVersions.Has "security.openshift.io/v1" }}true{{ end -}}
+{{- end -}}
+
+{{/* (dict "root" $), and "user" in place of the service's. */}}
+{{- define "route-service.podSecurityContext" -}}
+{{- $context := deepCopy (default dict .root.Values.podSecurityContext) -}}
+{{- $ours := 1654 -}}
+{{- if hasKey . "user" -}}
+{{- $ours = 999 -}}
+{{- range list "runAsUser" "runAsGroup" "fsGroup" -}}
+{{- $context = kindIs "invalid" $.user | ternary (omit $context .) (set $context . $.user) -}}
+{{- end -}}
+{{- end -}}
+{{- if include "route-service.openshift" .root -}}
+{{- range list "runAsUser" "runAsGroup" "fsGroup" -}}
+{{- if eq (int (get $context .)) $ours }}{{ $context = omit $context . }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- with $context -}}
 securityContext:
-  {{- toYaml .Values.securityContext | nindent 2 }}
+  {{- toYaml . | nindent 2 }}
+{{- end -}}
+{{- end -}}
+
+{{/* A container's environment: (dict "root" $ "first" … "user" … "last" …), lists of variables. No name comes twice: a user's variable counts in place of the chart's, and
+the later of the user's in place of the earlier. "last" may refer to the user's by $(NAME), for which they have to come before. */}}
+{{- define "route-service.env" -}}
+{{- $seen := dict -}}
+{{- $user := list -}}
+{{- range reverse (tpl (toYaml (default list .user)) .root | fromYamlArray) -}}
+{{- if not (hasKey $seen .name) }}{{ $user = prepend $user . }}{{ end -}}
+{{- $_ := set $seen .name true -}}
+{{- end -}}
+{{- $before := list -}}
+{{- range .first }}{{ if not (hasKey $seen .name) }}{{ $before = append $before . }}{{ end }}{{ end -}}
+{{- $after := list -}}
+{{- range .last }}{{ if not (hasKey $seen .name) }}{{ $after = append $after . }}{{ end }}{{ end -}}
+{{- with concat $before $user $after -}}
+env:
+  {{- toYaml . | nindent 2 }}
+{{- end -}}
+{{- end -}}
+
+{{/* What all containers end with: (dict "root" $ "resources" …). */}}
+{{- define "route-service.containerCommon" -}}
+{{- with .root.Values.securityContext -}}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .resources }}
 resources:
-  {{- toYaml .Values.database.migration.resources | nindent 2 }}
-volumeMounts:
-  - {name: tmp, mountPath: /tmp}
-  {{- with .Values.extraVolumeMounts }}
-  {{- tpl (toYaml .) $ | nindent 2 }}
-  {{- end }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
 {{/* A volume of one file of a Secret or ConfigMap. It is mounted as a folder, because a file alone (subPath) would not follow when it is renewed.
@@ -85,22 +145,22 @@ volumeMounts:
 {{- if .enabled }}
 {{ include "route-service.fileVolume" (dict "name" "tls" "kind" "secret" "from" (include "route-service.tlsSecretName" $) "files" (dict "tls.crt" "tls.crt" "tls.key" "tls.key")) }}
 {{- if .clientCa.existingSecret }}
-{{ include "route-service.fileVolume" (dict "name" "client-ca" "kind" "secret" "from" .clientCa.existingSecret "files" (dict "ca.crt" .clientCa.key)) }}
+{{ include "route-service.fileVolume" (dict "name" "client-ca" "kind" "secret" "from" (tpl .clientCa.existingSecret $) "files" (dict "ca.crt" .clientCa.key)) }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- with .Values.auth }}
 {{- if .enabled }}
 {{- if .apiKeys.existingSecret }}
-{{ include "route-service.fileVolume" (dict "name" "api-keys" "kind" "secret" "from" .apiKeys.existingSecret "files" (dict "api-keys" .apiKeys.key)) }}
+{{ include "route-service.fileVolume" (dict "name" "api-keys" "kind" "secret" "from" (tpl .apiKeys.existingSecret $) "files" (dict "api-keys" .apiKeys.key)) }}
 {{- else if .apiKeys.lines }}
 {{ include "route-service.fileVolume" (dict "name" "api-keys" "kind" "secret" "from" (printf "%s-api-keys" (include "route-service.fullname" $)) "files" (dict "api-keys" "api-keys")) }}
 {{- end }}
 {{- if .jwt.jwks.existingConfigMap }}
-{{ include "route-service.fileVolume" (dict "name" "jwks" "kind" "configMap" "from" .jwt.jwks.existingConfigMap "files" (dict "jwks.json" .jwt.jwks.key)) }}
+{{ include "route-service.fileVolume" (dict "name" "jwks" "kind" "configMap" "from" (tpl .jwt.jwks.existingConfigMap $) "files" (dict "jwks.json" .jwt.jwks.key)) }}
 {{- end }}
 {{- if .jwt.symmetricKey.existingSecret }}
-{{ include "route-service.fileVolume" (dict "name" "jwt-key" "kind" "secret" "from" .jwt.symmetricKey.existingSecret "files" (dict "key" .jwt.symmetricKey.key)) }}
+{{ include "route-service.fileVolume" (dict "name" "jwt-key" "kind" "secret" "from" (tpl .jwt.symmetricKey.existingSecret $) "files" (dict "key" .jwt.symmetricKey.key)) }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -141,9 +201,9 @@ volumeMounts:
 {{- end }}
 {{- end -}}
 
-{{/* What Kubernetes waits before it kills: all of the waits together, and 5 s for the process to end. */}}
+{{/* What Kubernetes waits before it kills: all of the waits together, and 5 s for the process to end, which sends the last telemetry for up to two. */}}
 {{- define "route-service.leastGracePeriod" -}}
 {{- with .Values.shutdown -}}
-{{ add .delaySeconds .graceSeconds .preStopSleepSeconds 5 }}
+{{ add .delaySeconds .graceSeconds .preStopSleepSeconds (dig "preStop" "sleep" "seconds" 0 (default dict $.Values.lifecycle)) 5 }}
 {{- end -}}
 {{- end -}}

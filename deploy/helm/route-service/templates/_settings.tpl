@@ -27,7 +27,7 @@ RouteService__Shutdown__GraceSeconds: {{ include "route-service.scalar" .Values.
 {{- if .Values.embedded.enabled }}
 RouteService__Sqlite__Path: /data/route-service.db
 RouteService__Sqlite__NotesPath: /data/route-service-notes.db
-{{- else if eq .Values.database.migration.mode "onStart" }}
+{{- else if eq (include "route-service.migrationMode" .) "onStart" }}
 RouteService__Postgres__MigrateOnStart: "true"
 {{- end }}
 {{- if .Values.tls.enabled }}
@@ -45,9 +45,20 @@ RouteService__Auth__AnonymousReflection: {{ .anonymousReflection | quote }}
 {{- if or .apiKeys.existingSecret .apiKeys.lines }}
 RouteService__Auth__ApiKeysPath: /etc/route-service/api-keys/api-keys
 {{- end }}
-{{- if .jwt.issuer }}
-RouteService__Auth__Jwt__Issuer: {{ .jwt.issuer | quote }}
+{{- if or .jwt.issuer .jwt.authority }}
+{{- with .jwt.issuer }}
+RouteService__Auth__Jwt__Issuer: {{ . | quote }}
+{{- end }}
 RouteService__Auth__Jwt__Audience: {{ .jwt.audience | quote }}
+{{- with .jwt.authority }}
+RouteService__Auth__Jwt__Authority: {{ . | quote }}
+{{- end }}
+{{- with .jwt.jwksUrl }}
+RouteService__Auth__Jwt__JwksUrl: {{ . | quote }}
+{{- end }}
+{{- if eq (toString .jwt.requireHttps) "false" }}
+RouteService__Auth__Jwt__RequireHttps: "false"
+{{- end }}
 {{- if .jwt.jwks.existingConfigMap }}
 RouteService__Auth__Jwt__JwksPath: /etc/route-service/jwks/jwks.json
 {{- end }}
@@ -64,7 +75,9 @@ Logging__LogLevel__{{ $category }}: {{ $level }}
 Logging__Console__FormatterName: {{ .Values.logging.format }}
 {{- with .Values.telemetry }}
 {{- if .endpoint }}
+{{- if not (contains "$(" .endpoint) }}
 OTEL_EXPORTER_OTLP_ENDPOINT: {{ .endpoint | quote }}
+{{- end }}
 OTEL_EXPORTER_OTLP_PROTOCOL: {{ .protocol }}
 OTEL_SERVICE_NAME: {{ include "route-service.serviceName" $ | quote }}
 OTEL_METRIC_EXPORT_INTERVAL: {{ include "route-service.scalar" .metricExportIntervalMilliseconds | quote }}
@@ -79,27 +92,46 @@ OTEL_TRACES_SAMPLER_ARG: {{ . | quote }}
 {{- include "route-service.sectionVariables" (dict "prefix" "RouteService" "section" .Values.settings) }}
 {{- end -}}
 
-{{/* What is secret, or known only where a pod runs. */}}
-{{- define "route-service.secretVariables" -}}
-{{- if not .Values.embedded.enabled -}}
-{{ include "route-service.connectionVariable" (dict "secret" (include "route-service.connectionSecret" . | fromYaml)) }}
-{{- end }}
+{{/* What is secret, or known only where a pod runs, as "first" and "last" of its environment. In a ConfigMap Kubernetes would leave $(NAME) as it is. */}}
+{{- define "route-service.serverVariables" -}}
+{{- $connection := include "route-service.connection" . | fromYaml -}}
+first:
+  {{- with $connection.first }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- with .Values.telemetry }}
 {{- if .endpoint }}
+  {{- include "route-service.podVariables" $ | nindent 2 }}
+{{- if .headers.existingSecret }}
+  - name: OTEL_EXPORTER_OTLP_HEADERS
+    valueFrom: {secretKeyRef: {name: {{ tpl .headers.existingSecret $ }}, key: {{ .headers.key }}}}
+{{- end }}
+{{- end }}
+{{- end }}
+last:
+  {{- with $connection.last }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with .Values.telemetry }}
+{{- if .endpoint }}
+  - name: OTEL_RESOURCE_ATTRIBUTES
+    value: {{ include "route-service.resourceAttributes" . | quote }}
+{{- if contains "$(" .endpoint }}
+  - name: OTEL_EXPORTER_OTLP_ENDPOINT
+    value: {{ .endpoint | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* What the user's variables may refer to, in all of our containers. */}}
+{{- define "route-service.podVariables" -}}
 - name: POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
 - name: POD_NAMESPACE
   valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
 - name: NODE_NAME
   valueFrom: {fieldRef: {fieldPath: spec.nodeName}}
-- name: OTEL_RESOURCE_ATTRIBUTES
-  value: {{ include "route-service.resourceAttributes" . | quote }}
-{{- if .headers.existingSecret }}
-- name: OTEL_EXPORTER_OTLP_HEADERS
-  valueFrom: {secretKeyRef: {name: {{ .headers.existingSecret }}, key: {{ .headers.key }}}}
-{{- end }}
-{{- end }}
-{{- end }}
 {{- end -}}
 
 {{- define "route-service.resourceAttributes" -}}
@@ -107,35 +139,86 @@ service.instance.id=$(POD_NAME){{ if not (hasKey (default dict .resourceAttribut
 {{- range $name, $value := .resourceAttributes }},{{ $name }}={{ $value }}{{ end }}
 {{- end -}}
 
-{{/* Which Secret has the service's connection string, and under which key. */}}
-{{- define "route-service.connectionSecret" -}}
-{{- with .Values.database.existingSecret }}
-{{- if .name }}
-name: {{ .name }}
-key: {{ .key }}
+{{/* How the service finds the database, as "first" and "last" of its environment. */}}
+{{- define "route-service.connection" -}}
+{{- if .Values.embedded.enabled -}}
+first: []
+{{- else if include "route-service.byParts" . }}
+{{- include "route-service.connectionByParts" (dict "root" . "secret" .Values.database.existingSecret "username" .Values.database.username) }}
 {{- else }}
-name: {{ include "route-service.fullname" $ }}-connection
-key: connectionString
+{{- with .Values.database.existingSecret }}
+{{- include "route-service.connectionBySecret" (dict "name" (tpl (default (printf "%s-connection" (include "route-service.fullname" $)) .name) $) "key" (ternary .key "connectionString" (not (empty .name)))) }}
 {{- end }}
 {{- end }}
 {{- end -}}
 
 {{/* The same for what migrates, where that is not the service itself. */}}
-{{- define "route-service.migrationSecret" -}}
-{{- if .Values.database.migration.existingSecret.name }}
-name: {{ .Values.database.migration.existingSecret.name }}
-key: {{ .Values.database.migration.existingSecret.key }}
-{{- else if or .Values.database.migration.connectionString (and (eq .Values.database.migration.mode "job") .Values.database.connectionString) }}
-name: {{ include "route-service.fullname" . }}-migration-connection
-key: connectionString
+{{- define "route-service.migrationConnection" -}}
+{{- with .Values.database.migration -}}
+{{- $byParts := and (include "route-service.byParts" $) (or (not .existingSecret.name) .existingSecret.passwordKey) -}}
+{{- if or .connectionString (and (eq (include "route-service.migrationMode" $) "hook") $.Values.database.connectionString (not .existingSecret.name)) }}
+{{- include "route-service.connectionBySecret" (dict "name" (printf "%s-migration-connection" (include "route-service.fullname" $)) "key" "connectionString") }}
+{{- else if and $byParts (or .existingSecret.name .username) }}
+{{- include "route-service.connectionByParts" (dict "root" $ "username" (default $.Values.database.username .username) "secret" .existingSecret) }}
+{{- else if .existingSecret.name }}
+{{- include "route-service.connectionBySecret" (dict "name" (tpl .existingSecret.name $) "key" .existingSecret.key) }}
 {{- else }}
-{{- include "route-service.connectionSecret" . }}
+{{- include "route-service.connection" $ }}
+{{- end }}
 {{- end }}
 {{- end -}}
 
-{{- define "route-service.connectionVariable" -}}
-- name: ConnectionStrings__RouteService
-  valueFrom: {secretKeyRef: {name: {{ .secret.name }}, key: {{ .secret.key }}}}
+{{/* Whether the chart makes the Secret of the service's connection string. */}}
+{{- define "route-service.makesConnection" -}}
+{{- if or .Values.postgis.enabled .Values.database.connectionString }}true{{ end -}}
+{{- end -}}
+
+{{/* Whether extraEnv has a connection string. */}}
+{{- define "route-service.ownConnection" -}}
+{{- range .Values.extraEnv }}{{ if eq .name "ConnectionStrings__RouteService" }}true{{ end }}{{ end -}}
+{{- end -}}
+
+{{- define "route-service.byParts" -}}
+{{- if or .Values.database.host .Values.database.existingSecret.hostKey }}true{{ end -}}
+{{- end -}}
+
+{{/* (dict "name" … "key" …) */}}
+{{- define "route-service.connectionBySecret" -}}
+last:
+  - name: ConnectionStrings__RouteService
+    valueFrom: {secretKeyRef: {name: {{ .name }}, key: {{ .key }}}}
+{{- end -}}
+
+{{/* (dict "root" $ "secret" existingSecret "username" …). The role and the password are by PGUSER and PGPASSWORD, in which no character has a meaning; what else is in the
+Secret of the service comes into the string by $(NAME). */}}
+{{- define "route-service.connectionByParts" -}}
+{{- $database := .root.Values.database -}}
+{{- $service := tpl $database.existingSecret.name .root -}}
+{{- $own := tpl .secret.name .root -}}
+first:
+{{- range $name, $key := dict "DATABASE_HOST" $database.existingSecret.hostKey "DATABASE_PORT" $database.existingSecret.portKey "DATABASE_NAME" $database.existingSecret.nameKey }}
+{{- if $key }}
+  - name: {{ $name }}
+    valueFrom: {secretKeyRef: {name: {{ $service }}, key: {{ $key }}}}
+{{- end }}
+{{- end }}
+{{- if and $own .secret.usernameKey }}
+  - name: PGUSER
+    valueFrom: {secretKeyRef: {name: {{ $own }}, key: {{ .secret.usernameKey }}}}
+{{- end }}
+{{- if and $own .secret.passwordKey }}
+  - name: PGPASSWORD
+    valueFrom: {secretKeyRef: {name: {{ $own }}, key: {{ .secret.passwordKey }}}}
+{{- end }}
+last:
+  {{- $string := printf "Host=%s;Port=%s;Database=%s"
+    (ternary "$(DATABASE_HOST)" $database.host (not (empty $database.existingSecret.hostKey)))
+    (ternary "$(DATABASE_PORT)" (include "route-service.scalar" $database.port) (not (empty $database.existingSecret.portKey)))
+    (ternary "$(DATABASE_NAME)" $database.name (not (empty $database.existingSecret.nameKey))) }}
+  {{- if not .secret.usernameKey }}{{ $string = printf "%s;Username=%s" $string .username }}{{ end }}
+  {{- with $database.parameters }}{{ $string = printf "%s;%s" $string . }}{{ end }}
+  - name: ConnectionStrings__RouteService
+    value: {{ $string | quote }}
 {{- end -}}
 
 {{/* The connection string of the Secret that the chart makes. */}}
