@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Threading.Channels;
+using Google.Rpc;
 using RouteService.Client.Calls;
 using RouteService.Contracts.Routeguide;
 
@@ -175,6 +176,9 @@ internal sealed partial class ChatSession : IRouteChat
         }
     }
 
+    private static ArgumentException IdTaken(string noteId, string sequence) =>
+        new($"The id '{noteId}' is that of another note, {sequence}.", nameof(noteId));
+
     private async Task<RouteNote> PostCheckedAsync(Coordinate location, string message, string? noteId, CancellationToken cancellationToken)
     {
         var post = await EnqueueAsync(location, message, noteId, cancellationToken).ConfigureAwait(false);
@@ -219,7 +223,7 @@ internal sealed partial class ChatSession : IRouteChat
                     _room.Release();
                     return known.Location == location && string.Equals(known.Message, message, StringComparison.Ordinal)
                         ? Post.AlreadyLeft(known)
-                        : throw new ArgumentException($"The id '{noteId}' is that of another note, {known.Sequence}.", nameof(noteId));
+                        : throw IdTaken(known.Id!, $"{known.Sequence}");
                 }
 
                 if (LaneFor_NeedsLock(location) is not { } lane)
@@ -241,6 +245,27 @@ internal sealed partial class ChatSession : IRouteChat
         {
             _turn.Release();
         }
+    }
+
+    /// <summary>Fails the post that the service has refused because its id is that of another note. The session goes on.</summary>
+    /// <returns>False if there is no such post: its caller has stopped waiting.</returns>
+    private bool Refuse(ErrorInfo info)
+    {
+        Post? post;
+        lock (_lock)
+        {
+            if (!_pending.Remove(info.Metadata.GetValueOrDefault("note_id", ""), out post))
+            {
+                return false;
+            }
+        }
+
+        if (post.Acknowledged.TrySetException(IdTaken(post.Id, info.Metadata.GetValueOrDefault("sequence", ""))))
+        {
+            _room.Release();
+        }
+
+        return true;
     }
 
     private async Task WaitAsync(SemaphoreSlim semaphore, CancellationToken over, CancellationToken cancellationToken)
