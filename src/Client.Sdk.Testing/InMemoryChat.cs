@@ -110,7 +110,7 @@ internal sealed class InMemoryChat : IRouteChat
             if (_log.ById.TryGetValue(noteId, out var kept)
                 && (kept.Location != location || !string.Equals(kept.Message, message, StringComparison.Ordinal)))
             {
-                throw Arguments.TakenId(noteId, kept.Sequence);
+                throw Arguments.TakenId(noteId, $"{kept.Sequence}");
             }
 
             if (_places.Count >= Arguments.MaxPlaces && !_places.Contains(location))

@@ -56,8 +56,8 @@ internal static class Arguments
     }
 
     /// <summary>The failure of a post under the id of another note.</summary>
-    public static ArgumentException TakenId(string noteId, long sequence) =>
-        new(FormattableString.Invariant($"The id '{noteId}' is that of another note, {sequence}."), nameof(noteId));
+    public static ArgumentException TakenId(string noteId, string sequence) =>
+        new($"The id '{noteId}' is that of another note, {sequence}.", nameof(noteId));
 
     /// <summary>The failure of a post at another place than the <see cref="MaxPlaces"/> of its session.</summary>
     public static InvalidOperationException TooManyPlaces(Coordinate location) => new(FormattableString.Invariant(

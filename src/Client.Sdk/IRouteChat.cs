@@ -24,13 +24,13 @@ public interface IRouteChat : IAsyncEnumerable<RouteNote>, IAsyncDisposable
     /// <param name="location">Place of the note.</param>
     /// <param name="message">Text of the note: at most <see cref="RouteServiceClientOptions.MaxNoteBytes"/> bytes of UTF-8.</param>
     /// <param name="noteId">
-    /// Id of the note, unique among all notes: the same note posted again with its id, in any session, is stored once. At most 128 bytes of
-    /// UTF-8. Null (default) for a random id.
+    /// Id of the note, unique among all notes: the same note posted again with its id, in any session, is stored once, and another note
+    /// with that id is refused. At most 128 bytes of UTF-8. Null (default) for a random id.
     /// </param>
     /// <param name="cancellationToken">Stops waiting. The note may be committed nevertheless.</param>
     /// <returns>The committed note, with its sequence.</returns>
     /// <exception cref="ArgumentException">
-    /// The message or the id is too long; or the id is empty, already in flight, or that of another note that was received.
+    /// The message or the id is too long; or the id is empty, already in flight, or that of another note. The session goes on.
     /// </exception>
     /// <exception cref="RouteServiceException">The session has failed.</exception>
     /// <exception cref="InvalidOperationException">
@@ -43,6 +43,7 @@ public interface IRouteChat : IAsyncEnumerable<RouteNote>, IAsyncDisposable
     /// Ends posting, and completes when all posts are acknowledged. The enumeration ends when all notes that the service owes have arrived.
     /// </summary>
     /// <param name="cancellationToken">Stops waiting for the acknowledgements.</param>
+    /// <exception cref="ArgumentException">A post was refused, because its id is that of another note.</exception>
     /// <exception cref="RouteServiceException">The session has failed.</exception>
     /// <exception cref="InvalidOperationException"><see cref="CompleteAsync"/> was called before.</exception>
     /// <exception cref="ObjectDisposedException">The session or its client is disposed.</exception>

@@ -1,3 +1,4 @@
+using Google.Rpc;
 using Grpc.Core;
 using RouteService.Contracts.Routeguide;
 using RouteService.Domain.Chat;
@@ -109,7 +110,56 @@ public sealed class SequencedChatTests
         var end = await Assert.ThrowsAsync<RpcException>(() => two.ResponseStream.MoveNext(CancellationToken.None));
 
         Assert.Equal(StatusCode.ResourceExhausted, end.StatusCode);
-        Assert.Contains("has 1 streams of RouteChat open", end.Status.Detail);
+        Assert.Contains("has 1 RouteChat streams open", end.Status.Detail);
+        Assert.Equal(("CHAT_STREAMS_PER_CLIENT", "limit 1"), ReasonOf(end));
+    }
+
+    [Fact]
+    public async Task A_stream_at_too_many_locations_is_ended_with_a_reason_of_its_own()
+    {
+        await using var service = Service.Start(new ChatOptions { MaxLocationsPerStream = 1 });
+        using var posting = Open(service, Sequenced);
+        await posting.RequestStream.WriteAsync(Note(1, 2, "a", ""));
+        await NextAsync(posting);
+        await posting.RequestStream.WriteAsync(Note(3, 4, "b", ""));
+        using var listening = Open(service, new Metadata { { "route-chat-mode", "sequenced" }, { "route-chat-listen", "1,2,3,4" } });
+
+        foreach (var call in (AsyncDuplexStreamingCall<RouteNote, RouteNote>[])[posting, listening])
+        {
+            var end = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(CancellationToken.None));
+            Assert.Equal(
+                (StatusCode.ResourceExhausted, "This stream is at 1 locations, the limit for one stream; open another."), (end.StatusCode, end.Status.Detail));
+            Assert.Equal(("CHAT_LOCATIONS_PER_STREAM", "limit 1"), ReasonOf(end));
+            Assert.Null(end.Trailers.GetValue("route-chat-last-sequence"));
+        }
+    }
+
+    [Theory]
+    [InlineData(3, "a")]
+    [InlineData(1, "b")]
+    public async Task An_id_that_another_note_has_is_refused_by_its_name_after_the_answers_before_it(int latitude, string message)
+    {
+        await using var service = Service.Start();
+        using var first = Open(service, Sequenced);
+        await first.RequestStream.WriteAsync(Note(1, 2, "a", "id-a"));
+        await NextAsync(first);
+
+        using var other = Open(service, Sequenced);
+        await other.RequestStream.WriteAsync(Note(5, 6, "before", ""));
+        await other.RequestStream.WriteAsync(Note(latitude, 2, message, "id-a"));
+        var received = new List<string>();
+        var end = await Assert.ThrowsAsync<RpcException>(async () =>
+        {
+            await foreach (var note in other.ResponseStream.ReadAllAsync())
+            {
+                received.Add(note.Message);
+            }
+        });
+
+        Assert.Contains("before", received);
+        Assert.Equal(StatusCode.AlreadyExists, end.StatusCode);
+        Assert.Equal("note_id 'id-a' is that of another note, 1; expected the location and the message of that note, or another id.", end.Status.Detail);
+        Assert.Equal(("NOTE_ID_TAKEN", "note_id id-a, sequence 1"), ReasonOf(end));
     }
 
     [Fact]
@@ -132,6 +182,14 @@ public sealed class SequencedChatTests
 
         Assert.Equal(StatusCode.ResourceExhausted, end.StatusCode);
         Assert.InRange(long.Parse(end.Trailers.GetValue("route-chat-last-sequence")!), 1, 1_500);
+        Assert.Equal(("CHAT_SLOW_CONSUMER", "limit 1"), ReasonOf(end));
+    }
+
+    private static (string Reason, string Metadata) ReasonOf(RpcException end)
+    {
+        var info = end.GetRpcStatus()!.GetDetail<ErrorInfo>();
+        Assert.Equal("routeservice", info.Domain);
+        return (info.Reason, string.Join(", ", info.Metadata.OrderBy(entry => entry.Key, StringComparer.Ordinal).Select(entry => $"{entry.Key} {entry.Value}")));
     }
 
     private static AsyncDuplexStreamingCall<RouteNote, RouteNote> Open(Service service, Metadata metadata) =>

@@ -8,7 +8,6 @@ namespace RouteService.Client.Tests;
 /// <summary>The streams of a chat session: how the next is opened after one that broke, and what is posted in it again.</summary>
 public sealed class ChatStreamTests
 {
-    private static readonly CancellationToken Patience = new CancellationTokenSource(TimeSpan.FromMinutes(5)).Token;
 
     [Fact]
     public async Task What_is_acknowledged_is_forgotten_also_if_nobody_reads()
@@ -65,6 +64,96 @@ public sealed class ChatStreamTests
         Assert.Equal((FailureReason.Exhausted, StatusCode.ResourceExhausted, 2), (error.Reason, error.StatusCode, chat.Streams.Count));
         Assert.Contains("the limit for one stream", error.Message);
         Assert.DoesNotContain("less often", error.Message);
+    }
+
+    [Fact]
+    public async Task A_post_whose_id_is_that_of_another_note_fails_alone_and_the_others_are_posted_again()
+    {
+        var chat = new ScriptedChat
+        {
+            OnPost = static (_, note) =>
+            {
+                if (note.NoteId == "taken")
+                {
+                    throw Script.Refusal(StatusCode.AlreadyExists, "NOTE_ID_TAKEN", ("note_id", "taken"), ("sequence", "7"));
+                }
+            },
+        };
+        await using var service = await ScriptedService.StartAsync(chat.Script);
+        await using var client = Connect(service.Address);
+        await using var session = await client.JoinChatAsync([Here]);
+
+        var posts = Enumerable.Range(1, 20).Select(i => session.PostAsync(Here, $"note {i}", i == 10 ? "taken" : null)).ToList();
+        var error = await Assert.ThrowsAsync<ArgumentException>("noteId", () => posts[9]);
+        posts.RemoveAt(9);
+
+        Assert.StartsWith("The id 'taken' is that of another note, 7.", error.Message);
+        Assert.Equal(Enumerable.Range(1, 20).Where(static i => i != 10).Select(static i => $"note {i}"), (await Task.WhenAll(posts)).Select(static note => note.Message));
+        Assert.Equal(2, chat.Streams.Count);
+        await session.CompleteAsync();
+        Assert.Equal(19, (await ToListAsync(session)).Count);
+    }
+
+    [Fact]
+    public async Task A_refused_post_that_nobody_waits_for_ends_nothing()
+    {
+        var (isPosted, refuse) = (new TaskCompletionSource(), new TaskCompletionSource());
+        var chat = new ScriptedChat
+        {
+            OnPost = (stream, _) =>
+            {
+                if (stream == 1)
+                {
+                    isPosted.SetResult();
+                    refuse.Task.Wait();
+                    throw Script.Refusal(StatusCode.AlreadyExists, "NOTE_ID_TAKEN", ("note_id", "taken"), ("sequence", "7"));
+                }
+            },
+        };
+        await using var service = await ScriptedService.StartAsync(chat.Script);
+        await using var client = Connect(service.Address);
+        await using var session = await client.JoinChatAsync([Here]);
+        using var cancel = new CancellationTokenSource();
+        var post = session.PostAsync(Here, "x", "taken", cancel.Token);
+        await isPosted.Task;
+        await cancel.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => post);
+        refuse.SetResult();
+
+        Assert.Equal("y", (await session.PostAsync(Here, "y")).Message);
+    }
+
+    [Fact]
+    public async Task The_limit_of_streams_ends_a_session_that_begins_and_is_waited_out_by_one_that_resumes()
+    {
+        // The service counts the stream that broke until it notices the break.
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            RouteChat = static async (posts, notes, context, call) =>
+            {
+                await posts.MoveNext(context.CancellationToken);
+                switch (call)
+                {
+                    case 1 or 3 or 4:
+                        throw Script.Refusal(StatusCode.ResourceExhausted, "CHAT_STREAMS_PER_CLIENT");
+                    case 2:
+                        throw Script.Error(StatusCode.Unavailable);
+                    default:
+                        await notes.WriteAsync(new Proto.RouteNote(posts.Current) { Sequence = 1 });
+                        break;
+                }
+            },
+        });
+        await using var client = Connect(service.Address);
+
+        await using (var refused = await client.JoinChatAsync([Here]))
+        {
+            var error = await Assert.ThrowsAsync<RouteServiceException>(() => refused.PostAsync(Here, "x"));
+            Assert.Equal((FailureReason.Exhausted, 1), (error.Reason, error.Attempts));
+        }
+
+        await using var session = await client.JoinChatAsync([Here]);
+        Assert.Equal(1, (await session.PostAsync(Here, "x")).Sequence);
     }
 
     [Fact]
@@ -345,24 +434,10 @@ public sealed class ChatStreamTests
 
     private static async Task UntilAsync(Func<bool> isSo)
     {
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(2));
         while (!isSo())
         {
-            await Task.Delay(10, Patience);
+            await Task.Delay(10, patience.Token);
         }
-    }
-
-    private static async Task<List<RouteNote>> TakeAsync(IRouteChat session, int count)
-    {
-        var notes = new List<RouteNote>();
-        await foreach (var note in session.WithCancellation(Patience))
-        {
-            notes.Add(note);
-            if (notes.Count == count)
-            {
-                break;
-            }
-        }
-
-        return notes;
     }
 }

@@ -7,7 +7,7 @@ namespace RouteService.Client.Tests;
 /// <summary>Chat sessions with the built service, over connections that break.</summary>
 public sealed class ChatTests(RunningService service) : IClassFixture<RunningService>
 {
-    private static readonly CancellationToken Patience = new CancellationTokenSource(TimeSpan.FromMinutes(5)).Token;
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
     private static int _places;
 
     /// <summary>A place of the test's own, for the service is shared.</summary>
@@ -154,9 +154,10 @@ public sealed class ChatTests(RunningService service) : IClassFixture<RunningSer
         await using var reader = await broken.JoinChatAsync([place]);
         await using var writer = await whole.JoinChatAsync();
         var received = new List<string>();
+        using var patience = new CancellationTokenSource(Patience);
         var reading = Task.Run(async () =>
         {
-            await foreach (var note in reader.WithCancellation(Patience))
+            await foreach (var note in reader.WithCancellation(patience.Token))
             {
                 received.Add(note.Message);
                 if (received.Count == at)
@@ -169,7 +170,7 @@ public sealed class ChatTests(RunningService service) : IClassFixture<RunningSer
                     break;
                 }
             }
-        }, Patience);
+        });
         if (at == 0)
         {
             proxy.Reset();
@@ -367,20 +368,5 @@ public sealed class ChatTests(RunningService service) : IClassFixture<RunningSer
         var error = await Assert.ThrowsAsync<RouteServiceException>(() => client.JoinChatAsync([Here]));
 
         Assert.Equal((FailureReason.Unavailable, true), (error.Reason, error.IsTransient));
-    }
-
-    private static async Task<List<RouteNote>> TakeAsync(IRouteChat session, int count)
-    {
-        var notes = new List<RouteNote>();
-        await foreach (var note in session.WithCancellation(Patience))
-        {
-            notes.Add(note);
-            if (notes.Count == count)
-            {
-                break;
-            }
-        }
-
-        return notes;
     }
 }

@@ -68,6 +68,16 @@ public abstract class ContractTests
         await ann.CompleteAsync();
         await bob.CompleteAsync();
 
+        // One who has not received it, at another place or with another text.
+        await using var eve = await Client.JoinChatAsync();
+        foreach (var (other, message) in (List<(Coordinate, string)>)[(Coordinate.FromDegrees(3, place.Longitude), "two"), (place, "three")])
+        {
+            var error = await Assert.ThrowsAsync<ArgumentException>("noteId", () => eve.PostAsync(other, message, second.Id));
+            Assert.StartsWith($"The id '{second.Id}' is that of another note, {second.Sequence}.", error.Message, StringComparison.Ordinal);
+        }
+
+        Assert.True((await eve.PostAsync(Coordinate.FromDegrees(3, place.Longitude), "hers")).Sequence > second.Sequence);
+
         Assert.Equal([first, second with { IsOwn = false }], await ToListAsync(ann));
         Assert.Equal([first with { IsOwn = false }, second], await ToListAsync(bob));
         await using var later = await Client.JoinChatAsync([place], after: first.Sequence);

@@ -75,19 +75,4 @@ public sealed class ManyPlacesTests : IAsyncLifetime
         Assert.Equal(0, await _service.StopAsync());
         await _service.InitializeAsync();
     }
-
-    private static async Task<List<RouteNote>> TakeAsync(IRouteChat session, int count)
-    {
-        var notes = new List<RouteNote>();
-        await foreach (var note in session)
-        {
-            notes.Add(note);
-            if (notes.Count == count)
-            {
-                break;
-            }
-        }
-
-        return notes;
-    }
 }

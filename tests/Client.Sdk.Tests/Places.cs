@@ -19,6 +19,23 @@ internal static class Places
 
     public static Proto.Feature Feature(int i) => new() { Name = $"place {i}", Location = new Point { Latitude = i * 800, Longitude = i * -1500 } };
 
+    /// <summary>The next notes of a session; fails if they do not come.</summary>
+    public static async Task<List<RouteNote>> TakeAsync(IRouteChat session, int count)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(2));
+        var notes = new List<RouteNote>();
+        await foreach (var note in session.WithCancellation(patience.Token))
+        {
+            notes.Add(note);
+            if (notes.Count == count)
+            {
+                break;
+            }
+        }
+
+        return notes;
+    }
+
     public static async Task<List<T>> ToListAsync<T>(IAsyncEnumerable<T> items)
     {
         var list = new List<T>();

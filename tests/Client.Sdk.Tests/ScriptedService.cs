@@ -120,6 +120,18 @@ internal sealed class Script
         return new RpcException(new Status(code, detail), metadata);
     }
 
+    /// <summary>An error with a reason, as docs/chat.md has them.</summary>
+    public static RpcException Refusal(StatusCode code, string reason, params (string Key, string Value)[] metadata) => new Google.Rpc.Status
+    {
+        Code = (int)code,
+        Message = "as the script says",
+        Details =
+        {
+            Google.Protobuf.WellKnownTypes.Any.Pack(
+                new Google.Rpc.ErrorInfo { Reason = reason, Domain = "routeservice", Metadata = { metadata.ToDictionary() } }),
+        },
+    }.ToRpcException();
+
     /// <summary>Resets the stream in the place of a status.</summary>
     public static void Reset(ServerCallContext context) => context.GetHttpContext().Abort();
 }

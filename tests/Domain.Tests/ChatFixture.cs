@@ -3,10 +3,32 @@ using RouteService.Domain.Chat;
 
 namespace RouteService.Domain.Tests;
 
-internal static class ChatFixture
+/// <summary>The chat of one replica over a log, as the service composes it.</summary>
+internal sealed class ChatFixture : IAsyncDisposable
 {
-    public static RouteChat Create(INoteLog log, ChatOptions? options = null, TimeProvider? clock = null) =>
-        new(log, options ?? new ChatOptions(), clock ?? TimeProvider.System, new ChatMetrics(new Meters()));
+    private readonly RouteChat _chat;
+
+    public ChatFixture(INoteLog log, ChatOptions? options = null, TimeProvider? clock = null)
+    {
+        options ??= new ChatOptions();
+        clock ??= TimeProvider.System;
+        var metrics = new ChatMetrics(new Meters());
+        Feed = new NoteFeed(log, options, metrics);
+        Writer = new NoteWriter(log, Feed, options, clock, metrics);
+        _chat = new RouteChat(Feed, Writer, options, clock, metrics);
+    }
+
+    public NoteFeed Feed { get; }
+
+    public NoteWriter Writer { get; }
+
+    public ChatStream Join(ChatJoin join) => _chat.Join(join);
+
+    public async ValueTask DisposeAsync()
+    {
+        await Writer.DisposeAsync();
+        Feed.Dispose();
+    }
 
     private sealed class Meters : IMeterFactory
     {

@@ -18,6 +18,9 @@ internal sealed class MemoryNoteLog : INoteLog
     /// <summary>While true every call fails.</summary>
     public bool IsAway { get; set; }
 
+    /// <summary>A message that the log cannot store.</summary>
+    public string? Refused { get; init; }
+
     /// <summary>While not null an append waits for it.</summary>
     public Task? Hold { get; set; }
 
@@ -42,30 +45,36 @@ internal sealed class MemoryNoteLog : INoteLog
         }
     }
 
-    public async Task<IReadOnlyList<long>> AppendAsync(IReadOnlyList<NewNote> notes, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<LoggedNote>> AppendAsync(IReadOnlyList<NewNote> notes, CancellationToken cancellationToken)
     {
         await (Hold ?? Task.CompletedTask);
         ThrowIfAway();
         lock (_gate)
         {
             Batches.Add(notes.Count);
-            var sequences = notes.Select(note =>
+            if (notes.Any(note => note.Note.Message == Refused))
+            {
+                throw new StoreUnavailableException("refused", StoreFailure.Refused);
+            }
+
+            var kept = notes.Select(note =>
             {
                 _head++;
                 if (note.Id is not null && _notes.Find(each => each.Note.Id == note.Id) is { Note.Sequence: > 0 } there)
                 {
-                    return there.Note.Sequence;
+                    return there.Note;
                 }
 
-                _notes.Add((new LoggedNote(_head, note.Author, note.Note, note.Id), Clock.GetUtcNow()));
-                return _head;
+                var added = new LoggedNote(_head, note.Author, note.Note, note.Id);
+                _notes.Add((added, Clock.GetUtcNow()));
+                return added;
             }).ToList();
             foreach (var listener in Notifies ? _listeners : [])
             {
                 listener.Writer.TryWrite(true);
             }
 
-            return sequences;
+            return kept;
         }
     }
 

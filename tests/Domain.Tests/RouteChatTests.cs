@@ -1,3 +1,4 @@
+using System.Threading.Channels;
 using RouteService.Domain.Chat;
 using RouteService.Domain.Geography;
 
@@ -8,7 +9,7 @@ public sealed class RouteChatTests
     private static readonly Coordinate Here = new(1, 2);
     private static readonly Coordinate There = new(3, 4);
 
-    private readonly RouteChat _chat = CreateChat(new ChatOptions());
+    private readonly ChatFixture _chat = CreateChat(new ChatOptions());
 
     [Fact]
     public async Task The_first_note_at_a_place_is_answered_with_nothing() => Assert.Empty(await Talk(_chat, (Here, "a")));
@@ -86,29 +87,29 @@ public sealed class RouteChatTests
     [Fact]
     public async Task After_the_half_close_what_is_owed_still_comes()
     {
-        await using var session = _chat.Join(new ChatJoin());
+        await using var stream = _chat.Join(new ChatJoin());
         for (var i = 0; i < 40; i++)
         {
-            await session.PostAsync(new RouteNote(Here, $"{i}"), id: null, default);
+            await stream.PostAsync(new RouteNote(Here, $"{i}"), id: null, default);
         }
 
-        session.Complete();
+        stream.Complete();
 
-        Assert.Equal(40 * 39 / 2, (await ReadToEnd(session)).Count);
+        Assert.Equal(40 * 39 / 2, (await ReadToEnd(stream)).Count);
     }
 
     [Fact]
     public async Task An_error_comes_after_what_is_owed()
     {
-        await using var session = _chat.Join(new ChatJoin());
-        await session.PostAsync(new RouteNote(Here, "a"), id: null, default);
-        await session.PostAsync(new RouteNote(Here, "b"), id: null, default);
-        session.Complete(new InvalidDataException("the third note"));
+        await using var stream = _chat.Join(new ChatJoin());
+        await stream.PostAsync(new RouteNote(Here, "a"), id: null, default);
+        await stream.PostAsync(new RouteNote(Here, "b"), id: null, default);
+        stream.Complete(new InvalidDataException("the third note"));
         var read = new List<string>();
 
         var error = await Assert.ThrowsAsync<InvalidDataException>(async () =>
         {
-            await foreach (var page in session.ReadAllAsync(default))
+            await foreach (var page in stream.ReadAllAsync(default))
             {
                 read.AddRange(Messages(page));
             }
@@ -131,14 +132,14 @@ public sealed class RouteChatTests
     public async Task A_stream_that_does_not_read_is_not_read_from()
     {
         var chat = CreateChat(new ChatOptions { MaxUnansweredPosts = 2 });
-        await using var session = chat.Join(new ChatJoin());
-        await session.PostAsync(new RouteNote(Here, "1"), id: null, default);
-        await session.PostAsync(new RouteNote(Here, "2"), id: null, default);
+        await using var stream = chat.Join(new ChatJoin());
+        await stream.PostAsync(new RouteNote(Here, "1"), id: null, default);
+        await stream.PostAsync(new RouteNote(Here, "2"), id: null, default);
 
-        var third = session.PostAsync(new RouteNote(Here, "3"), id: null, default).AsTask();
+        var third = stream.PostAsync(new RouteNote(Here, "3"), id: null, default).AsTask();
         Assert.False(third.IsCompleted);
 
-        await using var reading = session.ReadAllAsync(default).GetAsyncEnumerator();
+        await using var reading = stream.ReadAllAsync(default).GetAsyncEnumerator();
         Assert.True(await reading.MoveNextAsync());
         var more = reading.MoveNextAsync().AsTask();
         await third;
@@ -165,10 +166,10 @@ public sealed class RouteChatTests
     public async Task A_message_over_its_limit_is_refused_and_not_kept()
     {
         var chat = CreateChat(new ChatOptions { MaxMessageBytes = 4 });
-        await using var session = chat.Join(new ChatJoin());
+        await using var stream = chat.Join(new ChatJoin());
 
         // Four characters, five bytes of UTF-8.
-        var refusal = await Assert.ThrowsAsync<ChatLimitException>(async () => await session.PostAsync(new RouteNote(Here, "caf\u00e9"), id: null, default));
+        var refusal = await Assert.ThrowsAsync<ChatLimitException>(async () => await stream.PostAsync(new RouteNote(Here, "caf\u00e9"), id: null, default));
 
         Assert.Equal((ChatLimit.MessageBytes, 5L, 4L), (refusal.Limit, refusal.Value, refusal.Maximum));
         Assert.Empty(await Talk(chat, (Here, "next")));
@@ -178,11 +179,11 @@ public sealed class RouteChatTests
     public async Task A_stream_posts_at_no_more_places_than_it_may()
     {
         var chat = CreateChat(new ChatOptions { MaxLocationsPerStream = 1 });
-        await using var session = chat.Join(new ChatJoin());
-        await session.PostAsync(new RouteNote(Here, "a"), id: null, default);
-        await session.PostAsync(new RouteNote(Here, "b"), id: null, default);
+        await using var stream = chat.Join(new ChatJoin());
+        await stream.PostAsync(new RouteNote(Here, "a"), id: null, default);
+        await stream.PostAsync(new RouteNote(Here, "b"), id: null, default);
 
-        var refusal = await Assert.ThrowsAsync<ChatLimitException>(async () => await session.PostAsync(new RouteNote(There, "c"), id: null, default));
+        var refusal = await Assert.ThrowsAsync<ChatLimitException>(async () => await stream.PostAsync(new RouteNote(There, "c"), id: null, default));
 
         Assert.Equal(ChatLimit.LocationsPerStream, refusal.Limit);
     }
@@ -241,25 +242,25 @@ public sealed class RouteChatTests
         }
     }
 
-    private static RouteChat CreateChat(ChatOptions options) => ChatFixture.Create(new MemoryNoteLog(), options);
+    private static ChatFixture CreateChat(ChatOptions options) => new(new MemoryNoteLog(), options);
 
     /// <summary>One stream that posts all this, half-closes and reads to the end.</summary>
-    private static async Task<List<string>> Talk(RouteChat chat, params (Coordinate Place, string Message)[] notes)
+    private static async Task<List<string>> Talk(ChatFixture chat, params (Coordinate Place, string Message)[] notes)
     {
-        await using var session = chat.Join(new ChatJoin());
+        await using var stream = chat.Join(new ChatJoin());
         foreach (var (place, message) in notes)
         {
-            await session.PostAsync(new RouteNote(place, message), id: null, default);
+            await stream.PostAsync(new RouteNote(place, message), id: null, default);
         }
 
-        session.Complete();
-        return await ReadToEnd(session);
+        stream.Complete();
+        return await ReadToEnd(stream);
     }
 
-    private static async Task<List<string>> ReadToEnd(ChatSession session)
+    private static async Task<List<string>> ReadToEnd(ChatStream stream)
     {
         var read = new List<string>();
-        await foreach (var page in session.ReadAllAsync(default))
+        await foreach (var page in stream.ReadAllAsync(default))
         {
             read.AddRange(Messages(page));
         }
@@ -272,31 +273,31 @@ public sealed class RouteChatTests
     /// <summary>A stream that reads all the time, as a live client does.</summary>
     private sealed class Traveller : IAsyncDisposable
     {
-        private readonly ChatSession _session;
-        private readonly System.Threading.Channels.Channel<string> _received = System.Threading.Channels.Channel.CreateUnbounded<string>();
+        private readonly ChatStream _stream;
+        private readonly Channel<string> _received = Channel.CreateUnbounded<string>();
 
-        public Traveller(RouteChat chat)
+        public Traveller(ChatFixture chat)
         {
-            _session = chat.Join(new ChatJoin());
+            _stream = chat.Join(new ChatJoin());
             _ = ReceiveAsync();
         }
 
-        public ValueTask Post(Coordinate place, string message) => _session.PostAsync(new RouteNote(place, message), id: null, default);
+        public ValueTask Post(Coordinate place, string message) => _stream.PostAsync(new RouteNote(place, message), id: null, default);
 
         public ValueTask<string> Next() => _received.Reader.ReadAsync(new CancellationTokenSource(TimeSpan.FromSeconds(30)).Token);
 
         /// <summary>Half-closes; what has come and not been taken.</summary>
         public async Task<List<string>> Leave()
         {
-            _session.Complete();
+            _stream.Complete();
             return await _received.Reader.ReadAllAsync().ToListAsync();
         }
 
-        public ValueTask DisposeAsync() => _session.DisposeAsync();
+        public ValueTask DisposeAsync() => _stream.DisposeAsync();
 
         private async Task ReceiveAsync()
         {
-            await foreach (var page in _session.ReadAllAsync(default))
+            await foreach (var page in _stream.ReadAllAsync(default))
             {
                 foreach (var message in Messages(page))
                 {

@@ -11,9 +11,9 @@ public sealed class SequencedChatTests : IAsyncLifetime
     private static readonly Coordinate There = new(3, 4);
 
     private readonly MemoryNoteLog _log = new();
-    private readonly RouteChat _chat;
+    private readonly ChatFixture _chat;
 
-    public SequencedChatTests() => _chat = ChatFixture.Create(_log);
+    public SequencedChatTests() => _chat = new ChatFixture(_log);
 
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
@@ -134,8 +134,8 @@ public sealed class SequencedChatTests : IAsyncLifetime
         await using var author = new Member(_chat);
         await author.Post(Here, "1");
         await author.Wait(1);
-        await using var session = _chat.Join(new ChatJoin { IsSequenced = true, Listen = [Here], After = 0 });
-        await using var reading = session.ReadAllAsync(default).GetAsyncEnumerator();
+        await using var stream = _chat.Join(new ChatJoin { IsSequenced = true, Listen = [Here], After = 0 });
+        await using var reading = stream.ReadAllAsync(default).GetAsyncEnumerator();
         Assert.True(await reading.MoveNextAsync());
         List<long> received = [reading.Current.Span[0].Sequence];
         foreach (var place in (Coordinate[])[There, Here, There])
@@ -144,8 +144,8 @@ public sealed class SequencedChatTests : IAsyncLifetime
         }
 
         await author.Wait(3);
-        await session.PostAsync(new RouteNote(There, "mine"), null, default);
-        session.Complete();
+        await stream.PostAsync(new RouteNote(There, "mine"), null, default);
+        stream.Complete();
         while (await reading.MoveNextAsync())
         {
             received.AddRange(reading.Current.ToArray().Select(note => note.Sequence));
@@ -159,8 +159,8 @@ public sealed class SequencedChatTests : IAsyncLifetime
     public async Task A_place_that_is_joined_brings_its_history_where_the_stream_is_ahead_of_the_replica()
     {
         var log = new MemoryNoteLog { Notifies = false };
-        await using var ahead = ChatFixture.Create(log);
-        await using var behind = ChatFixture.Create(log);
+        await using var ahead = new ChatFixture(log);
+        await using var behind = new ChatFixture(log);
         await using (var first = new Member(behind))
         {
             await first.Post(new Coordinate(5, 6), "0");
@@ -200,7 +200,7 @@ public sealed class SequencedChatTests : IAsyncLifetime
         }
 
         await author.Wait(4_000);
-        await using var started = ChatFixture.Create(_log, new ChatOptions { CacheMegabytes = 1 });
+        await using var started = new ChatFixture(_log, new ChatOptions { CacheMegabytes = 1 });
         await using var resumed = new Member(started, new ChatJoin { Listen = [Here], After = 10 });
         using var stop = new CancellationTokenSource();
         var following = FollowAsync(started, notifies: true, stop.Token);
@@ -213,10 +213,10 @@ public sealed class SequencedChatTests : IAsyncLifetime
     [Fact]
     public async Task An_id_over_its_limit_is_refused()
     {
-        await using var session = _chat.Join(new ChatJoin { IsSequenced = true });
+        await using var stream = _chat.Join(new ChatJoin { IsSequenced = true });
 
         var refusal = await Assert.ThrowsAsync<ChatLimitException>(
-            async () => await session.PostAsync(new RouteNote(Here, "a"), new string('x', 129), default));
+            async () => await stream.PostAsync(new RouteNote(Here, "a"), new string('x', 129), default));
 
         Assert.Equal((ChatLimit.IdBytes, 129L, 128L), (refusal.Limit, refusal.Value, refusal.Maximum));
     }
@@ -224,7 +224,7 @@ public sealed class SequencedChatTests : IAsyncLifetime
     [Fact]
     public async Task A_client_has_no_more_streams_than_it_may()
     {
-        await using var chat = ChatFixture.Create(_log, new ChatOptions { MaxStreamsPerClient = 2 });
+        await using var chat = new ChatFixture(_log, new ChatOptions { MaxStreamsPerClient = 2 });
         var first = chat.Join(new ChatJoin { Client = "a" });
         await using var second = chat.Join(new ChatJoin { Client = "a" });
         await using var other = chat.Join(new ChatJoin { Client = "b" });
@@ -260,6 +260,80 @@ public sealed class SequencedChatTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_id_that_another_note_has_ends_the_stream_by_its_name_after_the_answers_before_it()
+    {
+        foreach (var (location, message) in (List<(Coordinate, string)>)[(There, "a"), (Here, "b")])
+        {
+            await using var chat = new ChatFixture(new MemoryNoteLog());
+            await using var first = new Member(chat);
+            await first.Post(Here, "a", "id");
+            await first.Wait(1);
+
+            await using var other = new Member(chat);
+            await other.Post(Here, "before", "id-before");
+            await other.Post(location, message, "id");
+            var error = await Assert.ThrowsAsync<NoteIdTakenException>(() => other.End.WaitAsync(TimeSpan.FromSeconds(30)));
+
+            Assert.Equal(("id", 1L), (error.Id, error.Sequence));
+            Assert.Equal(["a", "before"], (await other.Wait(2)).Select(note => note.Message));
+            Assert.Equal("before", await first.NextMessage());
+        }
+    }
+
+    [Fact]
+    public async Task Two_notes_with_one_id_in_one_commit_are_kept_once_and_the_other_is_refused()
+    {
+        var hold = new TaskCompletionSource();
+        _log.Hold = hold.Task;
+        await using var one = new Member(_chat);
+        await using var other = new Member(_chat);
+        await one.Post(Here, "first", "id-first");
+        await one.Post(Here, "a", "id");
+        await other.Post(There, "b", "id");
+        hold.SetResult();
+
+        Assert.Equal(["first", "a"], (await one.Wait(2)).Select(note => note.Message));
+        Assert.Equal("id", (await Assert.ThrowsAsync<NoteIdTakenException>(() => other.End.WaitAsync(TimeSpan.FromSeconds(30)))).Id);
+        Assert.Equal(["first", "a"], _log.All.Select(note => note.Note.Message));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(10)]
+    [InlineData(40)]
+    public async Task A_note_that_the_log_refuses_fails_alone_and_the_others_of_its_commit_are_kept_in_their_order(int refused)
+    {
+        var hold = new TaskCompletionSource();
+        var log = new MemoryNoteLog { Refused = "bad", Hold = hold.Task };
+        await using var chat = new ChatFixture(log);
+        var members = Enumerable.Range(0, 40).Select(_ => new Member(chat)).ToList();
+        await using var bad = new Member(chat);
+        for (var i = 0; i < members.Count; i++)
+        {
+            await members[i].Post(Here, $"{i}");
+            if (i + 1 == refused)
+            {
+                await bad.Post(There, "good");
+                await bad.Post(There, "bad");
+            }
+        }
+
+        hold.SetResult();
+        var error = await Assert.ThrowsAsync<StoreUnavailableException>(() => bad.End.WaitAsync(TimeSpan.FromSeconds(30)));
+        foreach (var member in members)
+        {
+            await member.Leave();
+            await member.DisposeAsync();
+        }
+
+        Assert.Equal(StoreFailure.Refused, error.Failure);
+        Assert.Equal("good", await bad.NextMessage());
+        var kept = log.All.Select(note => note.Note.Message).ToList();
+        Assert.Equal(Enumerable.Range(0, 40).Select(i => $"{i}"), kept.Where(message => message != "good"));
+        Assert.Equal(refused, kept.IndexOf("good"));
+    }
+
+    [Fact]
     public async Task A_log_that_is_away_ends_the_streams_that_post_and_not_those_that_listen()
     {
         await using var listener = new Member(_chat, new ChatJoin { Listen = [Here] });
@@ -284,7 +358,7 @@ public sealed class SequencedChatTests : IAsyncLifetime
     {
         var clock = new Calendar();
         var log = new MemoryNoteLog { Clock = clock };
-        await using var chat = ChatFixture.Create(log, new ChatOptions { KeepDays = 2 }, clock);
+        await using var chat = new ChatFixture(log, new ChatOptions { KeepDays = 2 }, clock);
         await using var member = new Member(chat);
         for (var i = 0; i < 2_500; i++)
         {
@@ -296,7 +370,7 @@ public sealed class SequencedChatTests : IAsyncLifetime
         await member.Post(Here, "new");
         await member.Wait(1);
 
-        Assert.Equal(2_500, await chat.RemoveOldAsync(default));
+        Assert.Equal(2_500, await chat.Writer.RemoveOldAsync(default));
         Assert.Equal(["new"], log.All.Select(note => note.Note.Message));
     }
 
@@ -304,7 +378,7 @@ public sealed class SequencedChatTests : IAsyncLifetime
     public async Task A_stream_that_does_not_keep_up_is_ended()
     {
         var clock = new Calendar();
-        await using var chat = ChatFixture.Create(_log, new ChatOptions { MaxSecondsBehind = 60 }, clock);
+        await using var chat = new ChatFixture(_log, new ChatOptions { MaxSecondsBehind = 60 }, clock);
         await using var slow = chat.Join(new ChatJoin { IsSequenced = true, Listen = [Here] });
         await using var fast = new Member(chat, new ChatJoin { Listen = [Here] });
         await using var author = new Member(chat);
@@ -338,7 +412,7 @@ public sealed class SequencedChatTests : IAsyncLifetime
         const int Replicas = 3, Authors = 6, Posts = 200;
         var log = new MemoryNoteLog { Notifies = notifies };
         using var stop = new CancellationTokenSource();
-        var replicas = Enumerable.Range(0, Replicas).Select(_ => ChatFixture.Create(log, new ChatOptions { CacheMegabytes = 1 })).ToList();
+        var replicas = Enumerable.Range(0, Replicas).Select(_ => new ChatFixture(log, new ChatOptions { CacheMegabytes = 1 })).ToList();
         var following = replicas.Select(chat => FollowAsync(chat, notifies, stop.Token)).ToList();
         Coordinate[] places = [Here, There, new(5, 6)];
 
@@ -351,7 +425,7 @@ public sealed class SequencedChatTests : IAsyncLifetime
                 await using var member = new Member(replicas[chance.Next(Replicas)]);
                 for (var last = Math.Min(Posts, i + chance.Next(1, 40)); i < last; i++)
                 {
-                    await member.Post(places[chance.Next(places.Length)], $"{a}", $"{a}:{i}");
+                    await member.Post(places[((a * 7) + i) % places.Length], $"{a}", $"{a}:{i}");
                 }
 
                 i = chance.Next(2) == 0 ? i : Math.Max(0, i - chance.Next(5));
@@ -378,7 +452,6 @@ public sealed class SequencedChatTests : IAsyncLifetime
         await Task.WhenAll(authors);
         var views = await Task.WhenAll(listeners);
 
-        // The repeated posts may be at another place than the first time, by another choice; the first is what is kept.
         var kept = log.All;
         Assert.Equal(Authors * Posts, kept.Count);
         Assert.All(views, view => Assert.Equal(kept.Select(note => note.Sequence), view.Select(note => note.Sequence)));
@@ -390,38 +463,38 @@ public sealed class SequencedChatTests : IAsyncLifetime
         }
     }
 
-    private static async Task FollowAsync(RouteChat chat, bool notifies, CancellationToken cancellationToken)
+    private static async Task FollowAsync(ChatFixture chat, bool notifies, CancellationToken cancellationToken)
     {
         while (!cancellationToken.IsCancellationRequested)
         {
-            // Where nobody is told, one looks anew all the time.
+            // Without notifications, the log is looked at again all the time.
             using var look = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             if (!notifies)
             {
                 look.CancelAfter(20);
             }
 
-            await chat.FollowAsync(look.Token).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+            await chat.Feed.FollowAsync(look.Token).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
         }
     }
 
     /// <summary>A sequenced stream that reads all the time.</summary>
     private sealed class Member : IAsyncDisposable
     {
-        private readonly ChatSession _session;
+        private readonly ChatStream _stream;
         private readonly Channel<(long, string, string?)> _received = Channel.CreateUnbounded<(long, string, string?)>();
         private readonly Task _reading;
 
-        public Member(RouteChat chat, ChatJoin? join = null)
+        public Member(ChatFixture chat, ChatJoin? join = null)
         {
-            _session = chat.Join((join ?? new ChatJoin()) with { IsSequenced = true });
+            _stream = chat.Join((join ?? new ChatJoin()) with { IsSequenced = true });
             _reading = ReadAsync();
         }
 
         /// <summary>The end of what it is sent.</summary>
         public Task End => _reading;
 
-        public ValueTask Post(Coordinate place, string message, string? id = null) => _session.PostAsync(new RouteNote(place, message), id, default);
+        public ValueTask Post(Coordinate place, string message, string? id = null) => _stream.PostAsync(new RouteNote(place, message), id, default);
 
         public ValueTask<(long Sequence, string Message, string? Id)> Next() =>
             _received.Reader.ReadAsync(new CancellationTokenSource(TimeSpan.FromSeconds(30)).Token);
@@ -442,18 +515,18 @@ public sealed class SequencedChatTests : IAsyncLifetime
         /// <summary>Half-closes; what has come and not been taken.</summary>
         public async Task<List<(long Sequence, string Message, string? Id)>> Leave()
         {
-            _session.Complete();
+            _stream.Complete();
             await _reading;
             return await _received.Reader.ReadAllAsync().ToListAsync();
         }
 
-        public ValueTask DisposeAsync() => _session.DisposeAsync();
+        public ValueTask DisposeAsync() => _stream.DisposeAsync();
 
         private async Task ReadAsync()
         {
             try
             {
-                await foreach (var page in _session.ReadAllAsync(default))
+                await foreach (var page in _stream.ReadAllAsync(default))
                 {
                     foreach (var logged in page.ToArray())
                     {

@@ -61,15 +61,32 @@ public abstract class NoteLogContract
     public async Task A_note_whose_id_is_there_is_not_kept_again_and_has_the_sequence_of_the_first()
     {
         var log = await CreateLogAsync();
-        var first = await log.AppendAsync([Note("a", "id-a"), Note("b", "id-b")], default);
+        var first = await AppendAsync(log, Note("a", "id-a"), Note("b", "id-b"));
 
-        var again = await log.AppendAsync([Note("c", "id-c"), Note("a", "id-a"), Note("d", null), Note("b", "id-b"), Note("c", "id-c")], default);
+        var again = (await AppendAsync(log, Note("c", "id-c"), Note("a", "id-a"), Note("d", null), Note("b", "id-b"), Note("c", "id-c"))).ToList();
 
         Assert.Equal([1, 2], first);
         Assert.Equal((1L, 2L), (again[1], again[3]));
         Assert.Equal(again[0], again[4]);
         Assert.True(again[2] > again[0] && again[0] > 2);
         Assert.Equal(["a", "b", "c", "d"], Messages(await log.ReadAfterAsync(0, 10, default)));
+    }
+
+    [Fact]
+    public async Task An_append_returns_what_is_kept_also_if_that_is_another_note_with_the_id()
+    {
+        var log = await CreateLogAsync();
+        var first = Note("a", "id");
+        var kept = new LoggedNote(1, first.Author, first.Note, "id");
+        Assert.Equal([kept], await log.AppendAsync([first], default));
+
+        var elsewhere = new NewNote(Guid.NewGuid(), new RouteNote(There, "a"), "id");
+        var next = Note("c", "id-c");
+        var appended = await log.AppendAsync([Note("b", "id"), next, elsewhere, Note("d", "id-c")], default);
+
+        var added = new LoggedNote(appended[1].Sequence, next.Author, next.Note, "id-c");
+        Assert.Equal([kept, added, kept, added], appended);
+        Assert.Equal([kept, added], await log.ReadAfterAsync(0, 10, default));
     }
 
     [Fact]
@@ -114,8 +131,11 @@ public abstract class NoteLogContract
         Assert.Equal(read.Count, read.Select(note => note.Note.Message).Distinct().Count());
     }
 
-    private static async Task<IReadOnlyList<long>> AppendAsync(INoteLog log, params (Coordinate Place, string Message)[] notes) =>
-        await log.AppendAsync([.. notes.Select(note => new NewNote(Guid.NewGuid(), new RouteNote(note.Place, note.Message), null))], default);
+    private static Task<IEnumerable<long>> AppendAsync(INoteLog log, params (Coordinate Place, string Message)[] notes) =>
+        AppendAsync(log, [.. notes.Select(note => new NewNote(Guid.NewGuid(), new RouteNote(note.Place, note.Message), null))]);
+
+    private static async Task<IEnumerable<long>> AppendAsync(INoteLog log, params NewNote[] notes) =>
+        (await log.AppendAsync(notes, default)).Select(note => note.Sequence);
 
     private static NewNote Note(string message, string? id) => new(Guid.NewGuid(), new RouteNote(Here, message), id);
 

@@ -1,6 +1,8 @@
+using Npgsql;
 using RouteService.Domain.Chat;
 using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
+using RouteService.Domain.Tests;
 using RouteService.Infrastructure.Postgis;
 using RouteService.Infrastructure.Tests;
 
@@ -105,7 +107,7 @@ public sealed class PostgisNoteLogTests : NoteLogContract, IAsyncDisposable
             var given = new List<long>();
             for (var i = 0; i < 200; i++)
             {
-                given.AddRange(await each.AppendAsync([Note($"{i}", id: null)], default));
+                given.AddRange(await AppendAsync(each, Note($"{i}", id: null)));
             }
 
             return given;
@@ -122,7 +124,7 @@ public sealed class PostgisNoteLogTests : NoteLogContract, IAsyncDisposable
         await log.AppendAsync([Note("a", "id-a")], default);
         await database.TerminateAsync();
 
-        Assert.Equal([2, 1], await log.AppendAsync([Note("b", "id-b"), Note("a", "id-a")], default));
+        Assert.Equal([2, 1], await AppendAsync(log, Note("b", "id-b"), Note("a", "id-a")));
 
         Assert.Equal(["a", "b"], (await log.ReadAfterAsync(0, 10, default)).Select(static note => note.Note.Message));
     }
@@ -135,7 +137,66 @@ public sealed class PostgisNoteLogTests : NoteLogContract, IAsyncDisposable
         var error = await Assert.ThrowsAsync<StoreUnavailableException>(() => log.AppendAsync([Note("a\0b", id: null)], default));
 
         Assert.Equal(StoreFailure.Refused, error.Failure);
-        Assert.Equal([1], await log.AppendAsync([Note("c", id: null)], default));
+        Assert.Equal([1], await AppendAsync(log, Note("c", id: null)));
+    }
+
+    [Fact]
+    public async Task A_post_that_PostgreSQL_refuses_fails_alone_in_its_commit()
+    {
+        var log = await CreateLogAsync();
+        await using var connections = new PostgisDatabase(_store!.Database.ConnectionString);
+        await using var chat = new ChatFixture(log);
+        await using var holder = await connections.OpenUnpooledAsync(default);
+        await using var held = await holder.BeginTransactionAsync();
+
+        // The first post waits for the row, so the others share the next commit.
+        await using var hold = new NpgsqlCommand("UPDATE note_head SET sequence = sequence", holder);
+        await hold.ExecuteNonQueryAsync();
+        var streams = Enumerable.Range(0, 31).Select(_ => chat.Join(new ChatJoin { IsSequenced = true })).ToList();
+        for (var i = 0; i < streams.Count; i++)
+        {
+            await streams[i].PostAsync(new RouteNote(new Coordinate(i, 2), i == 20 ? "a\0b" : $"{i}"), $"id {i}", default);
+            streams[i].Complete();
+        }
+
+        await held.CommitAsync();
+        for (var i = 0; i < streams.Count; i++)
+        {
+            if (i == 20)
+            {
+                var error = await Assert.ThrowsAsync<StoreUnavailableException>(async () => await streams[i].ReadAllAsync(default).CountAsync());
+                Assert.Equal(StoreFailure.Refused, error.Failure);
+            }
+            else
+            {
+                Assert.Equal($"{i}", Assert.Single((await streams[i].ReadAllAsync(default).SingleAsync()).ToArray()).Note.Message);
+            }
+
+            await streams[i].DisposeAsync();
+        }
+
+        Assert.Equal(
+            Enumerable.Range(0, 31).Where(static i => i != 20).Select(static i => $"{i}"),
+            (await log.ReadAfterAsync(0, 100, default)).Select(static note => note.Note.Message));
+    }
+
+    [Fact]
+    public async Task An_id_that_another_note_has_is_refused_whichever_replica_has_kept_it()
+    {
+        var log = await CreateLogAsync();
+        await using var connections = new PostgisDatabase(_store!.Database.ConnectionString);
+        await using var one = new ChatFixture(log);
+        await using var two = new ChatFixture(new PostgisNoteLog(connections));
+        await using var first = one.Join(new ChatJoin { IsSequenced = true });
+        await first.PostAsync(new RouteNote(new Coordinate(1, 2), "a"), "id", default);
+        first.Complete();
+        Assert.Equal(1, (await first.ReadAllAsync(default).SingleAsync()).Span[0].Sequence);
+
+        await using var other = two.Join(new ChatJoin { IsSequenced = true });
+        await other.PostAsync(new RouteNote(new Coordinate(3, 4), "a"), "id", default);
+
+        var error = await Assert.ThrowsAsync<NoteIdTakenException>(async () => await other.ReadAllAsync(default).CountAsync());
+        Assert.Equal(("id", 1L), (error.Id, error.Sequence));
     }
 
     [Theory]
@@ -165,6 +226,9 @@ public sealed class PostgisNoteLogTests : NoteLogContract, IAsyncDisposable
             await _store.DisposeAsync();
         }
     }
+
+    private static async Task<IEnumerable<long>> AppendAsync(INoteLog log, params NewNote[] notes) =>
+        (await log.AppendAsync(notes, default)).Select(static note => note.Sequence);
 
     private static NewNote Note(string message, string? id) => new(Guid.NewGuid(), new RouteNote(new Coordinate(1, 2), message), id);
 

@@ -21,10 +21,10 @@ public sealed class PrimaryTests : ServiceTest
         await using var host = new TcpSwitch(_primary.Port);
         await using var connections = new PostgisDatabase(At(host.Port));
         var log = new PostgisNoteLog(connections);
-        Assert.Equal([1], await log.AppendAsync([Note("a")], default));
+        Assert.Equal([1], (await log.AppendAsync([Note("a")], default)).Select(static note => note.Sequence));
         await FailOverAsync(host);
 
-        Assert.Equal([2], await log.AppendAsync([Note("b")], default));
+        Assert.Equal([2], (await log.AppendAsync([Note("b")], default)).Select(static note => note.Sequence));
         Assert.Equal(_standby.Port, await connections.ReadPrimaryAsync(ServerPortAsync, default));
     }
 

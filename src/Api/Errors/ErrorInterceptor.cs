@@ -18,6 +18,9 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<E
     /// <summary>The text of CANCELLED for a client that cannot read it.</summary>
     public const string ClientGone = "The client has ended the call, or its connection is lost.";
 
+    /// <summary>The domain of the reasons in <see cref="ErrorInfo"/>.</summary>
+    public const string ErrorDomain = "routeservice";
+
     // How long a client should wait before it calls a store again that has not answered.
     private static readonly Duration StoreRetryDelay = Duration.FromTimeSpan(TimeSpan.FromSeconds(1));
 
@@ -93,11 +96,21 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<E
             "note_id", $"note_id has {limit.Value} bytes of UTF-8; expected at most {limit.Maximum}."),
         ChatLimitException { Limit: ChatLimit.StreamsPerClient } limit => Of(
             Code.ResourceExhausted,
-            $"This client has {limit.Maximum} streams of RouteChat open, the limit for one client; end another first."),
+            $"This client has {limit.Maximum} RouteChat streams open, the limit for one client; end another first.",
+            Reason("CHAT_STREAMS_PER_CLIENT", ("limit", limit.Maximum))),
         ChatLimitException { Limit: ChatLimit.SecondsBehind } limit => Of(
-            Code.ResourceExhausted, $"This stream has not kept up for {limit.Maximum} seconds; open another, and read it faster."),
+            Code.ResourceExhausted,
+            $"This stream has been behind for {limit.Maximum} seconds; open another, and read it faster.",
+            Reason("CHAT_SLOW_CONSUMER", ("limit", limit.Maximum))),
         ChatLimitException limit => Of(
-            Code.ResourceExhausted, $"This stream is at {limit.Maximum} locations, the limit for one stream; open another."),
+            Code.ResourceExhausted,
+            $"This stream is at {limit.Maximum} locations, the limit for one stream; open another.",
+            Reason("CHAT_LOCATIONS_PER_STREAM", ("limit", limit.Maximum))),
+        NoteIdTakenException taken => Of(
+            Code.AlreadyExists,
+            $"note_id {InvalidRequestException.Quote(taken.Id)} is that of another note, {taken.Sequence}; "
+            + "expected the location and the message of that note, or another id.",
+            Reason("NOTE_ID_TAKEN", ("note_id", taken.Id), ("sequence", taken.Sequence))),
         StoreUnavailableException { Failure: StoreFailure.Overloaded } store => Of(Code.ResourceExhausted, store.Message),
         StoreUnavailableException { Failure: StoreFailure.TooSlow } store => Of(Code.DeadlineExceeded, store.Message),
         StoreUnavailableException { Failure: StoreFailure.Refused } store => Of(Code.InvalidArgument, store.Message),
@@ -113,6 +126,18 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<E
         Code.InvalidArgument,
         description,
         new BadRequest { FieldViolations = { new BadRequest.Types.FieldViolation { Field = field, Description = description } } });
+
+    /// <summary>What a program reads to tell errors of one code apart (docs/chat.md).</summary>
+    private static ErrorInfo Reason(string reason, params ReadOnlySpan<(string Key, object Value)> metadata)
+    {
+        var info = new ErrorInfo { Reason = reason, Domain = ErrorDomain };
+        foreach (var (key, value) in metadata)
+        {
+            info.Metadata.Add(key, FormattableString.Invariant($"{value}"));
+        }
+
+        return info;
+    }
 
     private static Status Of(Code code, string message, params ReadOnlySpan<IMessage> details)
     {

@@ -3,8 +3,9 @@ using RouteService.Domain.Features;
 
 namespace RouteService.Api.Hosting;
 
-/// <summary>Follows the chat's log: delivers the notes of other replicas, reconnects after failures, and removes old notes.</summary>
-internal sealed partial class ChatFollower(RouteChat chat, TimeProvider clock, ILogger<ChatFollower> logger) : BackgroundService
+/// <summary>Follows the note log for the notes of other replicas, again after failures, and removes old notes.</summary>
+internal sealed partial class ChatFollower(NoteFeed feed, NoteWriter writer, TimeProvider clock, ILogger<ChatFollower> logger)
+    : BackgroundService
 {
     private static readonly TimeSpan RetryPeriod = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan RemovalPeriod = TimeSpan.FromHours(1);
@@ -15,24 +16,24 @@ internal sealed partial class ChatFollower(RouteChat chat, TimeProvider clock, I
 
     private async Task FollowAsync(CancellationToken stoppingToken)
     {
-        var wasAway = false;
+        var wasUnavailable = false;
         while (true)
         {
             var started = clock.GetTimestamp();
             try
             {
-                await chat.FollowAsync(stoppingToken);
+                await feed.FollowAsync(stoppingToken);
                 return;
             }
             catch (StoreUnavailableException e)
             {
                 // Logged once for each outage, not for each failed attempt.
-                if (!wasAway || clock.GetElapsedTime(started) > 10 * RetryPeriod)
+                if (!wasUnavailable || clock.GetElapsedTime(started) > 10 * RetryPeriod)
                 {
-                    Log.LogAway(logger, e, e.Message);
+                    Log.LogUnavailable(logger, e, e.Message);
                 }
 
-                wasAway = true;
+                wasUnavailable = true;
             }
 
             await Task.Delay(RetryPeriod, clock, stoppingToken);
@@ -46,7 +47,7 @@ internal sealed partial class ChatFollower(RouteChat chat, TimeProvider clock, I
         {
             try
             {
-                var removed = await chat.RemoveOldAsync(stoppingToken);
+                var removed = await writer.RemoveOldAsync(stoppingToken);
                 if (removed > 0)
                 {
                     Log.Removed(logger, removed);
@@ -66,12 +67,12 @@ internal sealed partial class ChatFollower(RouteChat chat, TimeProvider clock, I
             1,
             LogLevel.Warning,
             "The note log is unavailable; notes from other replicas are delayed until it recovers: {Reason}")]
-        public static partial void LogAway(ILogger logger, Exception exception, string reason);
+        public static partial void LogUnavailable(ILogger logger, Exception exception, string reason);
 
-        [LoggerMessage(2, LogLevel.Information, "{Count} notes were old enough to be removed.")]
+        [LoggerMessage(2, LogLevel.Information, "Removed {Count} notes that have reached the age limit.")]
         public static partial void Removed(ILogger logger, int count);
 
-        [LoggerMessage(3, LogLevel.Warning, "Old notes could not be removed; it is tried again in an hour: {Reason}")]
+        [LoggerMessage(3, LogLevel.Warning, "Old notes could not be removed; the next attempt is in an hour: {Reason}")]
         public static partial void NotRemoved(ILogger logger, string reason);
     }
 }

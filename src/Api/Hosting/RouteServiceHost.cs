@@ -25,6 +25,8 @@ internal static class RouteServiceHost
         services.AddSecurity(Settings.Read<AuthOptions>(builder.Configuration), Settings.Read<LimitOptions>(builder.Configuration));
 
         services.AddSingleton<ChatMetrics>();
+        services.AddSingleton<NoteFeed>();
+        services.AddSingleton<NoteWriter>();
         services.AddSingleton<RouteChat>();
         services.AddHostedService<ChatFollower>();
 

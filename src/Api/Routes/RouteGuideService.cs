@@ -16,7 +16,7 @@ internal sealed class RouteGuideService(
     /// <summary>The trailer of RecordRoute: the exact distance in metres, in the shortest text that parses to the same double.</summary>
     private const string DistanceTrailer = "route-distance-meters";
 
-    /// <summary>The trailer of a RouteChat that was ended as too slow: the last sequence that it was sent.</summary>
+    /// <summary>The trailer of a RouteChat that was ended as a slow consumer: the last sequence that it was sent.</summary>
     private const string LastSequenceTrailer = "route-chat-last-sequence";
 
     // What a feature and a note have on the wire beside their text, about.
@@ -76,13 +76,13 @@ internal sealed class RouteGuideService(
         // Ends the posting when the reading fails, so that nothing of this call is left running behind it.
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
         var join = context.RequestHeaders.ToJoin(context.GetHttpContext().ClientIdentity());
-        await using var session = chat.Join(join);
-        var posting = PostAsync(requestStream, session, join.IsSequenced, ending.Token);
+        await using var stream = chat.Join(join);
+        var posting = PostAsync(requestStream, stream, join.IsSequenced, ending.Token);
         try
         {
             var response = new Proto.RouteNote();
             var writer = new PageWriter<Proto.RouteNote>(responseStream);
-            await foreach (var page in session.ReadAllAsync(context.CancellationToken))
+            await foreach (var page in stream.ReadAllAsync(context.CancellationToken))
             {
                 for (var i = 0; i < page.Length; i++)
                 {
@@ -99,14 +99,14 @@ internal sealed class RouteGuideService(
                         response, MessageOverheadBytes + logged.Note.Message.Length, isLast: i == page.Length - 1);
                     if (!write.IsCompletedSuccessfully)
                     {
-                        await UnlessBehindAsync(write, session);
+                        await WaitAsync(write, stream);
                     }
                 }
             }
         }
         catch (ChatLimitException e) when (e.Limit is ChatLimit.SecondsBehind)
         {
-            context.ResponseTrailers.Add(LastSequenceTrailer, session.LastSequence.ToString(CultureInfo.InvariantCulture));
+            context.ResponseTrailers.Add(LastSequenceTrailer, stream.LastSequence.ToString(CultureInfo.InvariantCulture));
             throw;
         }
         finally
@@ -116,8 +116,8 @@ internal sealed class RouteGuideService(
         }
     }
 
-    /// <summary>Waits for a client that does not read, as long as one may be behind.</summary>
-    private async Task UnlessBehindAsync(Task write, ChatSession session)
+    /// <summary>Waits for a write to a client that does not read, for as long as a stream may be behind.</summary>
+    private async Task WaitAsync(Task write, ChatStream stream)
     {
         try
         {
@@ -125,13 +125,13 @@ internal sealed class RouteGuideService(
         }
         catch (TimeoutException)
         {
-            throw session.Behind();
+            throw stream.SlowConsumer();
         }
     }
 
-    /// <summary>Posts the client's notes to its session, and then ends it: by the half-close, or with the error of the call.</summary>
+    /// <summary>Posts the client's notes until its half-close, or until an error, which then ends the stream.</summary>
     private static async Task PostAsync(
-        IAsyncStreamReader<Proto.RouteNote> requestStream, ChatSession session, bool isSequenced, CancellationToken cancellationToken)
+        IAsyncStreamReader<Proto.RouteNote> requestStream, ChatStream stream, bool isSequenced, CancellationToken cancellationToken)
     {
         Exception? error = null;
         try
@@ -140,7 +140,7 @@ internal sealed class RouteGuideService(
             {
                 var note = requestStream.Current;
                 var id = isSequenced && note.NoteId.Length > 0 ? note.NoteId.ToText("note_id") : null;
-                await session.PostAsync(note.ToNote(), id, cancellationToken);
+                await stream.PostAsync(note.ToNote(), id, cancellationToken);
             }
         }
         catch (Exception e)
@@ -148,6 +148,6 @@ internal sealed class RouteGuideService(
             error = e;
         }
 
-        session.Complete(error);
+        stream.Complete(error);
     }
 }

@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
+using RouteService.Api.Errors;
 
 namespace RouteService.Api.Security;
 
@@ -29,7 +30,6 @@ internal sealed partial class CallerAuthentication(
 {
     public const string SchemeName = "Caller";
 
-    private const string ErrorDomain = "routeservice";
     private const int MaxNameLength = 100;
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
@@ -76,7 +76,7 @@ internal sealed partial class CallerAuthentication(
         var (code, reason) = refusal.IsUnavailable
             ? (StatusCode.Unavailable, "KEYS_UNAVAILABLE")
             : (StatusCode.Unauthenticated, "UNAUTHENTICATED");
-        Response.Refuse(code, refusal.Message, new ErrorInfo { Reason = reason, Domain = ErrorDomain });
+        Response.Refuse(code, refusal.Message, new ErrorInfo { Reason = reason, Domain = ErrorInterceptor.ErrorDomain });
     }
 
     protected override Task HandleForbiddenAsync(AuthenticationProperties properties)
@@ -86,7 +86,8 @@ internal sealed partial class CallerAuthentication(
         var name = client.Length > MaxNameLength ? $"{client[..MaxNameLength]}…" : client;
         var message = $"'{name}' lacks the scope {scope} that {Request.Path} requires.";
         Log.Forbidden(logger, message);
-        Response.Refuse(StatusCode.PermissionDenied, message, new ErrorInfo { Reason = "SCOPE_MISSING", Domain = ErrorDomain });
+        Response.Refuse(
+            StatusCode.PermissionDenied, message, new ErrorInfo { Reason = "SCOPE_MISSING", Domain = ErrorInterceptor.ErrorDomain });
         return Task.CompletedTask;
     }
 

@@ -40,6 +40,9 @@ internal static class CallFailure
         return failure;
     }
 
+    /// <summary>The service's reason, which tells failures of one status apart (docs/chat.md, "Errors"); null if it gives none.</summary>
+    public static ErrorInfo? InfoOf(RpcException failure) => DetailOf<ErrorInfo>(failure);
+
     /// <summary>The failure of a call whose time limit has passed.</summary>
     public static RpcException Late(Exception? cause = null) =>
         new(new Status(StatusCode.DeadlineExceeded, "The call's deadline has passed.", cause));
@@ -60,7 +63,11 @@ internal static class CallFailure
             StatusCode = failure.StatusCode,
             Trailers = failure.Trailers,
             Detail = detail,
-            FieldViolations = ViolationsOf(failure),
+            FieldViolations =
+            [
+                .. (DetailOf<BadRequest>(failure)?.FieldViolations ?? [])
+                    .Select(static violation => new FieldViolation(violation.Field, violation.Description)),
+            ],
             Attempts = attempts,
             Delivered = delivered,
             RetryAfter = Resilience.Pushback(failure),
@@ -125,17 +132,18 @@ internal static class CallFailure
         _ => status.Detail,
     };
 
-    private static IReadOnlyList<FieldViolation> ViolationsOf(RpcException failure)
+    /// <summary>The detail of this type in the rich error model; null if there is none, or it cannot be read.</summary>
+    private static T? DetailOf<T>(RpcException failure)
+        where T : class, IMessage<T>, new()
     {
         try
         {
-            var violations = failure.GetRpcStatus()?.GetDetail<BadRequest>()?.FieldViolations ?? [];
-            return [.. violations.Select(static violation => new FieldViolation(violation.Field, violation.Description))];
+            return failure.GetRpcStatus()?.GetDetail<T>();
         }
         catch (InvalidProtocolBufferException)
         {
             // Details that cannot be read must not hide the failure itself.
-            return [];
+            return null;
         }
     }
 }

@@ -12,6 +12,10 @@ internal sealed partial class ChatSession
     private const string FullName = "routeguide.RouteGuide/RouteChat";
     private const string LastSequenceTrailer = "route-chat-last-sequence";
 
+    // Reasons of the service (docs/chat.md, "Errors").
+    private const string StreamsPerClient = "CHAT_STREAMS_PER_CLIENT";
+    private const string NoteIdTaken = "NOTE_ID_TAKEN";
+
     /// <summary>
     /// The streams at some of the session's places. <see cref="RunAsync"/> opens one after the other. In each, <see cref="SendAsync"/>
     /// sends the posts that are not acknowledged and then new ones, and <see cref="Receive"/> takes each note.
@@ -136,9 +140,17 @@ internal sealed partial class ChatSession
                 return true;
             }
 
-            // The service ends a stream that is far behind; the session continues as after a break. Its other limits end the session.
-            var isBehind = failure.StatusCode == StatusCode.ResourceExhausted && failure.Trailers.Get(LastSequenceTrailer) is not null;
-            return await resumption.WaitAsync(failure, isSilent || isBehind, session._received, session._stop.Token).ConfigureAwait(false);
+            var info = CallFailure.InfoOf(failure);
+            if (info is { Reason: NoteIdTaken } && session.Refuse(info))
+            {
+                return true;
+            }
+
+            // The session continues, as after a break, if the stream was a slow consumer, if the caller of the refused post has stopped
+            // waiting, and if the service still counts the stream that broke. Other limits end it.
+            var isResumable = isSilent || failure.Trailers.Get(LastSequenceTrailer) is not null || info?.Reason is NoteIdTaken
+                || (info?.Reason is StreamsPerClient && resumption.Attempts > 1);
+            return await resumption.WaitAsync(failure, isResumable, session._received, session._stop.Token).ConfigureAwait(false);
         }
 
         /// <returns>How the stream ended; null if the session was completed and the service has sent everything.</returns>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Google.Rpc;
 
 namespace RouteService.Client.Chat;
 
@@ -54,7 +55,7 @@ internal sealed partial class ChatSession
                     _room.Release();
                     return known.Location == location && string.Equals(known.Message, message, StringComparison.Ordinal)
                         ? Post.AlreadyLeft(known)
-                        : throw Arguments.TakenId(noteId, known.Sequence);
+                        : throw Arguments.TakenId(noteId, $"{known.Sequence}");
                 }
 
                 if (LaneFor_NeedsLock(location) is not { } lane)
@@ -75,6 +76,27 @@ internal sealed partial class ChatSession
         {
             _turn.Release();
         }
+    }
+
+    /// <summary>Fails the post that the service has refused because its id is that of another note. The session goes on.</summary>
+    /// <returns>False if there is no such post: its caller has stopped waiting.</returns>
+    private bool Refuse(ErrorInfo info)
+    {
+        Post? post;
+        lock (_lock)
+        {
+            if (!_pending.Remove(info.Metadata.GetValueOrDefault("note_id", ""), out post))
+            {
+                return false;
+            }
+        }
+
+        if (post.Acknowledged.TrySetException(Arguments.TakenId(post.Id, info.Metadata.GetValueOrDefault("sequence", ""))))
+        {
+            _room.Release();
+        }
+
+        return true;
     }
 
     /// <summary>The lane of a place, which a post joins if it is new; null if the session has no room for another place.</summary>

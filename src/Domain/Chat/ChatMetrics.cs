@@ -2,7 +2,7 @@ using System.Diagnostics.Metrics;
 
 namespace RouteService.Domain.Chat;
 
-/// <summary>What happens in the chat, as instruments of the meter "RouteService.Chat".</summary>
+/// <summary>The chat's instruments, those of the meter "RouteService.Chat".</summary>
 public sealed class ChatMetrics
 {
     public const string MeterName = "RouteService.Chat";
@@ -37,20 +37,20 @@ public sealed class ChatMetrics
         _deliveryDelay = meter.CreateHistogram(
             "routeservice.chat.delivery.delay",
             "s",
-            "Time from when a stream has something to be sent until its connection has taken that.",
+            "Time from a notification or an acknowledgement until its notes were written to the stream.",
             tags: null,
             Seconds);
         _fallenBehind = meter.CreateCounter<long>(
-            "routeservice.chat.fallen_behind", "{stream}", "Streams ended for being behind too long.");
+            "routeservice.chat.fallen_behind", "{stream}", "Streams ended as slow consumers.");
         _logReads = meter.CreateCounter<long>(
-            "routeservice.chat.log_reads", "{read}", "Reads of streams that the memory could not answer.");
+            "routeservice.chat.log_reads", "{read}", "Reads of streams that the cache could not answer.");
         meter.CreateObservableGauge(
             "routeservice.chat.following",
             () => _isFollowing ? 1 : 0,
             unit: null,
             "1 while notes of other processes come in, 0 while the log cannot be followed.");
 
-        // There from the start, so that the first time is an increase.
+        // Exported from the start, so that the first event is an increase.
         _posts.Add(0);
         _fallenBehind.Add(0);
         _logReads.Add(0);

@@ -2,10 +2,10 @@ using System.ComponentModel.DataAnnotations;
 
 namespace RouteService.Domain.Chat;
 
-/// <summary>The bounds of the chat.</summary>
+/// <summary>The limits of the chat.</summary>
 public sealed class ChatOptions
 {
-    /// <summary>The most earlier notes that answer a post: the newest of them.</summary>
+    /// <summary>The most earlier notes that a post, or the joining of a location, brings: the newest.</summary>
     [Range(1, 1_000_000)]
     public int HistoryPerPost { get; init; } = 1_000;
 
@@ -21,7 +21,7 @@ public sealed class ChatOptions
     [Range(1, 65_536)]
     public int CacheMegabytes { get; init; } = 64;
 
-    /// <summary>The places one stream can be at.</summary>
+    /// <summary>The most locations of one stream.</summary>
     [Range(1, 1_000_000)]
     public int MaxLocationsPerStream { get; init; } = 10_000;
 
@@ -32,13 +32,11 @@ public sealed class ChatOptions
     /// <summary>The longest id of a note, in bytes of UTF-8.</summary>
     public const int MaxIdBytes = 128;
 
-    /// <summary>
-    /// The streams that one client can have open: a caller where there are credentials, else an address; 0 for any number.
-    /// </summary>
+    /// <summary>The most streams of one client, a caller where there are credentials, else an address; 0 for no limit.</summary>
     [Range(0, 1_000_000)]
     public int MaxStreamsPerClient { get; init; }
 
-    /// <summary>How long a stream may be behind without a break, in seconds, before it is ended for not reading fast enough.</summary>
+    /// <summary>How long a stream may be behind without a break, in seconds, before it is ended as a slow consumer.</summary>
     [Range(1, 86_400)]
     public int MaxSecondsBehind { get; init; } = 600;
 }

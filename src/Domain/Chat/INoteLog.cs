@@ -10,29 +10,33 @@ namespace RouteService.Domain.Chat;
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 public interface INoteLog
 {
-    /// <summary>Accepts notes, all or none: when this returns they are kept, through a crash too.</summary>
+    /// <summary>Appends notes, all or none: when this returns they are kept, through a crash too.</summary>
     /// <param name="notes">At least one. One whose id is in the log already is not kept again.</param>
     /// <param name="cancellationToken">Gives up waiting; the notes may be kept or not.</param>
     /// <returns>
-    /// For each note its sequence number, or that of the note that has its id. New numbers ascend in this order, above all read before.
+    /// For each note how it is kept, or the note that has its id, which may be another one. New sequences ascend in this order, and are
+    /// above all that were read before.
     /// </returns>
-    Task<IReadOnlyList<long>> AppendAsync(IReadOnlyList<NewNote> notes, CancellationToken cancellationToken);
+    /// <exception cref="StoreUnavailableException">
+    /// With <see cref="StoreFailure.Refused"/>, a value of one of the notes cannot be stored; none of them is kept.
+    /// </exception>
+    Task<IReadOnlyList<LoggedNote>> AppendAsync(IReadOnlyList<NewNote> notes, CancellationToken cancellationToken);
 
     /// <summary>The highest sequence number that has been given; 0 where none has.</summary>
     Task<long> ReadHeadAsync(CancellationToken cancellationToken);
 
-    /// <summary>The first notes at all places with a sequence above <paramref name="after"/>, in order.</summary>
+    /// <summary>The first notes at all locations with a sequence above <paramref name="after"/>, in order.</summary>
     Task<IReadOnlyList<LoggedNote>> ReadAfterAsync(long after, int limit, CancellationToken cancellationToken);
 
-    /// <summary>The first notes at any of these places with a sequence above <paramref name="after"/>, in order.</summary>
+    /// <summary>The first notes at any of these locations with a sequence above <paramref name="after"/>, in order.</summary>
     Task<IReadOnlyList<LoggedNote>> ReadAfterAsync(
-        IReadOnlyCollection<Coordinate> places, long after, int limit, CancellationToken cancellationToken);
+        IReadOnlyCollection<Coordinate> locations, long after, int limit, CancellationToken cancellationToken);
 
-    /// <summary>The newest notes at any of these places with a sequence below <paramref name="before"/>, in order.</summary>
+    /// <summary>The newest notes at any of these locations with a sequence below <paramref name="before"/>, in order.</summary>
     Task<IReadOnlyList<LoggedNote>> ReadBeforeAsync(
-        IReadOnlyCollection<Coordinate> places, long before, int limit, CancellationToken cancellationToken);
+        IReadOnlyCollection<Coordinate> locations, long before, int limit, CancellationToken cancellationToken);
 
-    /// <summary>Removes the oldest notes, at most so many, as far as they were posted before a time.</summary>
+    /// <summary>Removes the oldest notes that were posted before a time, up to a limit.</summary>
     /// <returns>How many.</returns>
     Task<int> RemoveAsync(DateTimeOffset postedBefore, int limit, CancellationToken cancellationToken);
 
@@ -43,14 +47,14 @@ public interface INoteLog
     IAsyncEnumerable<bool> ListenAsync(CancellationToken cancellationToken);
 }
 
-/// <summary>A note to be kept.</summary>
+/// <summary>A note to be appended.</summary>
 /// <param name="Author">The stream that posts it.</param>
 /// <param name="Note">The note.</param>
 /// <param name="Id">Its author's own name for it, unique among all notes; null for none.</param>
 public readonly record struct NewNote(Guid Author, RouteNote Note, string? Id);
 
-/// <summary>A note that is kept.</summary>
-/// <param name="Sequence">Its place in the order of all notes, from 1.</param>
+/// <summary>A note in the log.</summary>
+/// <param name="Sequence">Its position in the order of all notes, from 1.</param>
 /// <param name="Author">The stream that posted it.</param>
 /// <param name="Note">The note.</param>
 /// <param name="Id">Its author's own name for it; null for none.</param>

@@ -4,30 +4,30 @@ using RouteService.Domain.Geography;
 namespace RouteService.Domain.Chat;
 
 /// <summary>
-/// The newest notes, in memory, and for every place the sequence above which the cache is complete. Bounded by size, first in, first out;
-/// evicted notes are read from the log.
+/// The newest notes, in memory, and for every location the sequence above which the cache is complete. Bounded by size, first in, first
+/// out; evicted notes are read from the log.
 /// </summary>
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 internal sealed class NoteCache(long maxBytes)
 {
-    // What a note costs besides its text: itself, its places in the page and in the queue.
+    // What a note costs besides its text: itself, and its entries in the page and in the queue.
     private const int NoteOverhead = 160;
 
     private readonly Lock _gate = new();
     private readonly Dictionary<Coordinate, Page> _pages = [];
 
-    // The place of each note, in the order of arrival, which is the order of eviction.
+    // The location of each note, in the order of arrival, which is the order of eviction.
     private readonly Queue<Coordinate> _order = [];
 
-    // Completeness bound for places that have no page. Unknown before the start.
+    // Completeness bound for locations that have no page. Unknown before the start.
     private long _completeAbove = long.MaxValue;
     private long _head;
     private long _bytes;
 
-    /// <summary>The sequence up to which all notes have come; 0 before the start.</summary>
+    /// <summary>The sequence up to which all notes were appended; 0 before the start.</summary>
     public long Head => Volatile.Read(ref _head);
 
-    /// <summary>Begins behind this note; what is older is in the log.</summary>
+    /// <summary>Begins after this sequence; older notes are in the log only.</summary>
     public void Start(long head)
     {
         lock (_gate)
@@ -37,7 +37,7 @@ internal sealed class NoteCache(long maxBytes)
         }
     }
 
-    /// <summary>Adds what comes next in the log.</summary>
+    /// <summary>Adds the next notes of the log.</summary>
     public void Append(IReadOnlyList<LoggedNote> notes)
     {
         lock (_gate)
@@ -59,13 +59,13 @@ internal sealed class NoteCache(long maxBytes)
         }
     }
 
-    /// <summary>The notes at a place with a sequence above <paramref name="after"/> that have come, in order.</summary>
-    /// <returns>False when some may be missing here.</returns>
-    public bool TryReadAfter(Coordinate place, long after, int limit, out ReadOnlyMemory<LoggedNote> notes)
+    /// <summary>The first notes at a location above a sequence, in order.</summary>
+    /// <returns>False if some may be missing here.</returns>
+    public bool TryReadAfter(Coordinate location, long after, int limit, out ReadOnlyMemory<LoggedNote> notes)
     {
         lock (_gate)
         {
-            var page = _pages.GetValueOrDefault(place);
+            var page = _pages.GetValueOrDefault(location);
             var all = page?.Notes ?? default;
             var start = CountUpTo(all.Span, after);
             notes = all.Slice(start, Math.Min(limit, all.Length - start));
@@ -73,15 +73,15 @@ internal sealed class NoteCache(long maxBytes)
         }
     }
 
-    /// <summary>The newest notes at a place with a sequence below <paramref name="before"/>, in order.</summary>
+    /// <summary>The newest notes at a location below a sequence, in order.</summary>
     /// <returns>
-    /// False when some may be missing here; <paramref name="notes"/> then has only those above <paramref name="completeAbove"/>.
+    /// False if some may be missing here; <paramref name="notes"/> then has only those above <paramref name="completeAbove"/>.
     /// </returns>
-    public bool TryReadBefore(Coordinate place, long before, int limit, out ReadOnlyMemory<LoggedNote> notes, out long completeAbove)
+    public bool TryReadBefore(Coordinate location, long before, int limit, out ReadOnlyMemory<LoggedNote> notes, out long completeAbove)
     {
         lock (_gate)
         {
-            var page = _pages.GetValueOrDefault(place);
+            var page = _pages.GetValueOrDefault(location);
             var all = page?.Notes ?? default;
             var end = CountUpTo(all.Span, before - 1);
             var start = Math.Max(0, end - limit);
@@ -91,16 +91,16 @@ internal sealed class NoteCache(long maxBytes)
         }
     }
 
-    /// <summary>Adds older notes of a place, read from the log because they were missing here.</summary>
-    /// <param name="place">The place.</param>
+    /// <summary>Adds older notes of a location, read from the log because they were missing here.</summary>
+    /// <param name="location">The location.</param>
     /// <param name="notes">Those just up to <paramref name="upTo"/>, in order.</param>
-    /// <param name="upTo">Where the place was complete from when they were asked for; if it is so no longer, they are not added.</param>
+    /// <param name="upTo">The completeness bound when they were read; if it has changed since, they are not added.</param>
     /// <param name="areAll">Whether there are no older ones.</param>
-    public void Prepend(Coordinate place, IReadOnlyList<LoggedNote> notes, long upTo, bool areAll)
+    public void Prepend(Coordinate location, IReadOnlyList<LoggedNote> notes, long upTo, bool areAll)
     {
         lock (_gate)
         {
-            if (!_pages.TryGetValue(place, out var page))
+            if (!_pages.TryGetValue(location, out var page))
             {
                 if (_completeAbove != upTo || notes.Count == 0)
                 {
@@ -108,7 +108,7 @@ internal sealed class NoteCache(long maxBytes)
                     return;
                 }
 
-                _pages.Add(place, page = new Page(_completeAbove));
+                _pages.Add(location, page = new Page(_completeAbove));
             }
 
             if (page.CompleteAbove == upTo)
@@ -147,22 +147,22 @@ internal sealed class NoteCache(long maxBytes)
 
     private void TrimNeedsLock()
     {
-        while (_bytes > maxBytes && _order.TryDequeue(out var place))
+        while (_bytes > maxBytes && _order.TryDequeue(out var location))
         {
-            var page = _pages[place];
+            var page = _pages[location];
             var oldest = page.DropOldest();
             _bytes -= Size(oldest);
             if (page.Notes.IsEmpty)
             {
-                // The place's own bound goes with its page, so the bound of places without a page must not be lower.
-                _pages.Remove(place);
+                // The location's own bound goes with its page, so the bound of locations without a page must not be lower.
+                _pages.Remove(location);
                 _completeAbove = Math.Max(_completeAbove, oldest.Sequence);
             }
         }
     }
 
     /// <summary>
-    /// The notes at one place. Readers hold slices of its array, so a written element is never changed, only left behind.
+    /// The notes at one location. Readers hold slices of its array, so a written element is never changed, only left behind.
     /// </summary>
     private sealed class Page(long completeAbove)
     {
@@ -178,7 +178,7 @@ internal sealed class NoteCache(long maxBytes)
         {
             if (_end == _notes.Length)
             {
-                // Dropped notes are left behind here, so that a place with a steady flow does not grow.
+                // Dropped notes are left behind here, so that a location with a steady flow does not grow.
                 var kept = Notes;
                 _notes = new LoggedNote[Math.Max(4, kept.Length * 2)];
                 kept.CopyTo(_notes);

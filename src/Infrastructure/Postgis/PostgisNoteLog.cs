@@ -4,6 +4,7 @@ using Microsoft.EntityFrameworkCore;
 using Npgsql;
 using NpgsqlTypes;
 using RouteService.Domain.Chat;
+using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
 
 namespace RouteService.Infrastructure.Postgis;
@@ -18,7 +19,7 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
     private const string Channel = "route_note";
 
     // The row lock on note_head is held until the commit, so batches of all replicas commit one after the other, in the order of their
-    // sequences. A note that is in the log already returns no row.
+    // sequences. A note whose id is in the log already returns no row.
     private const string AppendSql = """
         WITH head AS (UPDATE note_head SET sequence = sequence + $6 RETURNING sequence - $6 AS base)
         INSERT INTO note (sequence, latitude, longitude, message, author, note_id)
@@ -31,26 +32,26 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
 
     private const string NotifySql = $"SELECT pg_notify('{Channel}', sequence::text) FROM note_head";
 
-    private const string FindSql = "SELECT note_id, sequence FROM note WHERE note_id = ANY ($1)";
-
     private const string Columns = "SELECT n.sequence, n.latitude, n.longitude, n.message, n.author, n.note_id";
+
+    private const string FindSql = $"{Columns} FROM note AS n WHERE n.note_id = ANY ($1)";
 
     private const string AfterSql = $"{Columns} FROM note AS n WHERE n.sequence > $1 ORDER BY n.sequence LIMIT $2";
 
-    // One scan of each place's part of the index, up to the limit.
+    // One scan of each location's part of the index, up to the limit.
     private const string AfterAtSql = $"""
-        {Columns} FROM unnest($3, $4) AS place (latitude, longitude)
+        {Columns} FROM unnest($3, $4) AS location (latitude, longitude)
         CROSS JOIN LATERAL (
-            SELECT * FROM note WHERE latitude = place.latitude AND longitude = place.longitude AND sequence > $1
+            SELECT * FROM note WHERE latitude = location.latitude AND longitude = location.longitude AND sequence > $1
             ORDER BY sequence LIMIT $2) AS n
         ORDER BY n.sequence LIMIT $2
         """;
 
     private const string BeforeAtSql = $"""
         SELECT * FROM (
-            {Columns} FROM unnest($3, $4) AS place (latitude, longitude)
+            {Columns} FROM unnest($3, $4) AS location (latitude, longitude)
             CROSS JOIN LATERAL (
-                SELECT * FROM note WHERE latitude = place.latitude AND longitude = place.longitude AND sequence < $1
+                SELECT * FROM note WHERE latitude = location.latitude AND longitude = location.longitude AND sequence < $1
                 ORDER BY sequence DESC LIMIT $2) AS n
             ORDER BY n.sequence DESC LIMIT $2) AS newest
         ORDER BY sequence
@@ -60,19 +61,19 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
     internal TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// A note with an id may be sent twice, as it is kept once. Without ids, a batch whose connection was lost is not sent again.
+    /// A batch whose connection was lost is sent again if all of its notes have ids, since such a note is kept once.
     /// </summary>
-    public Task<IReadOnlyList<long>> AppendAsync(IReadOnlyList<NewNote> notes, CancellationToken cancellationToken) =>
-        database.WriteAsync<IReadOnlyList<long>>(
+    public Task<IReadOnlyList<LoggedNote>> AppendAsync(IReadOnlyList<NewNote> notes, CancellationToken cancellationToken) =>
+        database.WriteAsync<IReadOnlyList<LoggedNote>>(
             async (connection, token) =>
             {
-                var sequences = await InsertAsync(connection, notes, token);
-                if (sequences.Contains(0))
+                var kept = await InsertAsync(connection, notes, token);
+                if (kept.Any(static note => note.Sequence == 0))
                 {
-                    await FindAsync(connection, notes, sequences, token);
+                    await FindAsync(connection, notes, kept, token);
                 }
 
-                return sequences;
+                return kept;
             },
             mayRepeat: notes.All(static note => note.Id is not null),
             cancellationToken);
@@ -86,15 +87,15 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
         cancellationToken);
 
     public Task<IReadOnlyList<LoggedNote>> ReadAfterAsync(long after, int limit, CancellationToken cancellationToken) =>
-        ReadAsync(AfterSql, places: null, after, limit, cancellationToken);
+        ReadAsync(AfterSql, locations: null, after, limit, cancellationToken);
 
     public Task<IReadOnlyList<LoggedNote>> ReadAfterAsync(
-        IReadOnlyCollection<Coordinate> places, long after, int limit, CancellationToken cancellationToken) =>
-        ReadAsync(AfterAtSql, places, after, limit, cancellationToken);
+        IReadOnlyCollection<Coordinate> locations, long after, int limit, CancellationToken cancellationToken) =>
+        ReadAsync(AfterAtSql, locations, after, limit, cancellationToken);
 
     public Task<IReadOnlyList<LoggedNote>> ReadBeforeAsync(
-        IReadOnlyCollection<Coordinate> places, long before, int limit, CancellationToken cancellationToken) =>
-        ReadAsync(BeforeAtSql, places, before, limit, cancellationToken);
+        IReadOnlyCollection<Coordinate> locations, long before, int limit, CancellationToken cancellationToken) =>
+        ReadAsync(BeforeAtSql, locations, before, limit, cancellationToken);
 
     public Task<int> RemoveAsync(DateTimeOffset postedBefore, int limit, CancellationToken cancellationToken) => database.WriteAsync(
         async (connection, token) =>
@@ -141,7 +142,7 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
         catch (NpgsqlException e) when (
             PostgisErrors.RemedyOf(e) is Remedy.Reconnect && TimeProvider.System.GetElapsedTime(opened) > Patience)
         {
-            // An administrator, or idle_session_timeout, has ended it. One that is lost as soon as it is opened is a fault to be told.
+            // An administrator, or idle_session_timeout, has ended it. A connection that is lost as soon as it is opened is a fault.
             return false;
         }
         catch (NpgsqlException e)
@@ -150,8 +151,8 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
         }
     }
 
-    /// <returns>A sequence for each; 0 where a note with its id is there already.</returns>
-    private static async Task<long[]> InsertAsync(
+    /// <returns>Each note with its sequence; with 0 where another with its id is kept.</returns>
+    private static async Task<LoggedNote[]> InsertAsync(
         NpgsqlConnection connection, IReadOnlyList<NewNote> notes, CancellationToken cancellationToken)
     {
         // One round trip, because the row of note_head is locked until its end. The isolation level is set because a role may have another
@@ -177,12 +178,13 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
                 new NpgsqlBatchCommand("COMMIT"),
             },
         };
-        var sequences = new long[notes.Count];
+        var kept = new LoggedNote[notes.Count];
         await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))
         {
             var sequence = reader.GetInt64(0);
-            sequences[sequence - reader.GetInt64(1) - 1] = sequence;
+            var i = (int)(sequence - reader.GetInt64(1) - 1);
+            kept[i] = new LoggedNote(sequence, notes[i].Author, notes[i].Note, notes[i].Id);
         }
 
         // Read to the end, where an error of the commit is reported.
@@ -190,60 +192,60 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
         {
         }
 
-        return sequences;
+        return kept;
     }
 
+    /// <summary>Finds the notes that have the ids of those that were not kept.</summary>
     private static async Task FindAsync(
-        NpgsqlConnection connection, IReadOnlyList<NewNote> notes, long[] sequences, CancellationToken cancellationToken)
+        NpgsqlConnection connection, IReadOnlyList<NewNote> notes, LoggedNote[] kept, CancellationToken cancellationToken)
     {
-        var found = new Dictionary<string, long>(StringComparer.Ordinal);
-        await using (var command = new NpgsqlCommand(FindSql, connection))
+        await using var command = new NpgsqlCommand(FindSql, connection);
+        command.Parameters.Add(Array(NpgsqlDbType.Text, notes.Where((_, i) => kept[i].Sequence == 0).Select(static note => note.Id)));
+        var found = (await ReadAsync(command, cancellationToken)).ToDictionary(static note => note.Id!, StringComparer.Ordinal);
+        for (var i = 0; i < kept.Length; i++)
         {
-            command.Parameters.Add(Array(NpgsqlDbType.Text, notes.Where((_, i) => sequences[i] == 0).Select(static note => note.Id)));
-            await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-            while (await reader.ReadAsync(cancellationToken))
+            if (kept[i].Sequence == 0)
             {
-                found.Add(reader.GetString(0), reader.GetInt64(1));
-            }
-        }
-
-        for (var i = 0; i < sequences.Length; i++)
-        {
-            if (sequences[i] == 0)
-            {
-                sequences[i] = found[notes[i].Id!];
+                kept[i] = found.TryGetValue(notes[i].Id!, out var note)
+                    ? note
+                    : throw new StoreUnavailableException("A note with the id of this one has just been removed; post it again.");
             }
         }
     }
 
     private Task<IReadOnlyList<LoggedNote>> ReadAsync(
-        string sql, IReadOnlyCollection<Coordinate>? places, long bound, int limit, CancellationToken cancellationToken) =>
+        string sql, IReadOnlyCollection<Coordinate>? locations, long bound, int limit, CancellationToken cancellationToken) =>
         database.ReadPrimaryAsync<IReadOnlyList<LoggedNote>>(
             async (connection, token) =>
             {
                 await using var command = new NpgsqlCommand(sql, connection);
                 command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = bound });
                 command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit });
-                if (places is not null)
+                if (locations is not null)
                 {
-                    command.Parameters.Add(Array(NpgsqlDbType.Integer, places.Select(static place => place.LatitudeE7)));
-                    command.Parameters.Add(Array(NpgsqlDbType.Integer, places.Select(static place => place.LongitudeE7)));
+                    command.Parameters.Add(Array(NpgsqlDbType.Integer, locations.Select(static location => location.LatitudeE7)));
+                    command.Parameters.Add(Array(NpgsqlDbType.Integer, locations.Select(static location => location.LongitudeE7)));
                 }
 
-                var notes = new List<LoggedNote>();
-                await using var reader = await command.ExecuteReaderAsync(token);
-                while (await reader.ReadAsync(token))
-                {
-                    notes.Add(new LoggedNote(
-                        reader.GetInt64(0),
-                        reader.GetGuid(4),
-                        new RouteNote(new Coordinate(reader.GetInt32(1), reader.GetInt32(2)), reader.GetString(3)),
-                        reader.GetValue(5) as string));
-                }
-
-                return notes;
+                return await ReadAsync(command, token);
             },
             cancellationToken);
+
+    private static async Task<List<LoggedNote>> ReadAsync(NpgsqlCommand command, CancellationToken cancellationToken)
+    {
+        var notes = new List<LoggedNote>();
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            notes.Add(new LoggedNote(
+                reader.GetInt64(0),
+                reader.GetGuid(4),
+                new RouteNote(new Coordinate(reader.GetInt32(1), reader.GetInt32(2)), reader.GetString(3)),
+                reader.GetValue(5) as string));
+        }
+
+        return notes;
+    }
 
     private async Task<NpgsqlConnection> OpenListenerAsync(CancellationToken cancellationToken)
     {

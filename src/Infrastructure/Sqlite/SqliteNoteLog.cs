@@ -87,21 +87,21 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
         }
     }
 
-    public Task<IReadOnlyList<long>> AppendAsync(IReadOnlyList<NewNote> notes, CancellationToken cancellationToken)
+    public Task<IReadOnlyList<LoggedNote>> AppendAsync(IReadOnlyList<NewNote> notes, CancellationToken cancellationToken)
     {
         try
         {
             lock (_writing)
             {
                 using var transaction = _writer.BeginTransaction();
-                var sequences = new long[notes.Count];
-                for (var i = 0; i < sequences.Length; i++)
+                var kept = new LoggedNote[notes.Count];
+                for (var i = 0; i < kept.Length; i++)
                 {
-                    sequences[i] = InsertNeedsLock(notes[i], transaction);
+                    kept[i] = InsertNeedsLock(notes[i], transaction);
                 }
 
                 transaction.Commit();
-                return Task.FromResult<IReadOnlyList<long>>(sequences);
+                return Task.FromResult<IReadOnlyList<LoggedNote>>(kept);
             }
         }
         catch (SqliteException e)
@@ -127,25 +127,26 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
 
     public Task<IReadOnlyList<LoggedNote>> ReadAfterAsync(long after, int limit, CancellationToken cancellationToken) =>
         Task.FromResult<IReadOnlyList<LoggedNote>>(Read(
-            $"{Columns} WHERE sequence > $bound ORDER BY sequence LIMIT $limit", places: null, after, limit));
+            $"{Columns} WHERE sequence > $bound ORDER BY sequence LIMIT $limit", locations: null, after, limit));
 
     public Task<IReadOnlyList<LoggedNote>> ReadAfterAsync(
-        IReadOnlyCollection<Coordinate> places, long after, int limit, CancellationToken cancellationToken) =>
+        IReadOnlyCollection<Coordinate> locations, long after, int limit, CancellationToken cancellationToken) =>
         Task.FromResult<IReadOnlyList<LoggedNote>>(Read(
-            $"{Columns} WHERE place IN (SELECT value FROM json_each($places)) AND sequence > $bound ORDER BY sequence LIMIT $limit",
-            places,
+            $"{Columns} WHERE place IN (SELECT value FROM json_each($locations)) AND sequence > $bound ORDER BY sequence LIMIT $limit",
+            locations,
             after,
             limit));
 
     public Task<IReadOnlyList<LoggedNote>> ReadBeforeAsync(
-        IReadOnlyCollection<Coordinate> places, long before, int limit, CancellationToken cancellationToken) =>
+        IReadOnlyCollection<Coordinate> locations, long before, int limit, CancellationToken cancellationToken) =>
         Task.FromResult<IReadOnlyList<LoggedNote>>(Read(
             $"""
             SELECT * FROM (
-                {Columns} WHERE place IN (SELECT value FROM json_each($places)) AND sequence < $bound ORDER BY sequence DESC LIMIT $limit)
+                {Columns} WHERE place IN (SELECT value FROM json_each($locations)) AND sequence < $bound
+                ORDER BY sequence DESC LIMIT $limit)
             ORDER BY sequence
             """,
-            places,
+            locations,
             before,
             limit));
 
@@ -187,7 +188,7 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
         }
     }
 
-    private long InsertNeedsLock(NewNote note, SqliteTransaction transaction)
+    private LoggedNote InsertNeedsLock(NewNote note, SqliteTransaction transaction)
     {
         _insert.Transaction = transaction;
         _insert.Parameters[0].Value = ZOrder.Encode(note.Note.Location);
@@ -197,17 +198,17 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
         _insert.Parameters[4].Value = _clock.GetUtcNow().ToUnixTimeMilliseconds();
         if (_insert.ExecuteScalar() is long sequence)
         {
-            return sequence;
+            return new LoggedNote(sequence, note.Author, note.Note, note.Id);
         }
 
         using var find = _writer.CreateCommand();
         find.Transaction = transaction;
-        find.CommandText = "SELECT sequence FROM note WHERE note_id = $id";
+        find.CommandText = $"{Columns} WHERE note_id = $id";
         find.Parameters.AddWithValue("$id", note.Id);
-        return (long)find.ExecuteScalar()!;
+        return Read(find).Single();
     }
 
-    private List<LoggedNote> Read(string sql, IReadOnlyCollection<Coordinate>? places, long bound, int limit)
+    private List<LoggedNote> Read(string sql, IReadOnlyCollection<Coordinate>? locations, long bound, int limit)
     {
         try
         {
@@ -216,28 +217,33 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
             command.CommandText = sql;
             command.Parameters.AddWithValue("$bound", bound);
             command.Parameters.AddWithValue("$limit", limit);
-            if (places is not null)
+            if (locations is not null)
             {
-                command.Parameters.AddWithValue("$places", JsonSerializer.Serialize(places.Select(ZOrder.Encode)));
+                command.Parameters.AddWithValue("$locations", JsonSerializer.Serialize(locations.Select(ZOrder.Encode)));
             }
 
-            var notes = new List<LoggedNote>();
-            using var reader = command.ExecuteReader();
-            while (reader.Read())
-            {
-                notes.Add(new LoggedNote(
-                    reader.GetInt64(0),
-                    reader.GetGuid(3),
-                    new RouteNote(ZOrder.Decode(reader.GetInt64(1)), reader.GetString(2)),
-                    reader.IsDBNull(4) ? null : reader.GetString(4)));
-            }
-
-            return notes;
+            return Read(command);
         }
         catch (SqliteException e)
         {
             throw SqliteErrors.Unavailable(e);
         }
+    }
+
+    private static List<LoggedNote> Read(SqliteCommand command)
+    {
+        var notes = new List<LoggedNote>();
+        using var reader = command.ExecuteReader();
+        while (reader.Read())
+        {
+            notes.Add(new LoggedNote(
+                reader.GetInt64(0),
+                reader.GetGuid(3),
+                new RouteNote(ZOrder.Decode(reader.GetInt64(1)), reader.GetString(2)),
+                reader.IsDBNull(4) ? null : reader.GetString(4)));
+        }
+
+        return notes;
     }
 
     private void CheckFile()

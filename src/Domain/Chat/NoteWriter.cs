@@ -1,0 +1,144 @@
+using System.Threading.Channels;
+using RouteService.Domain.Features;
+
+namespace RouteService.Domain.Chat;
+
+/// <summary>
+/// Writes posts to the log. One loop commits everything that all streams have posted since its last commit as one batch: under load a
+/// commit serves many posts, and a single post is committed immediately.
+/// </summary>
+/// <threadsafety>All members may be called at once from any thread.</threadsafety>
+public sealed class NoteWriter : IAsyncDisposable
+{
+    // The most notes of one commit.
+    private const int MaxBatch = 1_000;
+
+    private readonly INoteLog _log;
+    private readonly NoteFeed _feed;
+    private readonly ChatOptions _options;
+    private readonly TimeProvider _clock;
+    private readonly ChatMetrics _metrics;
+    private readonly Channel<Post> _posts = Channel.CreateBounded<Post>(new BoundedChannelOptions(10_000)
+    {
+        SingleReader = true, // Only RunAsync reads. Posts beyond the capacity wait, which is the backpressure on clients.
+    });
+
+    private readonly Task _running;
+
+    /// <summary>Starts the loop.</summary>
+    public NoteWriter(INoteLog log, NoteFeed feed, ChatOptions options, TimeProvider clock, ChatMetrics metrics)
+    {
+        _log = log;
+        _feed = feed;
+        _options = options;
+        _clock = clock;
+        _metrics = metrics;
+        _running = Task.Run(RunAsync);
+    }
+
+    /// <summary>Removes the notes that have been kept long enough, in small batches.</summary>
+    /// <returns>How many.</returns>
+    /// <exception cref="StoreUnavailableException">The log cannot answer.</exception>
+    public async Task<int> RemoveOldAsync(CancellationToken cancellationToken)
+    {
+        const int BatchSize = 1_000;
+        var removed = 0;
+        int batch;
+        do
+        {
+            batch = await _log.RemoveAsync(_clock.GetUtcNow() - TimeSpan.FromDays(_options.KeepDays), BatchSize, cancellationToken);
+            removed += batch;
+        }
+        while (batch == BatchSize);
+        return removed;
+    }
+
+    /// <summary>Commits the posts that were queued, and ends.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _posts.Writer.TryComplete();
+        await _running;
+    }
+
+    /// <summary>Queues a post. The posts of one stream are committed in their order, and end in it.</summary>
+    internal ValueTask PostAsync(Post post, CancellationToken cancellationToken) => _posts.Writer.WriteAsync(post, cancellationToken);
+
+    private async Task RunAsync()
+    {
+        var batch = new List<Post>();
+        while (await _posts.Reader.WaitToReadAsync())
+        {
+            batch.Clear();
+            while (batch.Count < MaxBatch && _posts.Reader.TryRead(out var post))
+            {
+                batch.Add(post);
+            }
+
+            await CommitAsync(batch);
+        }
+    }
+
+    /// <summary>Commits a batch, and tells each post's stream how it ended. Does not throw.</summary>
+    private async Task CommitAsync(List<Post> batch)
+    {
+        IReadOnlyList<LoggedNote>? kept = null;
+        try
+        {
+            var started = _clock.GetTimestamp();
+            kept = await _log.AppendAsync(batch.ConvertAll(static post => post.Note), CancellationToken.None);
+            await _feed.AdvanceAsync(kept);
+            _metrics.Committed(batch.Count, _clock.GetElapsedTime(started));
+            for (var i = 0; i < batch.Count; i++)
+            {
+                End(batch[i], kept[i]);
+            }
+        }
+        catch (StoreUnavailableException e) when (e.Failure is StoreFailure.Refused && kept is null && batch.Count > 1)
+        {
+            // The store refuses a value of one of the notes, and does not say which. It has kept none of them. In halves, and halves of
+            // these, only that note fails.
+            await CommitAsync(batch[..(batch.Count / 2)]);
+            await CommitAsync(batch[(batch.Count / 2)..]);
+        }
+        catch (Exception e)
+        {
+            // The error ends the streams of these posts, not this loop. After a lost connection the notes may be kept or not.
+            foreach (var post in batch)
+            {
+                post.Subscription.OnFailed(e);
+            }
+        }
+    }
+
+    /// <summary>
+    /// A note is kept once for each id. The same note posted again is acknowledged with the sequence it has; another note with that id is
+    /// refused.
+    /// </summary>
+    private static void End(Post post, LoggedNote kept)
+    {
+        if (kept.Note == post.Note.Note)
+        {
+            post.Subscription.OnCommitted(kept.Sequence);
+        }
+        else
+        {
+            post.Subscription.OnFailed(new NoteIdTakenException(kept.Id!, kept.Sequence));
+        }
+    }
+}
+
+/// <summary>A note on its way to the log.</summary>
+/// <param name="Subscription">Where its stream has posted it.</param>
+/// <param name="Note">The note.</param>
+internal readonly record struct Post(Subscription Subscription, NewNote Note);
+
+/// <summary>The id of a post is in the log already, with another location or message. The post is not kept.</summary>
+/// <param name="id">The id.</param>
+/// <param name="sequence">The sequence of the note that has it.</param>
+public sealed class NoteIdTakenException(string id, long sequence)
+    : Exception(FormattableString.Invariant($"The id '{id}' is that of another note, {sequence}."))
+{
+    public string Id => id;
+
+    public long Sequence => sequence;
+}
