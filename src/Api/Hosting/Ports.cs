@@ -22,7 +22,6 @@ internal static class Ports
         if (tls is not null)
         {
             builder.Services.AddSingleton<IWatchedFile>(tls);
-            builder.Logging.AddHandshakeFailures();
         }
 
         builder.WebHost.ConfigureKestrel(kestrel =>
