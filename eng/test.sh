@@ -108,8 +108,8 @@ outside() {
   ((${#lost[@]} == 0)) || printf '  %s\n' "${lost[@]}"
 }
 
-# The peers: Python's grpcio with protoc, its types and its plugin, h2load, Node with its npm, buildah, openssl, Prometheus, HAProxy, and
-# PostgreSQL with PostGIS.
+# The peers: Python's grpcio with protoc, its types and its plugin, h2load, Node with its npm, buildah, openssl, Prometheus, HAProxy,
+# PgBouncer, and PostgreSQL with PostGIS.
 packages=()
 need() { [[ -e $1 ]] || packages+=("${@:2}"); }
 need /usr/lib/python3/dist-packages/grpc python3-grpcio
@@ -122,6 +122,7 @@ need /usr/bin/buildah buildah
 need /usr/bin/openssl openssl
 need /usr/bin/prometheus prometheus
 need /usr/sbin/haproxy haproxy
+need /usr/sbin/pgbouncer pgbouncer
 if [[ -z ${ROUTESERVICE_TEST_POSTGRES-} ]]; then
   need /usr/lib/postgresql/15/bin/postgres postgresql-15
   need /usr/share/postgresql/15/extension/postgis.control postgresql-15-postgis-3

@@ -57,6 +57,36 @@ public sealed class SettingsTests
     }
 
     [Fact]
+    public void Any_value_of_any_setting_is_taken_or_refused_in_one_line_with_its_name()
+    {
+        string[] values =
+            ["", " ", "nonsense", "-1", "1.5", "1e9", "99999999999999999999", "-00:00:01", "366.00:00:00", "{}", "a\nb\0", "\ud83d\ude80", new('9', 5_000)];
+        using var defaults = Read();
+        var refused = 0;
+        foreach (var key in Settings.Sections.SelectMany(section => KeysOf($"RouteService:{section.Key}", defaults.GetRequiredService(section.Value))))
+        {
+            foreach (var value in values)
+            {
+                var refusal = Record.Exception(() => Read((key, value)).Dispose());
+                if (refusal is not null)
+                {
+                    var message = refusal is OptionsValidationException invalid ? invalid.Failures.First() : Assert.IsType<SettingException>(refusal).Message;
+                    Assert.StartsWith($"{key.Replace(":", "__")} is '", message);
+                    Assert.InRange(message.Length, 20, 400);
+                    refused++;
+                }
+            }
+        }
+
+        Assert.True(refused > 100, $"{refused}");
+
+        static IEnumerable<string> KeysOf(string path, object options) => options.GetType().GetProperties().SelectMany(property =>
+            property.PropertyType.IsClass && property.PropertyType != typeof(string)
+                ? KeysOf($"{path}:{property.Name}", property.GetValue(options)!)
+                : [$"{path}:{property.Name}"]);
+    }
+
+    [Fact]
     public void The_documentation_has_every_setting_with_its_default()
     {
         var root = AppContext.BaseDirectory;

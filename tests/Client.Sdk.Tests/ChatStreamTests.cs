@@ -363,7 +363,7 @@ public sealed class ChatStreamTests
 
         clock.Advance(TimeSpan.FromMinutes(30));
         read.SetResult();
-        await Task.WhenAll(posting).WaitAsync(Patience);
+        await Task.WhenAll(posting);
 
         Assert.Equal(1, service.Script.Calls);
     }
@@ -396,7 +396,7 @@ public sealed class ChatStreamTests
             return service.Script.Calls == 4;
         });
 
-        Assert.Equal(1, (await session.PostAsync(Here, "x", cancellationToken: Patience)).Sequence);
+        Assert.Equal(1, (await session.PostAsync(Here, "x")).Sequence);
     }
 
     [Fact]
@@ -417,7 +417,7 @@ public sealed class ChatStreamTests
         var posting = session.PostAsync(Here, "note 1", "id 1");
 
         // The stream sends no note twice, so the end of it acknowledges nothing; the next one does.
-        await session.CompleteAsync(Patience);
+        await session.CompleteAsync();
 
         Assert.Equal(1, (await posting).Sequence);
         Assert.Empty(await ToListAsync(session));

@@ -247,7 +247,7 @@ public sealed class DependencyInjectionTests
         }
     }
 
-    [Xunit.Fact]
+    [Fact]
     public void A_name_is_needed_for_a_client_by_name()
     {
         Assert.Throws<ArgumentException>("name", () => { new ServiceCollection().AddRouteServiceClient(""); });

@@ -647,7 +647,7 @@ public sealed class UnaryTests
         Assert.Contains(option ?? address, error.Message);
     }
 
-    [Xunit.Fact]
+    [Fact]
     public void Wrong_options_are_told_at_once_by_name()
     {
         AssertWrong("Timeout", static options => options.Timeout = TimeSpan.Zero);

@@ -238,7 +238,8 @@ public sealed class CommandLineTests : IAsyncDisposable
     [InlineData("Logging__Console__FormatterOptions__SingleLine", "perhaps", "'FormatterOptions:SingleLine'")]
     [InlineData("DOTNET_hostBuilder__reloadConfigOnChange", "perhaps", "'hostBuilder:reloadConfigOnChange'")]
     [InlineData("DOTNET_CONTENTROOT", "/none", "The folder '/none/' does not exist.")]
-    [InlineData("Kestrel__Endpoints__X__Url", "nonsense", "Invalid url: 'nonsense'")]
+    [InlineData("Kestrel__Endpoints__X__Url", "http://localhost:0", "Kestrel__Endpoints__X__Url is not a setting. The ports are RouteService__Grpc__Port and")]
+    [InlineData("Kestrel__Certificates__Default__Path", "own.pfx", "Kestrel__Certificates__Default__Path is not a setting. The ports are")]
     public async Task A_wrong_setting_is_told_by_its_key(string key, string value, string complaint) =>
         AssertRefused(await Command.RunServiceAsync([], new Dictionary<string, string>(RunningService.Environment) { [key] = value }, _service.Folder), complaint);
 

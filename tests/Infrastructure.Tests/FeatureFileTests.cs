@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.IO.Compression;
+using System.Security.Cryptography;
 using System.Text;
 using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
@@ -360,12 +362,16 @@ public sealed class FeatureFileTests : IDisposable
             "record 20001 (line 40002): latitude is 'x'", Refusal("name,lat,lon\n" + string.Concat(Enumerable.Repeat("\"a\nb\",1,2\n", 20_000)) + "a,x,2"));
     }
 
-    [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    [InlineData(3)]
-    public void Whatever_the_bytes_are_a_file_is_read_or_refused(int seed)
+    /// <summary>
+    /// Every run has a seed of its own and prints it; ROUTESERVICE_TEST_FUZZ_SEED brings a run back, ROUTESERVICE_TEST_FUZZ multiplies the
+    /// number of files.
+    /// </summary>
+    [Fact]
+    public void Whatever_the_bytes_are_a_file_is_read_or_refused()
     {
+        var factor = Number("ROUTESERVICE_TEST_FUZZ") ?? 1;
+        var seed = Number("ROUTESERVICE_TEST_FUZZ_SEED") ?? RandomNumberGenerator.GetInt32(int.MaxValue);
+        TestContext.Current.TestOutputHelper!.WriteLine($"ROUTESERVICE_TEST_FUZZ_SEED={seed} ROUTESERVICE_TEST_FUZZ={factor}");
         string[] valid =
         [
             "name,latitude,longitude\n\"Princeton, \"\"NJ\"\"\",40.34872,-74.65905\r\nx,1,2\n",
@@ -376,7 +382,7 @@ public sealed class FeatureFileTests : IDisposable
         ];
         const string Tokens = "\"\\{}[],:;\t\n\r0-.eEnull\u001e\0\u0080";
         var chance = new Random(seed);
-        for (var i = 0; i < 4_000; i++)
+        for (var i = 0; i < 12_000 * factor; i++)
         {
             var bytes = Mutated(i % 10 == 0 ? RandomBytes() : (i % 3 == 0 ? Encoding.Unicode : Encoding.UTF8).GetBytes(valid[chance.Next(valid.Length)]));
             var name = i % 7 == 0 ? "places.gz" : "places.txt";
@@ -391,6 +397,9 @@ public sealed class FeatureFileTests : IDisposable
                 refusal is null || (refusal is FeatureFileException && !refusal.Message.Any(char.IsControl) && refusal.Message.Length < 1_000),
                 $"seed {seed}, file {i}: {Convert.ToBase64String(bytes)}: {refusal}");
         }
+
+        static int? Number(string variable) =>
+            int.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out var value) ? value : null;
 
         byte[] RandomBytes()
         {

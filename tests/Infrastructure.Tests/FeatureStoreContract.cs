@@ -36,6 +36,10 @@ public abstract class FeatureStoreContract
         Assert.Equal([name], (await ListAsync(store, BoundingBox.World)).Select(feature => feature.Name));
     }
 
+    [Theory]
+    [MemberData(nameof(Texts.Kinds), MemberType = typeof(Texts))]
+    public Task A_name_is_any_text(string kind) => A_name_is_any_Unicode(string.Concat(Enumerable.Repeat(Texts.Of(kind), 1_000)));
+
     [Fact]
     public async Task Places_are_counted_as_often_as_they_are_asked_for()
     {

@@ -38,6 +38,25 @@ public abstract class NoteLogContract
             await log.ReadAfterAsync(0, 10, default));
     }
 
+    /// <summary>Whatever text a caller can send: protobuf has no half of a surrogate pair, and U+0000 is refused before it comes here.</summary>
+    [Theory]
+    [MemberData(nameof(Texts.Kinds), MemberType = typeof(Texts))]
+    public async Task Any_text_is_kept_as_it_is(string kind)
+    {
+        var text = Texts.Of(kind);
+        var log = await CreateLogAsync();
+        var notes = (NewNote[])
+        [
+            Note(text, text), Note($"{kind}: {text}", $"{text} of {kind}"), Note(string.Concat(Enumerable.Repeat(text, 5_000)), null),
+        ];
+        await log.AppendAsync(notes, default);
+
+        var kept = await log.ReadAfterAsync([Here], 0, 10, default);
+
+        Assert.Equal(notes.Select(static note => (note.Note.Message, note.Id)), kept.Select(static note => (note.Note.Message, note.Id)));
+        Assert.Equal([1], (await log.AppendAsync([Note(text, text)], default)).Select(static note => note.Sequence));
+    }
+
     [Fact]
     public async Task Places_are_read_forward_from_a_sequence_and_backward_from_one()
     {

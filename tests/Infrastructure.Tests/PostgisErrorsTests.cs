@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Text.RegularExpressions;
 using Npgsql;
 using RouteService.Domain.Features;
 using RouteService.Infrastructure.Postgis;
@@ -77,11 +78,68 @@ public sealed class PostgisErrorsTests
         Assert.Equal(StoreFailure.TooSlow, PostgisErrors.Unavailable(timeout).Failure);
     }
 
-    [Fact]
-    public void A_pooler_that_refuses_a_connection_while_others_work_has_no_more()
+    /// <summary>PgBouncer's words, which are in no other language: it has one code for all it says.</summary>
+    [Theory]
+    [InlineData("no more connections allowed (max_client_conn)", StoreFailure.Overloaded)]
+    [InlineData("no more connections allowed", StoreFailure.Overloaded)]
+    [InlineData("query_wait_timeout", StoreFailure.Overloaded)]
+    [InlineData("server conn crashed?", StoreFailure.Unreachable)]
+    [InlineData("pgbouncer cannot connect to server", StoreFailure.Unreachable)]
+    public void A_pooler_without_a_connection_is_told_from_one_that_has_lost_its_server(string words, StoreFailure failure)
     {
-        Assert.Equal(StoreFailure.Overloaded, PostgisErrors.NotOpened(Answer("08P01"), inUse: 1, maximum: 20).Failure);
-        Assert.Equal(StoreFailure.Unreachable, PostgisErrors.NotOpened(Answer("08P01"), inUse: 0, maximum: 20).Failure);
+        var answer = new PostgresException(words, "FATAL", "FATAL", "08P01");
+
+        Assert.Equal(failure, PostgisErrors.NotOpened(answer, inUse: 0, maximum: 20).Failure);
+        Assert.Equal(failure, PostgisErrors.Unavailable(answer).Failure);
+        Assert.Equal(failure is StoreFailure.Overloaded ? Remedy.None : Remedy.Reconnect, PostgisErrors.RemedyOf(answer));
+    }
+
+    /// <summary>Of a code its own row counts, then that of its class, then the last.</summary>
+    [Fact]
+    public void The_runbook_has_every_state_as_it_is()
+    {
+        var rows = Regex.Matches(Runbook(), @"^\| (.*(?:\d\d…|\b[0-9A-Z]{5}\b).*|any other) \| .* \| (.+) \| ([A-Z_]+).* \|$", RegexOptions.Multiline)
+            .Select(static row => (States: row.Groups[1].Value, IsTriedAgain: !row.Groups[2].Value.StartsWith("no", StringComparison.Ordinal), Status: row.Groups[3].Value))
+            .ToList();
+        Assert.True(rows.Count > 10);
+        var states = typeof(PostgresErrorCodes).GetFields().Select(static field => (string)field.GetRawConstantValue()!).Append("57P05").ToList();
+        Assert.True(states.Count > 200);
+
+        // Successes and warnings are no faults.
+        foreach (var state in states.Where(static state => state[..2] is not ("00" or "01" or "02")))
+        {
+            var ofCode = rows.Where(row => row.States.Contains(state) && !row.States.Contains('`'));
+            var ofClass = rows.Where(row => row.States.Contains($"{state[..2]}…"));
+            var row = ofCode.Concat(ofClass).Append(rows[^1]).First();
+
+            Assert.Equal((state, row.Status, row.IsTriedAgain), (state, StatusOf(Answer(state)), PostgisErrors.RemedyOf(Answer(state)) is not Remedy.None));
+        }
+
+        var pooler = Assert.Single(rows, static row => row.States.Contains('`'));
+        foreach (var words in Regex.Matches(pooler.States, "`([^`]+)`").Select(static match => match.Groups[1].Value))
+        {
+            var answer = new PostgresException(words, "FATAL", "FATAL", "08P01");
+            Assert.Equal((pooler.Status, pooler.IsTriedAgain), (StatusOf(answer), PostgisErrors.RemedyOf(answer) is not Remedy.None));
+        }
+
+        static string StatusOf(PostgresException answer) => PostgisErrors.Unavailable((Exception)answer).Failure switch
+        {
+            StoreFailure.Overloaded => "RESOURCE_EXHAUSTED",
+            StoreFailure.TooSlow => "DEADLINE_EXCEEDED",
+            StoreFailure.Refused => "INVALID_ARGUMENT",
+            _ => "UNAVAILABLE",
+        };
+
+        static string Runbook()
+        {
+            var root = AppContext.BaseDirectory;
+            while (!File.Exists(Path.Combine(root, "RouteService.sln")))
+            {
+                root = Path.GetDirectoryName(root)!;
+            }
+
+            return File.ReadAllText(Path.Combine(root, "docs", "operations", "runbooks.md"));
+        }
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.IO.Compression;
 using System.Security.Cryptography;
+using Grpc.Core;
 
 namespace RouteService.Operations.Tests;
 
@@ -21,6 +22,13 @@ public sealed class FuzzTests(FuzzTests.Fuzzed service, ITestOutputHelper log) :
         "/grpc.health.v1.Health/Check", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     ];
 
+    // What a call that a client has made up may be answered. UNKNOWN is a message that cannot be parsed, and no other fault.
+    private static readonly StatusCode[] Decided =
+    [
+        StatusCode.OK, StatusCode.InvalidArgument, StatusCode.NotFound, StatusCode.ResourceExhausted, StatusCode.Unimplemented,
+        StatusCode.DeadlineExceeded, StatusCode.Internal, StatusCode.Unknown,
+    ];
+
     [Fact]
     public Task Random_and_mutated_messages_end_with_a_status() => ForAllAsync(part: 1, count: 1_000, async (chance, input) =>
     {
@@ -30,7 +38,7 @@ public sealed class FuzzTests(FuzzTests.Fuzzed service, ITestOutputHelper log) :
 
         var answer = await connection.AnswerAsync(1, path, body, metadata);
 
-        Assert.True(answer.Http == "200" && Enum.IsDefined(answer.Status), $"{input}: {Convert.ToHexString(body)} to {path}: {answer}");
+        Assert.True(answer.Http == "200" && Decided.Contains(answer.Status), $"{input}: {Convert.ToHexString(body)} to {path}: {answer}");
     });
 
     [Fact]
@@ -45,7 +53,7 @@ public sealed class FuzzTests(FuzzTests.Fuzzed service, ITestOutputHelper log) :
 
         var answer = await connection.AnswerAsync(1, Pick(chance, Paths), [0, 0, 0, 0, 0], (name, value));
 
-        Assert.True(answer.Http == "200" && Enum.IsDefined(answer.Status), $"{input}: {name} '{value}': {answer}");
+        Assert.True(answer.Http == "200" && Decided.Contains(answer.Status), $"{input}: {name} '{value}': {answer}");
 
         // Anything that may stand in a header, and now and then what is almost right.
         static string Text(Random chance) => chance.Next(3) switch
@@ -187,10 +195,10 @@ public sealed class FuzzTests(FuzzTests.Fuzzed service, ITestOutputHelper log) :
     private static int? Read(string variable) =>
         int.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out var value) ? value : null;
 
-    /// <summary>The stock server logs a message that cannot be parsed as an error of the method.</summary>
+    /// <summary>What ends a call by an exception other than those of a message is an error in its log, once a minute.</summary>
     public sealed class Fuzzed : IAsyncLifetime
     {
-        private readonly RunningService _service = new() { ExpectedErrors = @"Grpc\.AspNetCore\.Server\.ServerCallHandler" };
+        private readonly RunningService _service = new() { ExpectedErrors = @"RouteService\.Api\.Hosting\.StackLog" };
 
         public int GrpcPort => _service.GrpcPort;
 

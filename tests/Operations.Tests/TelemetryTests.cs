@@ -288,6 +288,13 @@ public sealed class TelemetryTests : ServiceTest
     [InlineData("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/json", "expected grpc or http/protobuf")]
     [InlineData("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "expected milliseconds")]
     [InlineData("OTEL_EXPORTER_OTLP_LOGS_COMPRESSION", "zstd", "expected none or gzip")]
+    [InlineData("OTEL_TRACES_SAMPLER", "sometimes", "expected always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off or parentbased_traceidratio")]
+    [InlineData("OTEL_TRACES_SAMPLER_ARG", "1.5", "expected a number from 0 to 1")]
+    [InlineData("OTEL_SDK_DISABLED", "yes", "expected true or false")]
+    [InlineData("OTEL_METRIC_EXPORT_INTERVAL", "1m", "expected an integer from 1")]
+    [InlineData("OTEL_BSP_MAX_QUEUE_SIZE", "0", "expected an integer from 1")]
+    [InlineData("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "-1", "expected an integer from 0")]
+    [InlineData("OTEL_RESOURCE_ATTRIBUTES", "team", "expected name=value, further ones after commas")]
     public async Task A_variable_that_cannot_be_used_ends_the_start(string name, string value, string expected)
     {
         foreach (var arguments in (string[][])[[], ["import", Write("places.csv", "name,latitude,longitude\nx,1,2\n")]])

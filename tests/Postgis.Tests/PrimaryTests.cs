@@ -88,6 +88,68 @@ public sealed class PrimaryTests : ServiceTest
     }
 
     [Fact]
+    public async Task After_a_failover_behind_one_name_the_first_note_is_kept_and_the_chat_is_healthy()
+    {
+        await StartAsync();
+        await using var host = new TcpSwitch(_primary.Port);
+        var service = await StartAsync(At(host.Port));
+        await PostAsync(service, "before");
+        await FailOverAsync(host);
+
+        await PostAsync(service, "after");
+
+        Assert.Equal("SERVING", await service.GrpcHealthAsync("routeguide.RouteGuide"));
+        Assert.Equal("before, after", await OnStandbyAsync("SELECT string_agg(message, ', ' ORDER BY sequence) FROM note", _database.Name));
+    }
+
+    [Fact]
+    public async Task A_primary_that_stays_read_only_is_told_by_health_after_the_time_that_is_tolerated_and_once_in_the_log()
+    {
+        await StartAsync();
+        var service = await LaunchAsync(At(_primary.Port), ("RouteService__Postgres__WriteOutageTolerance", "00:00:01"));
+        await service.ReadyAsync();
+        await UntilAsync(service, "SERVING");
+
+        await SetReadOnlyAsync("on");
+
+        await UntilAsync(service, "NOT_SERVING");
+        Assert.Equal("SERVING", await service.GrpcHealthAsync(""));
+        Assert.StartsWith("place 1 ", await service.NameAtAsync(800, -1500));
+        await SetReadOnlyAsync("off");
+        await UntilAsync(service, "SERVING");
+        var lines = (await service.OutputAsync("can be used for writes again.")).Split('\n').Where(static line => line.Contains("Health: ")).ToList();
+        Assert.Equal(2, lines.Count);
+        Assert.EndsWith("Health: the store cannot be used for writes: The database is read-only; expected the primary.", lines[0].Trim());
+    }
+
+    [Fact]
+    public async Task Conflicts_on_a_standby_cost_no_call()
+    {
+        await StartAsync();
+        await OnStandbyAsync("ALTER SYSTEM SET max_standby_streaming_delay = 0");
+        await OnStandbyAsync("SELECT pg_reload_conf()");
+        var service = await StartAsync(AtBoth());
+        var isOver = false;
+        var calls = Task.WhenAll(Enumerable.Range(0, 4).Select(async _ =>
+        {
+            while (!Volatile.Read(ref isOver))
+            {
+                Assert.Equal(10, await service.CountAsync());
+                Assert.StartsWith("place 1 ", await service.NameAtAsync(800, -1500));
+            }
+        }));
+
+        // What is replayed on the standby ends the queries that are in its way.
+        while (!calls.IsCompleted && Convert.ToInt64(await OnStandbyAsync($"SELECT confl_lock FROM pg_stat_database_conflicts WHERE datname = '{_database.Name}'")) < 3)
+        {
+            await _database.ExecuteAsync("BEGIN; LOCK TABLE feature IN ACCESS EXCLUSIVE MODE; ROLLBACK");
+        }
+
+        Volatile.Write(ref isOver, true);
+        await calls;
+    }
+
+    [Fact]
     public async Task Notes_are_read_from_the_primary_though_features_are_read_from_a_standby()
     {
         await StartAsync();
@@ -151,14 +213,39 @@ public sealed class PrimaryTests : ServiceTest
     {
         await _primary.WaitForStandbyAsync(_standby);
         await _standby.PromoteAsync();
-        await _database.ExecuteAsync("ALTER SYSTEM SET default_transaction_read_only = on");
-        await _database.ExecuteAsync("SELECT pg_reload_conf()");
         host.GoTo(_standby.Port);
+        await SetReadOnlyAsync("on");
+    }
+
+    private async Task SetReadOnlyAsync(string value)
+    {
+        await _database.ExecuteAsync($"ALTER SYSTEM SET default_transaction_read_only = {value}");
+        await _database.ExecuteAsync("SELECT pg_reload_conf()");
 
         // Sessions read the file when they next do something.
-        while ((string)(await _database.ExecuteAsync("SHOW default_transaction_read_only"))! != "on")
+        while ((string)(await _database.ExecuteAsync("SHOW default_transaction_read_only"))! != value)
         {
             await Task.Delay(20);
+        }
+    }
+
+    private static async Task PostAsync(ServiceOnPostgis service, string message)
+    {
+        using var chat = service.Routes.RouteChat(deadline: ServiceOnPostgis.Deadline);
+        await chat.RequestStream.WriteAsync(new Contracts.Routeguide.RouteNote { Location = new Contracts.Routeguide.Point { Latitude = 1 }, Message = message });
+        await chat.RequestStream.CompleteAsync();
+        while (await chat.ResponseStream.MoveNext(default))
+        {
+        }
+    }
+
+    private static async Task UntilAsync(ServiceOnPostgis service, string health)
+    {
+        var patience = System.Diagnostics.Stopwatch.StartNew();
+        while (await service.GrpcHealthAsync("routeguide.RouteGuide") != health)
+        {
+            Assert.True(patience.Elapsed < TimeSpan.FromMinutes(1), $"It is not {health} after a minute.");
+            await Task.Delay(100);
         }
     }
 
@@ -173,5 +260,5 @@ public sealed class PrimaryTests : ServiceTest
     private string AtBoth() => $"Host=127.0.0.1:{_primary.Port},127.0.0.1:{_standby.Port};Username=postgres;Database={_database.Name};"
         + "Target Session Attributes=prefer-standby";
 
-    private Task<object?> OnStandbyAsync(string sql) => new PostgresServer(_standby.ConnectionString).ExecuteAsync(sql);
+    private Task<object?> OnStandbyAsync(string sql, string? database = null) => new PostgresServer(_standby.ConnectionString).ExecuteAsync(sql, database);
 }

@@ -138,6 +138,9 @@ public sealed partial class RunningService : IAsyncLifetime
     /// <summary>Sends a signal.</summary>
     internal void Send(int signal) => Assert.Equal(0, Kill(ProcessId, signal));
 
+    /// <summary>Sends a signal to a program that may have ended meanwhile.</summary>
+    internal bool TrySend(int signal) => Kill(ProcessId, signal) == 0;
+
     /// <returns>The exit code.</returns>
     internal async Task<int> WaitForExitAsync()
     {

@@ -13,7 +13,7 @@ namespace RouteService.Api.Errors;
 /// Maps the exceptions of domain and store to statuses, and binds request streams to the lifetime of the service.
 /// Other exceptions pass: the server logs them and answers UNKNOWN without their text.
 /// </summary>
-internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<ErrorInterceptor> logger) : Interceptor
+internal sealed partial class ErrorInterceptor(StreamLifetime streams, LogThrottle throttle, ILogger<ErrorInterceptor> logger) : Interceptor
 {
     /// <summary>The text of CANCELLED for a client that cannot read it.</summary>
     public const string ClientGone = "The client has ended the call, or its connection is lost.";
@@ -152,10 +152,17 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<E
 
     private RpcException Failure(Status status, Exception exception, ServerCallContext context)
     {
-        if (exception is StoreUnavailableException)
+        // The caller reads that it is so, the operator why.
+        if (exception is StoreUnavailableException store && throttle.IsDue(store.Message, out var count))
         {
-            // The caller reads that it is so, the operator why.
-            Log.StoreUnavailable(logger, exception, context.Method);
+            if (store.Failure is StoreFailure.Refused)
+            {
+                Log.ValueRefused(logger, context.Method, store.InnerException?.Message ?? store.Message, count);
+            }
+            else
+            {
+                Log.StoreUnavailable(logger, exception, context.Method, count);
+            }
         }
 
         return status.ToRpcException();
@@ -163,7 +170,10 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, ILogger<E
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Warning, "{Method}: the store is unavailable.")]
-        public static partial void StoreUnavailable(ILogger logger, Exception exception, string method);
+        [LoggerMessage(1, LogLevel.Warning, "{Method}: the store is unavailable (since the last such line: {Count}).")]
+        public static partial void StoreUnavailable(ILogger logger, Exception exception, string method, int count);
+
+        [LoggerMessage(2, LogLevel.Information, "{Method}: the store refuses a value: {Reason} (since the last such line: {Count})")]
+        public static partial void ValueRefused(ILogger logger, string method, string reason, int count);
     }
 }

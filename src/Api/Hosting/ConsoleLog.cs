@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Configuration.Memory;
 using Microsoft.Extensions.Logging.Console;
+using RouteService.Api.Errors;
 
 namespace RouteService.Api.Hosting;
 
@@ -19,11 +20,18 @@ internal static class ConsoleLog
             {
                 ["Logging:LogLevel:Microsoft"] = nameof(LogLevel.Warning),
                 ["Logging:LogLevel:Grpc"] = nameof(LogLevel.Warning),
+                [$"Logging:LogLevel:{StackLog.Calls}"] = nameof(LogLevel.None),
+
+                // Each probe would log an error; a check that has something to tell tells it once.
+                ["Logging:LogLevel:Microsoft.Extensions.Diagnostics.HealthChecks"] = nameof(LogLevel.None),
             },
         });
 
         // Start-up failures are printed by CommandLine; silence the host's stack trace.
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
+        builder.Services.AddSingleton<LogThrottle>();
+        builder.Services.AddSingleton<ILoggerProvider, StackLog>();
+        builder.Logging.AddFilter<StackLog>(static (category, _) => StackLog.Takes(category));
         builder.Logging.Configure(static options =>
             options.ActivityTrackingOptions = ActivityTrackingOptions.TraceId | ActivityTrackingOptions.SpanId);
         builder.Logging.AddSimpleConsole(static console =>

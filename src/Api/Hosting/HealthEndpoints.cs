@@ -1,5 +1,7 @@
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using RouteService.Domain.Features;
+using RouteService.Domain.Geography;
 
 namespace RouteService.Api.Hosting;
 
@@ -21,7 +23,7 @@ internal static class HealthEndpoints
     public static void AddHealth(this IServiceCollection services)
     {
         services.Configure<HealthCheckPublisherOptions>(static options => options.Period = WatchPeriod);
-        services.AddGrpcHealthChecks(static options =>
+        var checks = services.AddGrpcHealthChecks(static options =>
         {
             foreach (var service in (string[])["helloworld.Greeter", "HelloService"])
             {
@@ -31,7 +33,12 @@ internal static class HealthEndpoints
             options.Services.Map("", static check => !check.Tags.Contains(Writes, StringComparer.Ordinal));
             options.Services.Map("routeguide.RouteGuide", static check =>
                 check.Tags.Contains(Ready, StringComparer.Ordinal) || check.Tags.Contains(Writes, StringComparer.Ordinal));
-        }).AddCheck<StoreHealthCheck>("store", tags: [Ready]);
+        });
+        checks.AddStoreCheck("reads", Ready, static provider =>
+        {
+            var features = provider.GetRequiredService<IFeatureStore>();
+            return async cancellationToken => await features.FindAsync(default(Coordinate), cancellationToken);
+        });
     }
 
     public static void MapHealth(this WebApplication app, bool anonymous)

@@ -24,7 +24,6 @@ internal static class Ports
             builder.Services.AddSingleton(tls);
             builder.Services.AddSingleton<IWatchedFile>(tls);
             builder.Services.AddSingleton<IReloaded>(tls);
-            builder.Logging.AddHandshakeFailures();
         }
 
         builder.WebHost.ConfigureKestrel(kestrel =>

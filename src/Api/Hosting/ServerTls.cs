@@ -1,4 +1,5 @@
 using System.Net.Security;
+using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using RouteService.Api.Errors;
 using RouteService.Api.Security;
@@ -31,7 +32,12 @@ internal static class ServerTls
         }
 
         return new WatchedFile<SslServerAuthenticationOptions>(
-            Variable, [options.CertificatePath, options.CertificateKeyPath, options.ClientCaPath], () => Read(options));
+            [
+                (Variable, options.CertificatePath),
+                ("RouteService__Grpc__CertificateKeyPath", options.CertificateKeyPath),
+                ("RouteService__Grpc__ClientCaPath", options.ClientCaPath),
+            ],
+            () => Read(options));
     }
 
     private static SslServerAuthenticationOptions Read(GrpcOptions options)
@@ -100,6 +106,13 @@ internal static class ServerTls
             chain.RemoveAt(0);
         }
 
-        return (X509Certificate2.CreateFromPemFile(path, options.CertificateKeyPath), chain);
+        try
+        {
+            return (X509Certificate2.CreateFromPemFile(path, options.CertificateKeyPath), chain);
+        }
+        catch (Exception e) when (e is CryptographicException or ArgumentException && options.CertificateKeyPath is { } key)
+        {
+            throw new FormatException($"with '{key}' of RouteService__Grpc__CertificateKeyPath: {e.Message}", e);
+        }
     }
 }

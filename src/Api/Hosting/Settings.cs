@@ -33,9 +33,10 @@ internal static class Settings
         ["Shutdown"] = typeof(ShutdownOptions),
     };
 
-    /// <exception cref="SettingException">A level of the log is none.</exception>
+    /// <exception cref="SettingException">A level of the log is none, or Kestrel is set up beside us.</exception>
     public static void AddSettings(this WebApplicationBuilder builder)
     {
+        RefuseKestrel(builder.Configuration.GetSection("Kestrel"));
         CheckLogLevels(builder.Configuration.GetSection("Logging"));
         var services = builder.Services;
         services.AddSection<GrpcOptions>();
@@ -66,6 +67,18 @@ internal static class Settings
 
     /// <summary>The name of a key as an environment variable, the form in which most people set it.</summary>
     public static string Variable(string path) => path.Replace(":", "__", StringComparison.Ordinal);
+
+    // Kestrel reads a section of its own, which would open ports beside ours, without our limits, and whose certificates we do not use.
+    private static void RefuseKestrel(IConfigurationSection section)
+    {
+        if (section.AsEnumerable().FirstOrDefault(static pair => pair.Value is not null) is { Key: { } key })
+        {
+            var own = Variable($"{Root}:Grpc:");
+            throw new SettingException(
+                $"{Variable(key)} is not a setting. The ports are {own}Port and {Variable($"{Root}:Management:Port")}, "
+                + $"the certificate is {own}CertificatePath.");
+        }
+    }
 
     // The log is built before the host checks any options, and its own message names no key.
     private static void CheckLogLevels(IConfigurationSection section)
@@ -151,7 +164,7 @@ internal static class Settings
             (_, var boolean) when boolean == typeof(bool) => "true or false",
             var (_, type) => $"a value of the type {type.Name}",
         };
-        return $"{Variable(path)} is '{value}'; expected {expected}.";
+        return $"{Variable(path)} is {InvalidRequestException.Quote($"{value}")}; expected {expected}.";
     }
 
     /// <summary>Has no options: binding it checks that there are no sections but the known ones.</summary>

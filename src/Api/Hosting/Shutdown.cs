@@ -19,7 +19,8 @@ internal sealed class ShutdownOptions
 
 /// <summary>
 /// The end of the service, in this order: not ready at once; after a wait for load balancers, streams that wait for their client end
-/// UNAVAILABLE; then no new connections, GOAWAY on the open ones, and other calls finish within the grace. A second signal ends it now.
+/// UNAVAILABLE; then no new connections, GOAWAY on the open ones, and other calls finish within the grace. A second signal, a second or
+/// more after the first, ends it now.
 /// </summary>
 internal sealed partial class Shutdown(
     ShutdownOptions options, StreamLifetime streams, IHostApplicationLifetime lifetime, TimeProvider clock, ILogger<Shutdown> logger)
@@ -29,26 +30,21 @@ internal sealed partial class Shutdown(
     // status, as .NET's does while its own side of the stream is open.
     private static readonly TimeSpan Linger = TimeSpan.FromMilliseconds(250);
 
+    // A supervisor that signals a process and its group, or two supervisors, send the one signal twice. Nobody asks a second time so soon.
+    private static readonly TimeSpan OneSignal = TimeSpan.FromSeconds(1);
+
     // What a shell says of a process that a signal has ended.
     private const int EndedBySignal = 128;
 
     private readonly List<PosixSignalRegistration> _signals = [];
-    private int _signalCount;
+    private readonly Lock _gate = new();
+    private long? _firstSignal;
 
     public static void AddTo(IServiceCollection services)
     {
         services.AddSingleton<Shutdown>();
         services.AddHostedService(static provider => provider.GetRequiredService<Shutdown>());
         services.AddHealthChecks().AddCheck<Shutdown>("running", tags: [HealthEndpoints.Ready, HealthEndpoints.Running]);
-
-        // Not ready is no error during the shutdown. The lifetime is resolved when there is something to log, as it has its own logger.
-        services.AddOptions<LoggerFilterOptions>().Configure<IServiceProvider>(static (logging, provider) =>
-        {
-            var lifetime = new Lazy<IHostApplicationLifetime>(provider.GetRequiredService<IHostApplicationLifetime>);
-            logging.AddFilter(
-                "Microsoft.Extensions.Diagnostics.HealthChecks",
-                level => level >= LogLevel.Warning && !lifetime.Value.ApplicationStopping.IsCancellationRequested);
-        });
         services.AddOptions<HostOptions>().Configure<ShutdownOptions>(
             static (host, options) => host.ShutdownTimeout = TimeSpan.FromSeconds(options.DelaySeconds + options.GraceSeconds));
     }
@@ -90,10 +86,24 @@ internal sealed partial class Shutdown(
 
     public void Dispose() => _signals.ForEach(static signal => signal.Dispose());
 
-    /// <summary>The first is the host's, which stops; whoever sends a second does not want to wait.</summary>
+    /// <summary>Whether a signal is a second one, whose sender does not want to wait. The first is the host's, which stops.</summary>
+    internal bool IsSecondSignal()
+    {
+        lock (_gate)
+        {
+            if (_firstSignal is { } first)
+            {
+                return clock.GetElapsedTime(first) >= OneSignal;
+            }
+
+            _firstSignal = clock.GetTimestamp();
+            return false;
+        }
+    }
+
     private void OnSignal(PosixSignalContext signal)
     {
-        if (Interlocked.Increment(ref _signalCount) > 1)
+        if (IsSecondSignal())
         {
             Log.EndedNow(logger);
             Environment.Exit(EndedBySignal + (signal.Signal is PosixSignal.SIGINT ? 2 : 15));

@@ -44,7 +44,11 @@ internal static class Stores
         services.AddHostedService(static provider => provider.GetRequiredService<SchemaWatch>());
         services.AddHealthChecks()
             .AddCheck<SchemaWatch>("schema", tags: [HealthEndpoints.Ready])
-            .AddCheck<PrimaryHealthCheck>("primary", tags: [HealthEndpoints.Writes]);
+            .AddStoreCheck(
+                "writes",
+                HealthEndpoints.Writes,
+                static provider => provider.GetRequiredService<PostgisDatabase>().CheckWritableAsync,
+                static provider => provider.GetRequiredService<PostgresOptions>().WriteOutageTolerance);
     }
 
     [SuppressMessage("Usage", "VSTHRD002", Justification = "Opening does not wait: SQLite's calls are synchronous, the samples in memory.")]

@@ -60,9 +60,9 @@ internal sealed partial class CallerAuthentication(
             return refusal is null ? AuthenticateResult.NoResult() : AuthenticateResult.Fail(refusal);
         }
 
-        if (refusal is not null && throttle.IsDue())
+        if (refusal is not null && throttle.IsDue(nameof(Log.RefusedBeside), out var count))
         {
-            Log.RefusedBeside(logger, caller.Identity?.Name, Request.Path, refusal.Message);
+            Log.RefusedBeside(logger, caller.Identity?.Name, Request.Path, refusal.Message, count);
         }
 
         return AuthenticateResult.Success(new AuthenticationTicket(caller, SchemeName));
@@ -72,7 +72,11 @@ internal sealed partial class CallerAuthentication(
     {
         var refusal = (await HandleAuthenticateOnceAsync()).Failure as CredentialsException
             ?? new CredentialsException($"Authentication required: send {Options.Expected}.");
-        Log.Unauthenticated(logger, Request.Path, Context.ClientIdentity(), refusal.Message);
+        if (throttle.IsDue(nameof(Log.Unauthenticated), out var count))
+        {
+            Log.Unauthenticated(logger, Request.Path, Context.ClientIdentity(), refusal.Message, count);
+        }
+
         var (code, reason) = refusal.IsUnavailable
             ? (StatusCode.Unavailable, "KEYS_UNAVAILABLE")
             : (StatusCode.Unauthenticated, "UNAUTHENTICATED");
@@ -85,7 +89,11 @@ internal sealed partial class CallerAuthentication(
         var client = Context.ClientIdentity();
         var name = client.Length > MaxNameLength ? $"{client[..MaxNameLength]}…" : client;
         var message = $"'{name}' lacks the scope {scope} that {Request.Path} requires.";
-        Log.Forbidden(logger, message);
+        if (throttle.IsDue(nameof(Log.Forbidden), out var count))
+        {
+            Log.Forbidden(logger, message, count);
+        }
+
         Response.Refuse(
             StatusCode.PermissionDenied, message, new ErrorInfo { Reason = "SCOPE_MISSING", Domain = ErrorInterceptor.ErrorDomain });
         return Task.CompletedTask;
@@ -93,34 +101,16 @@ internal sealed partial class CallerAuthentication(
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Information, "{Method} refused to {Client}: {Refusal}")]
-        public static partial void Unauthenticated(ILogger logger, string method, string client, string refusal);
+        [LoggerMessage(1, LogLevel.Information, "{Method} refused to {Client}: {Refusal} (since the last such line: {Count})")]
+        public static partial void Unauthenticated(ILogger logger, string method, string client, string refusal, int count);
 
-        [LoggerMessage(2, LogLevel.Information, "{Refusal}")]
-        public static partial void Forbidden(ILogger logger, string refusal);
+        [LoggerMessage(2, LogLevel.Information, "{Refusal} (since the last such line: {Count})")]
+        public static partial void Forbidden(ILogger logger, string refusal, int count);
 
-        [LoggerMessage(3, LogLevel.Information, "'{Caller}' sent to {Method}, beside valid credentials, some that are ignored: {Refusal}")]
-        public static partial void RefusedBeside(ILogger logger, string? caller, string method, string refusal);
-    }
-}
-
-/// <summary>Lets one line a minute into the log, where each call of a client would log one.</summary>
-internal sealed class LogThrottle(TimeProvider clock)
-{
-    private readonly Lock _gate = new();
-    private long? _last;
-
-    public bool IsDue()
-    {
-        lock (_gate)
-        {
-            if (_last is { } last && clock.GetElapsedTime(last) < TimeSpan.FromMinutes(1))
-            {
-                return false;
-            }
-
-            _last = clock.GetTimestamp();
-            return true;
-        }
+        [LoggerMessage(
+            3,
+            LogLevel.Information,
+            "'{Caller}' sent to {Method}, beside valid credentials, some that are ignored: {Refusal} (since the last such line: {Count})")]
+        public static partial void RefusedBeside(ILogger logger, string? caller, string method, string refusal, int count);
     }
 }

@@ -95,7 +95,6 @@ internal static class SecurityExtensions
                 + $"or one of Authority, JwksUrl, JwksPath and KeyPath under {Section}Jwt__.");
         }
 
-        services.AddSingleton<LogThrottle>();
         authentication.AddScheme<CallerOptions, CallerAuthentication>(CallerAuthentication.SchemeName, options =>
         {
             options.Schemes = schemes;
@@ -183,7 +182,7 @@ internal static class SecurityExtensions
     private static void AddWatchedFile<T>(this IServiceCollection services, string variable, string path, Func<string, T> read)
         where T : class
     {
-        var file = new WatchedFile<T>(variable, [path], () => read(path));
+        var file = new WatchedFile<T>([(variable, path)], () => read(path));
         services.AddSingleton(file);
         services.AddSingleton<IWatchedFile>(file);
         services.AddSingleton<IReloaded>(file);

@@ -27,26 +27,29 @@ internal interface IWatchedFile : IReloaded
 internal sealed partial class WatchedFile<T> : IWatchedFile
     where T : class
 {
-    private readonly string[] _paths;
+    // Keys, certificates and lists of callers are much smaller.
+    private const int MaxBytes = 16 << 20;
+
+    private readonly (string Variable, string Path)[] _files;
     private readonly Func<T> _read;
     private byte[] _hash;
     private volatile T _current;
     private volatile int _version;
     private volatile string? _problem;
 
-    /// <param name="variable">The setting that names the file, for the errors.</param>
-    /// <param name="paths">The file, and those that are read with it; null for one that is not configured.</param>
+    /// <param name="files">
+    /// The file, and those that are read with it, each with the setting that names it, for the errors; null for one that is not configured.
+    /// </param>
     /// <param name="read">Makes of them what is used.</param>
     /// <exception cref="SettingException">They cannot be read or used.</exception>
-    public WatchedFile(string variable, string?[] paths, Func<T> read)
+    public WatchedFile((string Variable, string? Path)[] files, Func<T> read)
     {
-        Setting = variable;
-        _paths = [.. paths.OfType<string>()];
+        _files = [.. from file in files where file.Path is not null select (file.Variable, file.Path)];
         _read = read;
-        (_hash, _current) = OrRefuse(() => (Hash(), _read()));
+        (_hash, _current) = (Hash(), OrRefuse(_files[0], _read));
     }
 
-    public string Setting { get; }
+    public string Setting => _files[0].Variable;
 
     public bool IsStale => _problem is not null;
 
@@ -59,13 +62,13 @@ internal sealed partial class WatchedFile<T> : IWatchedFile
     {
         try
         {
-            var hash = OrRefuse(Hash);
+            var hash = Hash();
             if (!hash.AsSpan().SequenceEqual(_hash))
             {
-                _current = OrRefuse(_read);
+                _current = OrRefuse(_files[0], _read);
                 _hash = hash;
                 _version++;
-                Log.Reloaded(logger, _paths[0]);
+                Log.Reloaded(logger, _files[0].Path);
             }
 
             _problem = null;
@@ -83,15 +86,31 @@ internal sealed partial class WatchedFile<T> : IWatchedFile
     private byte[] Hash()
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (var path in _paths)
+        foreach (var file in _files)
         {
-            hash.AppendData(File.ReadAllBytes(path));
+            hash.AppendData(OrRefuse(file, () => ReadAll(file.Path)));
         }
 
         return hash.GetHashAndReset();
     }
 
-    private TResult OrRefuse<TResult>(Func<TResult> read)
+    private static byte[] ReadAll(string path)
+    {
+        if (Directory.Exists(path))
+        {
+            throw new FormatException("it is a folder; expected a file.");
+        }
+
+        // Looked at before it is opened: a pipe would wait for its other end, and a device may have no end.
+        return new FileInfo(path).Length switch
+        {
+            0 => throw new FormatException("it is empty, or no regular file."),
+            > MaxBytes and var length => throw new FormatException($"it has {length} bytes; expected at most {MaxBytes}."),
+            _ => File.ReadAllBytes(path),
+        };
+    }
+
+    private static TResult OrRefuse<TResult>((string Variable, string Path) file, Func<TResult> read)
     {
         try
         {
@@ -100,7 +119,7 @@ internal sealed partial class WatchedFile<T> : IWatchedFile
         catch (Exception e)
             when (e is CryptographicException or IOException or UnauthorizedAccessException or ArgumentException or FormatException)
         {
-            throw new SettingException($"{Setting} is '{_paths[0]}', which cannot be used: {e.Message.ReplaceLineEndings(" ")}");
+            throw new SettingException($"{file.Variable} is '{file.Path}', which cannot be used: {e.Message.ReplaceLineEndings(" ")}");
         }
     }
 

@@ -20,6 +20,38 @@ internal sealed class TelemetrySettings
 {
     private const string Prefix = "OTEL_EXPORTER_OTLP_";
 
+    // The SDK's own, where they are not set.
+    private const int DefaultQueue = 2_048;
+    private const int DefaultBatch = 512;
+
+    private static readonly (string Variable, string[] Values)[] Choices =
+    [
+        ("OTEL_SDK_DISABLED", ["true", "false"]),
+        ("OTEL_TRACES_SAMPLER",
+        [
+            "always_on", "always_off", "traceidratio", "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio",
+        ]),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", ["cumulative", "delta", "lowmemory"]),
+        ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+            ["explicit_bucket_histogram", "base2_exponential_bucket_histogram"]),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", ["always_on", "always_off", "trace_based"]),
+    ];
+
+    private static readonly string[] PositiveIntegers =
+    [
+        "OTEL_METRIC_EXPORT_INTERVAL", "OTEL_METRIC_EXPORT_TIMEOUT",
+        .. from processor in (string[])["OTEL_BSP", "OTEL_BLRP"]
+           from setting in (string[])["SCHEDULE_DELAY", "EXPORT_TIMEOUT", "MAX_QUEUE_SIZE", "MAX_EXPORT_BATCH_SIZE"]
+           select $"{processor}_{setting}",
+    ];
+
+    private static readonly string[] Limits =
+    [
+        "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_SPAN_EVENT_COUNT_LIMIT", "OTEL_SPAN_LINK_COUNT_LIMIT", "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT",
+    ];
+
     private readonly IConfiguration _configuration;
     private readonly bool _disabled;
 
@@ -41,8 +73,32 @@ internal sealed class TelemetrySettings
             Check($"{prefix}COMPRESSION", static value => value.Trim() is "none" or "gzip", "expected none or gzip");
 
             // Its value is a secret.
-            Check($"{prefix}HEADERS", AreHeaders, "expected name=value, further ones after commas", secret: true);
+            Check($"{prefix}HEADERS", ArePairs, "expected name=value, further ones after commas", secret: true);
         }
+
+        // Of these the SDK takes what it cannot use for what is not set.
+        foreach (var (variable, values) in Choices)
+        {
+            Check(
+                variable,
+                value => values.Contains(value.Trim(), StringComparer.OrdinalIgnoreCase),
+                $"expected {string.Join(", ", values[..^1])} or {values[^1]}");
+        }
+
+        foreach (var variable in PositiveIntegers)
+        {
+            Check(variable, IsPositive, "expected an integer from 1");
+        }
+
+        foreach (var variable in Limits)
+        {
+            Check(variable, IsNotNegative, "expected an integer from 0");
+        }
+
+        Check("OTEL_TRACES_SAMPLER_ARG", IsRatio, "expected a number from 0 to 1");
+        Check("OTEL_RESOURCE_ATTRIBUTES", ArePairs, "expected name=value, further ones after commas");
+        CheckBatch("OTEL_BSP");
+        CheckBatch("OTEL_BLRP");
     }
 
     /// <summary>Whether Prometheus can scrape the metrics.</summary>
@@ -94,7 +150,13 @@ internal sealed class TelemetrySettings
 
     private static bool IsPositive(string value) => int.TryParse(value, CultureInfo.InvariantCulture, out var number) && number > 0;
 
-    private static bool AreHeaders(string value) =>
+    private static bool IsNotNegative(string value) =>
+        int.TryParse(value, CultureInfo.InvariantCulture, out var number) && number >= 0;
+
+    private static bool IsRatio(string value) =>
+        double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && number is >= 0 and <= 1;
+
+    private static bool ArePairs(string value) =>
         Array.TrueForAll(Uri.UnescapeDataString(value).Split(','), static pair => pair.Contains('=', StringComparison.Ordinal));
 
     // An empty endpoint of a signal turns the signal off, also where there is an endpoint for all.
@@ -105,6 +167,24 @@ internal sealed class TelemetrySettings
     }
 
     private string? Value(string variable) => _configuration[variable] is { } value && !string.IsNullOrWhiteSpace(value) ? value : null;
+
+    // The SDK would throw, in words that name no variable.
+    private void CheckBatch(string processor)
+    {
+        if (_disabled)
+        {
+            return;
+        }
+
+        var queue = Integer($"{processor}_MAX_QUEUE_SIZE") ?? DefaultQueue;
+        if ((Integer($"{processor}_MAX_EXPORT_BATCH_SIZE") ?? DefaultBatch) > queue)
+        {
+            throw new SettingException(
+                $"{processor}_MAX_EXPORT_BATCH_SIZE is greater than {processor}_MAX_QUEUE_SIZE, {queue}; expected at most that.");
+        }
+
+        int? Integer(string variable) => Value(variable) is { } value ? int.Parse(value, CultureInfo.InvariantCulture) : null;
+    }
 
     private void Check(string variable, Func<string, bool> isValid, string expected, bool secret = false)
     {

@@ -251,7 +251,7 @@ public sealed class PostgisDatabase : IAsyncDisposable
         {
             return await source.OpenConnectionAsync(cancellationToken);
         }
-        catch (NpgsqlException e) when (PostgisErrors.RemedyOf(e) is Remedy.None || e.SqlState is PostgresErrorCodes.ProtocolViolation)
+        catch (NpgsqlException e) when (PostgisErrors.RemedyOf(e) is Remedy.None)
         {
             throw PostgisErrors.NotOpened(e, Volatile.Read(ref _inUse), _maxPoolSize);
         }

@@ -36,7 +36,7 @@ internal static class PostgisErrors
     {
         PostgresException { SqlState: PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected } => Remedy.Repeat,
         PostgresException { SqlState: PostgresErrorCodes.ReadOnlySqlTransaction } => Remedy.FindPrimary,
-        PostgresException answer => IsLost(answer.SqlState) ? Remedy.Reconnect : Remedy.None,
+        PostgresException answer => IsLost(answer.SqlState) && !IsFullPooler(answer) ? Remedy.Reconnect : Remedy.None,
         { InnerException: IOException or SocketException } => Remedy.Reconnect,
         _ => Remedy.None,
     };
@@ -71,10 +71,6 @@ internal static class PostgisErrors
         _ when IsTimeout(cause) && inUse >= maximum => new(
             "All connections to the database are in use; try again, with fewer calls at once.", StoreFailure.Overloaded, cause),
         _ when IsTimeout(cause) => new("The database cannot be reached.", cause),
-
-        // PgBouncer has one code for all it says. While other connections work, it refuses this one because its clients are used up.
-        PostgresException { SqlState: PostgresErrorCodes.ProtocolViolation } when inUse > 0 => new(
-            "The database has no connection left; try again, with fewer calls at once.", StoreFailure.Overloaded, cause),
         _ => Unavailable(cause),
     };
 
@@ -88,8 +84,8 @@ internal static class PostgisErrors
             "The database has cancelled the query for another one; try again.", answer),
         PostgresErrorCodes.InsufficientPrivilege => new("The database role lacks privileges on the service's tables.", answer),
         PostgresErrorCodes.InvalidCatalogName => new("The database does not exist.", answer),
-        PostgresErrorCodes.TooManyConnections => new(
-            "The database has no connection left; try again, with fewer calls at once.", StoreFailure.Overloaded, answer),
+        PostgresErrorCodes.TooManyConnections => NoConnectionLeft(answer),
+        PostgresErrorCodes.ProtocolViolation when IsFullPooler(answer) => NoConnectionLeft(answer),
         var state when SchemaStates.Contains(state, StringComparer.Ordinal) => new(
             "The database schema is out of date. Run 'migrate'.", answer),
         var state when IsLost(state) => new("The database is restarting, or has ended the connection.", answer),
@@ -104,6 +100,16 @@ internal static class PostgisErrors
             _ => new($"The database cannot answer (SQLSTATE {state}).", answer),
         },
     };
+
+    private static StoreUnavailableException NoConnectionLeft(PostgresException answer) => new(
+        "The database has no connection left; try again, with fewer calls at once.", StoreFailure.Overloaded, answer);
+
+    // PgBouncer has one code for all it says, and its words are in no other language: its clients are used up, by us or by others, or all
+    // its servers were for too long.
+    private static bool IsFullPooler(PostgresException answer) =>
+        answer.SqlState is PostgresErrorCodes.ProtocolViolation
+        && (answer.MessageText.StartsWith("no more connections allowed", StringComparison.Ordinal)
+            || answer.MessageText.StartsWith("query_wait_timeout", StringComparison.Ordinal));
 
     // Class 08 is the connection's; PgBouncer says 08P01 when its server is lost.
     private static bool IsLost(string state) =>

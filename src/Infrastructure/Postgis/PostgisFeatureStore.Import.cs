@@ -2,6 +2,7 @@ using System.Data;
 using Npgsql;
 using NpgsqlTypes;
 using RouteService.Domain.Features;
+using RouteService.Domain.Geography;
 
 namespace RouteService.Infrastructure.Postgis;
 
@@ -11,15 +12,17 @@ namespace RouteService.Infrastructure.Postgis;
 /// </summary>
 public sealed partial class PostgisFeatureStore
 {
-    private const string StageSql =
-        "CREATE TEMP TABLE import (latitude integer NOT NULL, longitude integer NOT NULL, name text NOT NULL, record bigint NOT NULL)";
+    // The place is the Z-order code of the location: one number to compare and to sort by.
+    private const string StageSql = """
+        CREATE TEMP TABLE import (
+            place bigint NOT NULL, latitude integer NOT NULL, longitude integer NOT NULL, name text NOT NULL, record bigint NOT NULL)
+        """;
 
-    private const string CopySql = "COPY import (latitude, longitude, name, record) FROM STDIN (FORMAT BINARY)";
+    private const string CopySql = "COPY import (place, latitude, longitude, name, record) FROM STDIN (FORMAT BINARY)";
 
     private const string SupersedeSql = """
-        DELETE FROM import USING (
-            SELECT latitude, longitude, max(record) AS last FROM import GROUP BY latitude, longitude HAVING count(*) > 1) AS place
-        WHERE import.latitude = place.latitude AND import.longitude = place.longitude AND import.record < place.last
+        DELETE FROM import WHERE EXISTS (
+            SELECT FROM import AS later WHERE later.place = import.place AND later.record > import.record)
         """;
 
     // For sorting and for the tables of keys; PostgreSQL's default of 4 MB is meant for many small queries at once.
@@ -40,13 +43,15 @@ public sealed partial class PostgisFeatureStore
         WHERE import.latitude = feature.latitude AND import.longitude = feature.longitude AND import.name <> feature.name
         """;
 
-    // PostGIS orders geometries along the Hilbert curve, so neighbours become neighbours on disk, and rectangles read a third of the pages.
+    // In Z-order neighbours become neighbours on disk, and rectangles read a third of the pages.
     private const string InsertSql = """
         INSERT INTO feature (latitude, longitude, name)
-        SELECT latitude, longitude, name FROM import
+        SELECT DISTINCT ON (place) latitude, longitude, name FROM import
         WHERE NOT EXISTS (SELECT FROM feature WHERE import.latitude = feature.latitude AND import.longitude = feature.longitude)
-        ORDER BY ST_SetSRID(ST_MakePoint(longitude / 1e7::float8, latitude / 1e7::float8), 4326)
+        ORDER BY place, record DESC
         """;
+
+    private const string IsEmptySql = "SELECT NOT EXISTS (SELECT FROM feature)";
 
     // For an empty table, building the spatial index at the end is faster and makes a smaller index. It is dropped before the merge
     // transaction, because dropping it inside would block readers, and built again inside, which blocks none. After a failure it is built
@@ -136,6 +141,7 @@ public sealed partial class PostgisFeatureStore
         await foreach (var feature in features.WithCancellation(cancellationToken))
         {
             await copy.StartRowAsync(cancellationToken);
+            await copy.WriteAsync(ZOrder.Encode(feature.Location), NpgsqlDbType.Bigint, cancellationToken);
             await copy.WriteAsync(feature.Location.LatitudeE7, NpgsqlDbType.Integer, cancellationToken);
             await copy.WriteAsync(feature.Location.LongitudeE7, NpgsqlDbType.Integer, cancellationToken);
             await copy.WriteAsync(feature.Name, NpgsqlDbType.Text, cancellationToken);
@@ -151,6 +157,27 @@ public sealed partial class PostgisFeatureStore
     {
         await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.ReadCommitted, cancellationToken);
         await ExecuteAsync(connection, $"{WorkMemorySql}; {LockSql}", cancellationToken);
+        var summary = (bool)await ScalarAsync(connection, IsEmptySql, cancellationToken)
+            ? await FillAsync(connection, read, cancellationToken)
+            : await MergeRowsAsync(connection, read, replace, cancellationToken);
+        if (buildIndex)
+        {
+            await ExecuteAsync(connection, BuildIndexSql, cancellationToken);
+        }
+
+        await transaction.CommitAsync(cancellationToken);
+        return summary;
+    }
+
+    private static async Task<ImportSummary> FillAsync(NpgsqlConnection connection, long read, CancellationToken cancellationToken)
+    {
+        var total = await ExecuteAsync(connection, InsertSql, cancellationToken);
+        return new ImportSummary(read, Superseded: read - total, Overwritten: 0, total);
+    }
+
+    private static async Task<ImportSummary> MergeRowsAsync(
+        NpgsqlConnection connection, long read, bool replace, CancellationToken cancellationToken)
+    {
         var superseded = await ExecuteAsync(connection, SupersedeSql, cancellationToken);
         await ExecuteAsync(connection, "ANALYZE import", cancellationToken);
         if (replace)
@@ -161,13 +188,7 @@ public sealed partial class PostgisFeatureStore
         var overwritten = replace ? 0 : (long)await ScalarAsync(connection, OverwrittenSql, cancellationToken);
         await ExecuteAsync(connection, UpdateSql, cancellationToken);
         await ExecuteAsync(connection, InsertSql, cancellationToken);
-        if (buildIndex)
-        {
-            await ExecuteAsync(connection, BuildIndexSql, cancellationToken);
-        }
-
         var total = (long)await ScalarAsync(connection, "SELECT count(*) FROM feature", cancellationToken);
-        await transaction.CommitAsync(cancellationToken);
         return new ImportSummary(read, superseded, overwritten, total);
     }
 

@@ -1,0 +1,92 @@
+using System.Security.Authentication;
+using RouteService.Api.Errors;
+
+namespace RouteService.Api.Hosting;
+
+/// <summary>
+/// Tells what the stack has no hook for but its log, where each connection and each call has lines of its own: the first is told, and then
+/// one a minute at most. A failed TLS handshake, which Kestrel logs at Debug; and an exception that ends a call, which Grpc.AspNetCore logs
+/// as an error, also where a client's message cannot be parsed.
+/// </summary>
+internal sealed partial class StackLog(IServiceProvider services, LogThrottle throttle) : ILoggerProvider
+{
+    /// <summary>Where Grpc.AspNetCore logs the ends of calls. Nobody but this provider is to have its lines.</summary>
+    public const string Calls = "Grpc.AspNetCore.Server.ServerCallHandler";
+
+    private const string Handshakes = "Microsoft.AspNetCore.Server.Kestrel.Https.Internal.HttpsConnectionMiddleware";
+
+    // The one line of a call that has ended by an exception; lines about its messages come before it.
+    private const string CallFailed = "ErrorExecutingServiceMethod";
+
+    public static bool Takes(string? category) => category is Handshakes or Calls;
+
+    public ILogger CreateLogger(string categoryName) => new Listener(categoryName is Handshakes ? OnHandshake : OnCall);
+
+    public void Dispose()
+    {
+    }
+
+    private void OnHandshake(EventId eventId, Exception exception, Func<string> text)
+    {
+        // A client that closes before its handshake, as probes of the port do, has no reason to tell. The reason is in the innermost: what
+        // the chain lacks, or OpenSSL's words.
+        if (exception is AuthenticationException or OperationCanceledException && throttle.IsDue(Handshakes, out var count))
+        {
+            Log.HandshakeFailed(Logger, exception.GetBaseException().Message, count);
+        }
+    }
+
+    private void OnCall(EventId eventId, Exception exception, Func<string> text)
+    {
+        if (!string.Equals(eventId.Name, CallFailed, StringComparison.Ordinal))
+        {
+            return;
+        }
+
+        // Of protobuf (an IOException), of the compression, and of the frame of a message. Faults of files are mapped by the stores.
+        if (exception is IOException or InvalidDataException)
+        {
+            if (throttle.IsDue(nameof(Log.MessageNotParsed), out var messages))
+            {
+                Log.MessageNotParsed(Logger, text(), exception.Message, messages);
+            }
+        }
+        else if (throttle.IsDue($"{text()}{exception.GetType()}", out var faults))
+        {
+            Log.CallFailed(Logger, exception, text(), faults);
+        }
+    }
+
+    // The loggers are not there yet when providers are made.
+    private ILogger Logger => services.GetRequiredService<ILogger<StackLog>>();
+
+    private sealed class Listener(Action<EventId, Exception, Func<string>> listen) : ILogger
+    {
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        void ILogger.Log<TState>(
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (exception is not null)
+            {
+                listen(eventId, exception, () => formatter(state, exception));
+            }
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Information, "A TLS handshake failed: {Reason} (failures since the last such line: {Count})")]
+        public static partial void HandshakeFailed(ILogger logger, string reason, int count);
+
+        [LoggerMessage(
+            2, LogLevel.Information, "{What} The client's message cannot be parsed: {Reason} (since the last such line: {Count})")]
+        public static partial void MessageNotParsed(ILogger logger, string what, string reason, int count);
+
+        [LoggerMessage(3, LogLevel.Error, "{What} (since the last such line: {Count})")]
+        public static partial void CallFailed(ILogger logger, Exception exception, string what, int count);
+    }
+}
