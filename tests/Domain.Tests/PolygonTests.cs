@@ -326,7 +326,9 @@ public sealed class PolygonTests
             RingOf(Gen.Choose(3, 6), Grid),
             Gen.Constant<(int X, int Y)[]>([(0, 0), (Grid, 0), (Grid, Grid), (0, Grid)]),
             Gen.Constant<(int X, int Y)[]>([(0, 0), (Grid / 2, 3), (Grid, 0), (Grid - 2, Grid / 2), (Grid, Grid), (0, Grid), (2, Grid / 2)]));
-        var hole = from x in Gen.Choose(0, Grid - 4) from y in Gen.Choose(0, Grid - 4) from size in Gen.Choose(2, 5)
+        var hole = from x in Gen.Choose(0, Grid - 4)
+                   from y in Gen.Choose(0, Grid - 4)
+                   from size in Gen.Choose(2, 5)
                    from points in RingOf(Gen.Choose(3, 4), size)
                    select points.Select(point => Moved(point, x, y)).ToArray();
         return (
