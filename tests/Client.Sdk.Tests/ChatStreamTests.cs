@@ -352,7 +352,7 @@ public sealed class ChatStreamTests
                 await read.Task.WaitAsync(context.CancellationToken);
                 for (var sequence = 1; await posts.MoveNext(context.CancellationToken); sequence++)
                 {
-                    await notes.WriteAsync(new Proto.RouteNote(posts.Current) { Message = "", Sequence = sequence });
+                    await notes.WriteAsync(new Proto.RouteNote(posts.Current) { Sequence = sequence });
                 }
             },
         });

@@ -58,6 +58,7 @@ internal sealed class ScriptedChat
         var opened = Streams[number] = new Opened(places.ToHashSet(), after);
         var (sent, turn) = (new HashSet<long>(), new SemaphoreSlim(1));
         var position = after ?? 0;
+        var isBroken = false;
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
         var sending = Task.Run(async () =>
         {
@@ -147,11 +148,23 @@ internal sealed class ScriptedChat
 
         async Task SendAsync(Proto.RouteNote note)
         {
-            if (sent.Add(note.Sequence))
+            if (isBroken || !sent.Add(note.Sequence))
+            {
+                return;
+            }
+
+            try
             {
                 OnSend(number, note);
-                await notes.WriteAsync(note);
             }
+            catch
+            {
+                // No later note overtakes the one that the stream breaks at.
+                isBroken = true;
+                throw;
+            }
+
+            await notes.WriteAsync(note);
         }
     }
 

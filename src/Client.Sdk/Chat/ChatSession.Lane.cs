@@ -295,25 +295,32 @@ internal sealed partial class ChatSession
         {
             var place = CallContext.ToCoordinate(message.Location);
             Post? post;
+            bool isTaken;
             RouteNote note;
             lock (_lock)
             {
-                // The position has the place from here on, so an acknowledged post has no further use: also if nobody reads.
+                // The position has the place from here on, so an acknowledged post has no further use: also if nobody reads. Another note
+                // that has the id, such as one of the history of the place, says before the service does that the post is refused.
                 session._pending.Remove(message.NoteId, out post);
+                isTaken = post is not null
+                    && (post.Location != place || !string.Equals(post.Message, message.Message, StringComparison.Ordinal));
                 var id = message.NoteId.Length > 0 ? message.NoteId : null;
                 note = new RouteNote(place, message.Message, message.Sequence, id)
                 {
-                    IsOwn = post is not null || session.IsOwn_NeedsLock(message.NoteId),
+                    IsOwn = (post is not null && !isTaken) || session.IsOwn_NeedsLock(message.NoteId),
                 };
                 session.Remember_NeedsLock(note);
                 Keep_NeedsLock(note);
-                if (post is { IsRepeated: false } && !_hasLeftNotes)
+                if (post is { IsRepeated: false } && !isTaken && !_hasLeftNotes)
                 {
                     position.Join(place, note.Sequence);
                 }
             }
 
-            if (post?.Acknowledged.TrySetResult(note) == true)
+            if (post is not null
+                && (isTaken
+                    ? post.Acknowledged.TrySetException(Arguments.TakenId(post.Id, $"{note.Sequence}"))
+                    : post.Acknowledged.TrySetResult(note)))
             {
                 session._room.Release();
             }
