@@ -2,7 +2,6 @@ using System.Data;
 using Npgsql;
 using NpgsqlTypes;
 using RouteService.Domain.Features;
-using RouteService.Domain.Geography;
 
 namespace RouteService.Infrastructure.Postgis;
 
@@ -12,7 +11,7 @@ namespace RouteService.Infrastructure.Postgis;
 /// </summary>
 public sealed partial class PostgisFeatureStore
 {
-    // The place is the Z-order code of the location: one number to compare and to sort by.
+    // The place is the position of the location on a Hilbert curve: one number to compare and to sort by.
     private const string StageSql = """
         CREATE TEMP TABLE import (
             place bigint NOT NULL, latitude integer NOT NULL, longitude integer NOT NULL, name text NOT NULL, record bigint NOT NULL)
@@ -43,7 +42,7 @@ public sealed partial class PostgisFeatureStore
         WHERE import.latitude = feature.latitude AND import.longitude = feature.longitude AND import.name <> feature.name
         """;
 
-    // In Z-order neighbours become neighbours on disk, and rectangles read a third of the pages.
+    // Along the curve neighbours become neighbours on disk, and rectangles read a third of the pages.
     private const string InsertSql = """
         INSERT INTO feature (latitude, longitude, name)
         SELECT DISTINCT ON (place) latitude, longitude, name FROM import
@@ -141,7 +140,7 @@ public sealed partial class PostgisFeatureStore
         await foreach (var feature in features.WithCancellation(cancellationToken))
         {
             await copy.StartRowAsync(cancellationToken);
-            await copy.WriteAsync(ZOrder.Encode(feature.Location), NpgsqlDbType.Bigint, cancellationToken);
+            await copy.WriteAsync(HilbertCurve.Position(feature.Location), NpgsqlDbType.Bigint, cancellationToken);
             await copy.WriteAsync(feature.Location.LatitudeE7, NpgsqlDbType.Integer, cancellationToken);
             await copy.WriteAsync(feature.Location.LongitudeE7, NpgsqlDbType.Integer, cancellationToken);
             await copy.WriteAsync(feature.Name, NpgsqlDbType.Text, cancellationToken);
