@@ -21,9 +21,7 @@ internal static class Ports
         var tls = ServerTls.Open(grpc);
         if (tls is not null)
         {
-            builder.Services.AddSingleton(tls);
-            builder.Services.AddSingleton<IWatchedFile>(tls);
-            builder.Services.AddSingleton<IReloaded>(tls);
+            builder.Services.AddWatchedFile(tls);
         }
 
         builder.WebHost.ConfigureKestrel(kestrel =>

@@ -180,13 +180,7 @@ internal static class SecurityExtensions
     }
 
     private static void AddWatchedFile<T>(this IServiceCollection services, string variable, string path, Func<string, T> read)
-        where T : class
-    {
-        var file = new WatchedFile<T>([(variable, path)], () => read(path));
-        services.AddSingleton(file);
-        services.AddSingleton<IWatchedFile>(file);
-        services.AddSingleton<IReloaded>(file);
-    }
+        where T : class => services.AddWatchedFile(new WatchedFile<T>([(variable, path)], () => read(path)));
 
     private static void Configure(JwtBearerOptions bearer, BearerTokens tokens)
     {

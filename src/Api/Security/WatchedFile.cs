@@ -20,6 +20,18 @@ internal interface IWatchedFile : IReloaded
     void Reload(ILogger logger);
 }
 
+internal static class WatchedFileExtensions
+{
+    /// <summary>Adds a file that has been read: it is looked at again while the service runs, and its state is in the metrics.</summary>
+    public static void AddWatchedFile<T>(this IServiceCollection services, WatchedFile<T> file)
+        where T : class
+    {
+        services.AddSingleton(file);
+        services.AddSingleton<IWatchedFile>(file);
+        services.AddSingleton<IReloaded>(file);
+    }
+}
+
 /// <summary>
 /// The content of files: read at the start, and again when their bytes change. Bytes are compared, since Kubernetes changes a mounted
 /// secret by changing a link, which leaves no trace at the file itself.
