@@ -181,6 +181,37 @@ public sealed class PostgisNoteLogTests : NoteLogContract, IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_statement_that_was_refused_works_again_on_its_connection()
+    {
+        _ = await CreateLogAsync();
+        await using var database = new PostgisDatabase($"{_store!.Database.ConnectionString};Maximum Pool Size=1");
+
+        // PostgreSQL refuses the second while it binds the parameter of the statement that it has just prepared.
+        Assert.Equal("a", await EchoAsync("a"));
+        var error = await Assert.ThrowsAsync<StoreUnavailableException>(() => EchoAsync("b\0"));
+        Assert.Equal(StoreFailure.Refused, error.Failure);
+        Assert.Equal("c", await EchoAsync("c"));
+        Assert.Equal("d", await EchoAsync("d"));
+
+        Task<string?> EchoAsync(string text) => database.WriteAsync(
+            async (connection, token) =>
+            {
+                await using var batch = new NpgsqlBatch(connection)
+                {
+                    BatchCommands =
+                    {
+                        new NpgsqlBatchCommand("BEGIN"),
+                        new NpgsqlBatchCommand("SELECT $1") { Parameters = { new NpgsqlParameter<string> { TypedValue = text } } },
+                        new NpgsqlBatchCommand("COMMIT"),
+                    },
+                };
+                return (string?)await batch.ExecuteScalarAsync(token);
+            },
+            mayRepeat: false,
+            CancellationToken.None);
+    }
+
+    [Fact]
     public async Task An_id_that_another_note_has_is_refused_whichever_replica_has_kept_it()
     {
         var log = await CreateLogAsync();

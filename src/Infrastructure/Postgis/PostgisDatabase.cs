@@ -1,3 +1,4 @@
+using System.Data;
 using System.Net.Sockets;
 using System.Runtime.ExceptionServices;
 using Npgsql;
@@ -28,6 +29,7 @@ public sealed class PostgisDatabase : IAsyncDisposable
     private readonly NpgsqlDataSource _preferPrimary;
     private readonly NpgsqlDataSource _unpooled;
     private readonly int _maxPoolSize;
+    private readonly bool _prepares;
     private int _inUse;
     private bool _wasWritable;
     private int _primaryChanges;
@@ -42,6 +44,7 @@ public sealed class PostgisDatabase : IAsyncDisposable
         var settings = PostgresConnectionString.Parse(connectionString);
         Description = $"database '{settings.Database ?? settings.Username}' on {settings.Host}";
         _maxPoolSize = settings.MaxPoolSize;
+        _prepares = settings.MaxAutoPrepare > 0;
         (_reads, _writes) = Build(settings, PoolName);
         _preferPrimary = _reads is NpgsqlMultiHostDataSource hosts
             ? hosts.WithTargetSession(TargetSessionAttributes.PreferPrimary)
@@ -234,14 +237,47 @@ public sealed class PostgisDatabase : IAsyncDisposable
         {
             return await work(connection, cancellationToken);
         }
-        catch (InvalidOperationException e) when (PostgisErrors.FaultIn(e) is { } fault)
+        catch (Exception e)
         {
-            ExceptionDispatchInfo.Throw(fault);
+            var fault = PostgisErrors.FaultIn(e);
+            if (_prepares && (fault ?? e.InnerException) is PostgresException)
+            {
+                await ForgetStatementsAsync(connection);
+            }
+
+            if (fault is not null)
+            {
+                ExceptionDispatchInfo.Throw(fault);
+            }
+
             throw;
         }
         finally
         {
             Interlocked.Decrement(ref _inUse);
+        }
+    }
+
+    /// <summary>
+    /// Ends the transaction of a statement that failed or was cancelled, and drops what the connection has prepared. Npgsql takes a
+    /// statement for prepared that failed while its parameters were bound for the first time, and cannot read its next answer.
+    /// </summary>
+    private static async Task ForgetStatementsAsync(NpgsqlConnection connection)
+    {
+        if (connection.State is not ConnectionState.Open)
+        {
+            return;
+        }
+
+        try
+        {
+            await using var rollback = new NpgsqlCommand("ROLLBACK", connection);
+            await rollback.ExecuteNonQueryAsync(CancellationToken.None);
+            connection.UnprepareAll();
+        }
+        catch (NpgsqlException)
+        {
+            // Npgsql has closed the connection, or closes it when it is returned.
         }
     }
 
