@@ -148,7 +148,7 @@ if ((${#packages[@]})); then
   fi
 fi
 if command -v npm >/dev/null; then
-  npm ci --prefix tests/Foreign.Tests/node --no-audit --no-fund --loglevel=error ||
+  npm ci --prefix tests/EndToEnd.Tests/node --no-audit --no-fund --loglevel=error ||
     echo "The Node clients could not be installed. Tests that need them are skipped." >&2
   npm ci --prefix tests/Postgis.Tests/places --no-audit --no-fund --loglevel=error ||
     echo "The places of the world could not be installed. Tests that need them are skipped." >&2

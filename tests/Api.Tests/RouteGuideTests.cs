@@ -245,7 +245,7 @@ public sealed class RouteGuideTests
         var stopping = service.StopAsync();
 
         // .NET's HTTP client can lose the status to the end of the connection that follows it, which the stock client calls INTERNAL; that Python's
-        // gets UNAVAILABLE with the reason is in Foreign.Tests.
+        // gets UNAVAILABLE with the reason is in EndToEnd.Tests.
         StatusCode[] ended = [StatusCode.Unavailable, StatusCode.Internal];
         var chatEnd = await Assert.ThrowsAsync<RpcException>(() => chat.ResponseStream.MoveNext(CancellationToken.None));
         Assert.Contains(chatEnd.StatusCode, ended);

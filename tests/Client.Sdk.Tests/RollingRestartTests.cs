@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Net;
-using RouteService.Testing.Postgres;
 using static RouteService.Client.Tests.Places;
 
 namespace RouteService.Client.Tests;

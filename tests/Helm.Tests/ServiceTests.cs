@@ -9,7 +9,6 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Npgsql;
-using RouteService.Testing.Postgres;
 
 namespace RouteService.Helm.Tests;
 

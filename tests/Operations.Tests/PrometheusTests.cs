@@ -12,7 +12,6 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using RouteService.Contracts.Routeguide;
-using RouteService.Testing.Postgres;
 using Point = RouteService.Contracts.Routeguide.Point;
 
 namespace RouteService.Operations.Tests;

@@ -2,7 +2,6 @@ using Grpc.Core;
 using Grpc.Net.Client;
 using RouteService.Contracts.Helloworld;
 using RouteService.Contracts.Routeguide;
-using RouteService.Testing.Postgres;
 
 namespace RouteService.Operations.Tests;
 

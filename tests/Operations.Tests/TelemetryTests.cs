@@ -6,7 +6,6 @@ using Grpc.Core;
 using Grpc.Health.V1;
 using RouteService.Contracts.Routeguide;
 using RouteService.Operations.Tests.Otlp;
-using RouteService.Testing.Postgres;
 using Point = RouteService.Contracts.Routeguide.Point;
 
 namespace RouteService.Operations.Tests;

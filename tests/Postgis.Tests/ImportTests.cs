@@ -4,7 +4,6 @@ using System.Text;
 using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
 using RouteService.Infrastructure.Postgis;
-using RouteService.Testing.Postgres;
 
 namespace RouteService.Postgis.Tests;
 

@@ -6,7 +6,6 @@ using NetTopologySuite.Geometries;
 using Npgsql;
 using RouteService.Domain.Chat;
 using RouteService.Infrastructure.Postgis;
-using RouteService.Testing.Postgres;
 
 namespace RouteService.Postgis.Tests;
 

@@ -1,7 +1,6 @@
 using System.Net;
 using Grpc.Core;
 using RouteService.Contracts.Routeguide;
-using RouteService.Testing.Postgres;
 
 namespace RouteService.Postgis.Tests;
 

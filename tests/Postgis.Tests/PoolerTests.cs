@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using Grpc.Core;
 using Npgsql;
 using RouteService.Contracts.Routeguide;
-using RouteService.Testing.Postgres;
 
 namespace RouteService.Postgis.Tests;
 

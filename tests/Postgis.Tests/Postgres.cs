@@ -1,5 +1,4 @@
 using RouteService.Infrastructure.Postgis;
-using RouteService.Testing.Postgres;
 
 namespace RouteService.Postgis.Tests;
 

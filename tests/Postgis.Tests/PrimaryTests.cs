@@ -3,7 +3,6 @@ using RouteService.Domain.Chat;
 using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
 using RouteService.Infrastructure.Postgis;
-using RouteService.Testing.Postgres;
 
 namespace RouteService.Postgis.Tests;
 

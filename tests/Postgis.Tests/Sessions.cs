@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Npgsql;
-using RouteService.Testing.Postgres;
 
 namespace RouteService.Postgis.Tests;
 

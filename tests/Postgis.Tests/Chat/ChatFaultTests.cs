@@ -4,7 +4,6 @@ using Grpc.Core;
 using Grpc.Net.Client;
 using RouteService.Contracts.Routeguide;
 using RouteService.Domain.Geography;
-using RouteService.Testing.Postgres;
 
 namespace RouteService.Postgis.Tests.Chat;
 
@@ -61,7 +60,7 @@ public sealed class ChatFaultTests(ChatReplicas replicas, ITestOutputHelper outp
         var ends = open.Select(static stream => stream.End!.Value).Where(static end => end.StatusCode is not StatusCode.Cancelled).ToList();
         Assert.NotEmpty(ends);
 
-        // .NET's client can lose the status to the end of the connection that follows it, which it calls INTERNAL. Foreign.Tests hold the status.
+        // .NET's client can lose the status to the end of the connection that follows it, which it calls INTERNAL. EndToEnd.Tests hold the status.
         Assert.All(
             ends.Where(static end => end.StatusCode is not StatusCode.Internal),
             static end => Assert.Equal((StatusCode.Unavailable, "The service is shutting down; call again, and another replica answers."), (end.StatusCode, end.Detail)));
@@ -91,7 +90,7 @@ public sealed class ChatFaultTests(ChatReplicas replicas, ITestOutputHelper outp
         {
             var end = await Assert.ThrowsAsync<RpcException>(() => listener.ResponseStream.MoveNext(CancellationToken.None).WaitAsync(Patience));
 
-            // .NET's client can lose the status to the end of the connection that follows it, which it calls INTERNAL. Foreign.Tests hold the status.
+            // .NET's client can lose the status to the end of the connection that follows it, which it calls INTERNAL. EndToEnd.Tests hold the status.
             Assert.Contains(end.StatusCode, (StatusCode[])[StatusCode.Unavailable, StatusCode.Internal]);
             listener.Dispose();
         }

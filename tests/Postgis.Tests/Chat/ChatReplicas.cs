@@ -1,7 +1,6 @@
 using Grpc.Net.Client;
 using RouteService.Domain.Chat;
 using RouteService.Infrastructure.Postgis;
-using RouteService.Testing.Postgres;
 
 namespace RouteService.Postgis.Tests.Chat;
 

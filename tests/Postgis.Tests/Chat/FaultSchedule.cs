@@ -1,4 +1,3 @@
-using RouteService.Testing.Postgres;
 
 namespace RouteService.Postgis.Tests.Chat;
 

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Text.RegularExpressions;
 
-namespace RouteService.Foreign.Tests;
+namespace RouteService.EndToEnd.Tests;
 
 /// <summary>nghttp2's load client.</summary>
 public sealed partial class H2loadTests(RunningService service) : IClassFixture<RunningService>

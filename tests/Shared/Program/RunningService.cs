@@ -26,7 +26,7 @@ public sealed partial class RunningService : IAsyncLifetime
 
     public int ProcessId => _process!.Id;
 
-    internal bool HasExited => _process is null or { HasExited: true };
+    public bool HasExited => _process is null or { HasExited: true };
 
     public string Address => $"localhost:{GrpcPort}";
 
@@ -56,14 +56,14 @@ public sealed partial class RunningService : IAsyncLifetime
     public async ValueTask InitializeAsync() => await StartAsync("dotnet", Repository.Program);
 
     /// <summary>Starts it and waits until it is ready.</summary>
-    internal async Task StartAsync(string program, params string[] arguments)
+    public async Task StartAsync(string program, params string[] arguments)
     {
         await LaunchAsync(program, arguments);
         await WaitForReadinessAsync(HttpStatusCode.OK);
     }
 
     /// <summary>Starts it and waits until it has said where it is.</summary>
-    internal async Task LaunchAsync(string program, params string[] arguments)
+    public async Task LaunchAsync(string program, params string[] arguments)
     {
         var start = new ProcessStartInfo(program, arguments)
         {
@@ -91,19 +91,19 @@ public sealed partial class RunningService : IAsyncLifetime
     }
 
     /// <summary>Waits until /healthz/ready answers so.</summary>
-    internal Task WaitForReadinessAsync(HttpStatusCode status) =>
+    public Task WaitForReadinessAsync(HttpStatusCode status) =>
         WaitAsync($"{status} by readiness", async () => (await HealthAsync("ready")).StatusCode == status);
 
     /// <summary>Waits until it has said this.</summary>
     /// <returns>All that it has said.</returns>
-    internal async Task<string> OutputAsync(string text)
+    public async Task<string> OutputAsync(string text)
     {
         await WaitAsync($"saying \"{text}\"", () => Task.FromResult(Output.Contains(text, StringComparison.Ordinal)));
         return Output;
     }
 
     /// <summary>What a probe is answered, and with which text; 0 while nothing listens.</summary>
-    internal async Task<(HttpStatusCode StatusCode, string Text)> HealthAsync(string probe)
+    public async Task<(HttpStatusCode StatusCode, string Text)> HealthAsync(string probe)
     {
         try
         {
@@ -129,31 +129,31 @@ public sealed partial class RunningService : IAsyncLifetime
 
     /// <summary>Sends a signal and waits for the end.</summary>
     /// <returns>The exit code.</returns>
-    internal async Task<int> StopAsync(int signal = SigTerm)
+    public async Task<int> StopAsync(int signal = SigTerm)
     {
         Send(signal);
         return await WaitForExitAsync();
     }
 
     /// <summary>Sends a signal.</summary>
-    internal void Send(int signal) => Assert.Equal(0, Kill(ProcessId, signal));
+    public void Send(int signal) => Assert.Equal(0, Kill(ProcessId, signal));
 
     /// <summary>Sends a signal to a program that may have ended meanwhile.</summary>
-    internal bool TrySend(int signal) => Kill(ProcessId, signal) == 0;
+    public bool TrySend(int signal) => Kill(ProcessId, signal) == 0;
 
     /// <returns>The exit code.</returns>
-    internal async Task<int> WaitForExitAsync()
+    public async Task<int> WaitForExitAsync()
     {
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(40));
         await _process!.WaitForExitAsync(patience.Token);
         return _process.ExitCode;
     }
 
-    internal const int SigInt = 2;
-    internal const int SigKill = 9;
-    internal const int SigTerm = 15;
-    internal const int SigCont = 18;
-    internal const int SigStop = 19;
+    public const int SigInt = 2;
+    public const int SigKill = 9;
+    public const int SigTerm = 15;
+    public const int SigCont = 18;
+    public const int SigStop = 19;
 
     /// <summary>Ends it as an operator does, and sees that its clients have done it no harm: it ends cleanly, and has logged no error.</summary>
     public async ValueTask DisposeAsync()

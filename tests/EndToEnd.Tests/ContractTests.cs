@@ -1,7 +1,7 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
 
-namespace RouteService.Foreign.Tests;
+namespace RouteService.EndToEnd.Tests;
 
 /// <summary>
 /// What `buf lint` and `buf breaking` say of the protos, with protos/buf.yaml. The contract that clients have is in published/; a compatible
@@ -11,7 +11,7 @@ public sealed class ContractTests : IDisposable
 {
     private static readonly string[] Files = ["hello_service.proto", "helloworld.proto", "route_guide.proto", "routeservice/v1/features.proto"];
     private static readonly string Protos = Repository.File("protos");
-    private static readonly string Published = Repository.File("tests", "Foreign.Tests", "published");
+    private static readonly string Published = Repository.File("tests", "EndToEnd.Tests", "published");
 
     private readonly string _folder = Directory.CreateTempSubdirectory("route-service-test-").FullName;
 
@@ -53,7 +53,7 @@ public sealed class ContractTests : IDisposable
 
     private static Task<Command> BufAsync(string command, params string[] arguments)
     {
-        Assert.SkipWhen(BufTests.IsMissing, "buf is missing: npm ci in tests/Foreign.Tests/node");
+        Assert.SkipWhen(BufTests.IsMissing, "buf is missing: npm ci in tests/EndToEnd.Tests/node");
         return BufTests.RunAsync([command, .. arguments, "--config", Path.Combine(Protos, "buf.yaml"), .. Files.SelectMany(static file => new[] { "--path", file })]);
     }
 

@@ -1,7 +1,7 @@
 namespace RouteService.Testing;
 
 /// <summary>Where things are.</summary>
-internal static class Repository
+public static class Repository
 {
     public static string Root { get; } = FindRoot();
 

@@ -1,14 +1,14 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
 
-namespace RouteService.Foreign.Tests;
+namespace RouteService.EndToEnd.Tests;
 
 /// <summary>`buf curl`, which knows nothing of our protos but what reflection tells it.</summary>
 public sealed class BufTests(RunningService service) : IClassFixture<RunningService>
 {
     // The packages of the binaries themselves: the one that picks among them lists more platforms than every registry has.
     private static readonly string Buf = Repository.File(
-        "tests", "Foreign.Tests", "node", "node_modules", "@bufbuild", RuntimeInformation.OSArchitecture is Architecture.Arm64 ? "buf-linux-aarch64" : "buf-linux-x64", "bin", "buf");
+        "tests", "EndToEnd.Tests", "node", "node_modules", "@bufbuild", RuntimeInformation.OSArchitecture is Architecture.Arm64 ? "buf-linux-aarch64" : "buf-linux-x64", "bin", "buf");
 
     internal static bool IsMissing => !File.Exists(Buf);
 
@@ -91,7 +91,7 @@ public sealed class BufTests(RunningService service) : IClassFixture<RunningServ
     [Fact]
     public async Task It_shows_an_error_with_its_details()
     {
-        Assert.SkipWhen(IsMissing, "buf is missing: npm ci in tests/Foreign.Tests/node");
+        Assert.SkipWhen(IsMissing, "buf is missing: npm ci in tests/EndToEnd.Tests/node");
 
         var answer = await RunAsync("curl", "--protocol", "grpc", "--http2-prior-knowledge", "--data", """{"latitude":900000001}""", Url("routeguide.RouteGuide/GetFeature"));
 
@@ -104,7 +104,7 @@ public sealed class BufTests(RunningService service) : IClassFixture<RunningServ
 
     private async Task<Command> CurlAsync(string method, params string[] arguments)
     {
-        Assert.SkipWhen(IsMissing, "buf is missing: npm ci in tests/Foreign.Tests/node");
+        Assert.SkipWhen(IsMissing, "buf is missing: npm ci in tests/EndToEnd.Tests/node");
         return (await RunAsync(["curl", "--protocol", "grpc", "--http2-prior-knowledge", .. arguments, Url(method)])).AssertSuccess();
     }
 

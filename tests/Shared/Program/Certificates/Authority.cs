@@ -6,7 +6,7 @@ using System.Security.Cryptography.X509Certificates;
 namespace RouteService.Testing;
 
 /// <summary>An authority of the test's own, and certificates by it.</summary>
-internal sealed class Authority : IDisposable
+public sealed class Authority : IDisposable
 {
     private readonly X509Certificate2 _own;
 

@@ -1,7 +1,6 @@
 using System.Text.RegularExpressions;
-using RouteService.Testing.Postgres;
 
-namespace RouteService.Foreign.Tests;
+namespace RouteService.EndToEnd.Tests;
 
 /// <summary>
 /// Every command in README.md is run: each line of its <c>sh</c> blocks, where a line that ends in a backslash goes on in the next. The ports in
@@ -42,7 +41,7 @@ public sealed partial class ReadmeTests : IAsyncLifetime
                 break;
 
             case ["buf", ..]:
-                Assert.SkipWhen(BufTests.IsMissing, "buf is missing: npm ci in tests/Foreign.Tests/node");
+                Assert.SkipWhen(BufTests.IsMissing, "buf is missing: npm ci in tests/EndToEnd.Tests/node");
                 (await BufTests.RunAsync(words.Skip(1))).AssertSuccess();
                 break;
 

@@ -2,7 +2,7 @@ using DotNet.Testcontainers.Builders;
 using Npgsql;
 using Testcontainers.PostgreSql;
 
-namespace RouteService.Testing.Postgres;
+namespace RouteService.Testing;
 
 /// <summary>
 /// A PostgreSQL with PostGIS in which each test makes a database of its own. The first that there is of: ROUTESERVICE_TEST_POSTGRES, a connection

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 
-namespace RouteService.Foreign.Tests;
+namespace RouteService.EndToEnd.Tests;
 
 /// <summary>The program as a person at a terminal meets it.</summary>
 public sealed class CommandLineTests : IAsyncDisposable

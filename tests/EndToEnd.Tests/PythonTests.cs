@@ -1,6 +1,6 @@
 using System.Reflection;
 
-namespace RouteService.Foreign.Tests;
+namespace RouteService.EndToEnd.Tests;
 
 /// <summary>Python's grpcio with stubs that its own plugin generates from our protos: python/client.py, a function a scenario.</summary>
 public sealed class PythonTests(RunningService service, PythonTests.Stubs stubs) : IClassFixture<RunningService>, IClassFixture<PythonTests.Stubs>
@@ -53,7 +53,7 @@ public sealed class PythonTests(RunningService service, PythonTests.Stubs stubs)
 
         (await Command.RunAsync(
             Python,
-            [Repository.File("tests", "Foreign.Tests", "python", "client.py"), called.Address, scenario, Repository.File("data", "places.json"), $"{called.ProcessId}"],
+            [Repository.File("tests", "EndToEnd.Tests", "python", "client.py"), called.Address, scenario, Repository.File("data", "places.json"), $"{called.ProcessId}"],
             new Dictionary<string, string> { ["PYTHONPATH"] = stubs.Folder, ["PYTHONDONTWRITEBYTECODE"] = "1" })).AssertSuccess();
     }
 
@@ -79,7 +79,7 @@ public sealed class PythonTests(RunningService service, PythonTests.Stubs stubs)
             (await Command.RunAsync(
                 "/usr/bin/protoc",
                 [
-                    "-I", "protos", "-I", "tests/Foreign.Tests/python", "-I", Metadata("GoogleRpcProtos"), "-I", Metadata("GoogleProtobufProtos"),
+                    "-I", "protos", "-I", "tests/EndToEnd.Tests/python", "-I", Metadata("GoogleRpcProtos"), "-I", Metadata("GoogleProtobufProtos"),
                     $"--python_out={Folder}", $"--grpc_python_out={Folder}", "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin",
                     "helloworld.proto", "hello_service.proto", "route_guide.proto", "health.proto", "google/rpc/status.proto", "google/rpc/error_details.proto",
                 ])).AssertSuccess();

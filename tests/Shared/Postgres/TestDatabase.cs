@@ -1,6 +1,6 @@
 using Npgsql;
 
-namespace RouteService.Testing.Postgres;
+namespace RouteService.Testing;
 
 /// <summary>A database of a test's own; gone with all its sessions when disposed of.</summary>
 public sealed class TestDatabase : IAsyncDisposable

@@ -4,7 +4,7 @@ using System.Text;
 namespace RouteService.Testing;
 
 /// <summary>A program that was run to its end.</summary>
-internal sealed record Command(int ExitCode, string Output, string Error)
+public sealed record Command(int ExitCode, string Output, string Error)
 {
     /// <param name="program">What to run.</param>
     /// <param name="arguments">With what.</param>

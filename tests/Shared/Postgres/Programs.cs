@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace RouteService.Testing.Postgres;
+namespace RouteService.Testing;
 
 /// <summary>PostgreSQL's own programs on this machine, and how to run them: as root it will not, so root hands them to an ordinary user.</summary>
 internal sealed class Programs

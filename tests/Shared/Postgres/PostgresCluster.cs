@@ -3,7 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using Npgsql;
 
-namespace RouteService.Testing.Postgres;
+namespace RouteService.Testing;
 
 /// <summary>
 /// A throw-away PostgreSQL from the machine's own programs, on a free port of 127.0.0.1. Everybody is let in; the superuser is postgres.
