@@ -9,7 +9,7 @@ return await CommandLine.RunAsync(args, ServeAsync, ImportAsync, MigrateAsync, H
 
 static async Task ServeAsync(string[] settings)
 {
-    var builder = WebApplication.CreateSlimBuilder(settings);
+    var builder = CreateBuilder(settings);
     builder.AddRouteService();
     await using var app = builder.Build();
     app.MapRouteService();
@@ -53,7 +53,7 @@ static async Task HealthAsync(Uri? address, CancellationToken cancellationToken)
 // The settings and the store, for commands that serve nothing: the host is not started.
 static WebApplication BuildWithStore()
 {
-    var builder = WebApplication.CreateSlimBuilder();
+    var builder = CreateBuilder([]);
     builder.AddSettings();
     builder.Services.AddSingleton(TimeProvider.System);
     builder.AddStore(withSamples: false);
@@ -61,3 +61,8 @@ static WebApplication BuildWithStore()
     app.Services.GetRequiredService<IStartupValidator>().Validate();
     return app;
 }
+
+// To follow appsettings.json, the host would watch its folder and all folders below. That takes seconds at the root of a disk, and watches
+// that other programs then lack.
+static WebApplicationBuilder CreateBuilder(string[] settings) =>
+    WebApplication.CreateSlimBuilder(["--hostBuilder:reloadConfigOnChange=false", .. settings]);

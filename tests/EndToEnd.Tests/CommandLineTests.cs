@@ -24,6 +24,17 @@ public sealed class CommandLineTests : IAsyncDisposable
         Assert.Contains("grpcurl -plaintext -d '{\"name\":\"you\"}'", _service.Output);
     }
 
+    [Fact]
+    public async Task It_watches_no_folder()
+    {
+        await File.WriteAllTextAsync(Path.Combine(_service.Folder, "appsettings.json"), "{}");
+        await _service.InitializeAsync();
+
+        Assert.DoesNotContain(
+            Directory.GetFileSystemEntries($"/proc/{_service.ProcessId}/fd").Select(static file => new FileInfo(file).LinkTarget),
+            static target => target is "anon_inode:inotify");
+    }
+
     [Theory]
     [InlineData(RunningService.SigTerm)]
     [InlineData(RunningService.SigInt)]

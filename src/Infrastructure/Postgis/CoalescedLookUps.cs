@@ -45,7 +45,10 @@ internal sealed class CoalescedLookUps : IAsyncDisposable
             await _waiting.Writer.WriteAsync(waiter, cancellationToken);
         }
 
-        return await waiter.Task.WaitAsync(cancellationToken);
+        await using (cancellationToken.UnsafeRegister(static (waiter, token) => ((Waiter)waiter!).TrySetCanceled(token), waiter))
+        {
+            return await waiter.Task;
+        }
     }
 
     /// <summary>Answers the waiters, then ends.</summary>
