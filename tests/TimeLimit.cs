@@ -9,21 +9,22 @@ namespace RouteService;
 /// </summary>
 internal static class TimeLimit
 {
-    private const int Milliseconds = 300_000;
-
-    // A long run on demand takes as many times longer.
-    private static readonly int Factor =
-        int.TryParse(Environment.GetEnvironmentVariable("ROUTESERVICE_TEST_FUZZ"), out var factor) ? Math.Clamp(factor, 1, 1_000) : 1;
+    // Five minutes; a long run on demand takes as much longer as it was asked to.
+    private static readonly int Milliseconds =
+        (300_000 * Number("ROUTESERVICE_TEST_FUZZ", least: 1)) + (1_000 * Number("ROUTESERVICE_TEST_CHAT_SECONDS", least: 0));
 
     public static IFactAttribute Of(IXunitTestMethod test, IFactAttribute fact)
     {
         if (fact is Xunit.FactAttribute { Timeout: 0 } unlimited && typeof(void) != test.Method.ReturnType)
         {
-            unlimited.Timeout = Factor * Milliseconds;
+            unlimited.Timeout = Milliseconds;
         }
 
         return fact;
     }
+
+    private static int Number(string variable, int least) =>
+        int.TryParse(Environment.GetEnvironmentVariable(variable), out var number) ? Math.Clamp(number, least, 5_000) : least;
 }
 
 /// <summary>In the place of xunit's own, for all test projects.</summary>
