@@ -19,7 +19,7 @@ internal sealed record Layout(string Name, string Create, string Insert, string 
         "SELECT south, west, name FROM feature WHERE south >= ?1 AND north <= ?3 AND west >= ?2 AND east <= ?4");
 
     public static Layout Columns { get; } = new(
-        "primary key (latitude, longitude)",
+        "latitude, longitude",
         "CREATE TABLE feature (latitude INTEGER, longitude INTEGER, name TEXT NOT NULL, PRIMARY KEY (latitude, longitude)) WITHOUT ROWID",
         "INSERT INTO feature VALUES (?1, ?2, ?3)",
         "SELECT name FROM feature WHERE latitude = ?1 AND longitude = ?2",
@@ -69,8 +69,6 @@ internal sealed class LayoutFile : IDisposable
         _inArea = Prepare(_layout.InArea);
         Execute("BEGIN");
     }
-
-    public void EndRead() => Execute("COMMIT");
 
     public Feature? Find(Coordinate place)
     {
