@@ -21,7 +21,8 @@ public sealed record RouteServiceClientOptions
     /// <summary>
     /// Time limit for a unary call including all attempts. More than zero, at most 24 days; default 10 s;
     /// <see cref="System.Threading.Timeout.InfiniteTimeSpan"/> disables it. Also the time limit of
-    /// <see cref="RouteServiceClient.ConnectAsync"/> and of joining a chat.
+    /// <see cref="RouteServiceClient.ConnectAsync"/> and of joining a chat. Listings and routes have no time limit unless their argument
+    /// <c>timeout</c> sets one.
     /// </summary>
     public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(10);
 

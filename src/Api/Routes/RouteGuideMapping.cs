@@ -49,12 +49,12 @@ internal static class RouteGuideMapping
     public static Proto.Point ToPoint(this Coordinate coordinate) =>
         new() { Latitude = coordinate.LatitudeE7, Longitude = coordinate.LongitudeE7 };
 
-    /// <summary>The numbers as the contract has them: int32, capped, the distance truncated.</summary>
+    /// <summary>Numbers above int32 become its largest value.</summary>
     public static Proto.RouteSummary ToProto(this RouteSummary summary) => new()
     {
         PointCount = (int)Math.Min(int.MaxValue, summary.PointCount),
         FeatureCount = (int)Math.Min(int.MaxValue, summary.FeatureCount),
-        Distance = (int)Math.Min(int.MaxValue, summary.Meters),
+        Distance = summary.WholeMeters,
         ElapsedTime = (int)Math.Min(int.MaxValue, summary.Elapsed.TotalSeconds),
     };
 

@@ -10,7 +10,7 @@ using Proto = RouteService.Contracts.Routeguide;
 namespace RouteService.Api.Routes;
 
 internal sealed class RouteGuideService(
-    IFeatureStore features, RouteChat chat, ChatOptions chatOptions, LimitOptions limits, TimeProvider clock)
+    IFeatureStore features, RouteChat chat, LimitOptions limits, TimeProvider clock)
     : Proto.RouteGuide.RouteGuideBase
 {
     /// <summary>The trailer of RecordRoute: the exact distance in metres, in the shortest text that parses to the same double.</summary>
@@ -99,7 +99,7 @@ internal sealed class RouteGuideService(
                         response, MessageOverheadBytes + logged.Note.Message.Length, isLast: i == page.Length - 1);
                     if (!write.IsCompletedSuccessfully)
                     {
-                        await WaitAsync(write, stream);
+                        await stream.WaitForClientAsync(write);
                     }
                 }
             }
@@ -113,19 +113,6 @@ internal sealed class RouteGuideService(
         {
             await ending.CancelAsync();
             await posting;
-        }
-    }
-
-    /// <summary>Waits for a write to a client that does not read, for as long as a stream may be behind.</summary>
-    private async Task WaitAsync(Task write, ChatStream stream)
-    {
-        try
-        {
-            await write.WaitAsync(TimeSpan.FromSeconds(chatOptions.MaxSecondsBehind), clock);
-        }
-        catch (TimeoutException)
-        {
-            throw stream.SlowConsumer();
         }
     }
 

@@ -9,8 +9,13 @@ namespace RouteService.Api.Security;
 /// </summary>
 internal static class Scope
 {
+    /// <summary>GetFeature, ListFeatures.</summary>
     public const string Read = "routes.read";
+
+    /// <summary>RecordRoute.</summary>
     public const string Write = "routes.write";
+
+    /// <summary>RouteChat.</summary>
     public const string Chat = "routes.chat";
 
     /// <summary>The type of the claims of an authenticated caller, one for each scope.</summary>

@@ -33,8 +33,8 @@ internal static class WatchedFileExtensions
 }
 
 /// <summary>
-/// The content of files: read at the start, and again when their bytes change. Bytes are compared, since Kubernetes changes a mounted
-/// secret by changing a link, which leaves no trace at the file itself.
+/// The content of files: read at the start, and again when their bytes change (<see cref="FileReloader"/>). Bytes are compared, because
+/// Kubernetes changes a mounted secret by changing a link, which leaves no trace at the file itself.
 /// </summary>
 internal sealed partial class WatchedFile<T> : IWatchedFile
     where T : class
@@ -142,23 +142,5 @@ internal sealed partial class WatchedFile<T> : IWatchedFile
 
         [LoggerMessage(2, LogLevel.Error, "{Problem} Keeping the previous version.")]
         public static partial void NotReloaded(ILogger logger, string problem);
-    }
-}
-
-/// <summary>Reloads the watched files when they change.</summary>
-internal sealed class FileReloader(IEnumerable<IWatchedFile> files, TimeProvider clock, ILogger<FileReloader> logger) : BackgroundService
-{
-    private static readonly TimeSpan Period = TimeSpan.FromSeconds(5);
-
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(Period, clock);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
-        {
-            foreach (var file in files)
-            {
-                file.Reload(logger);
-            }
-        }
     }
 }

@@ -29,9 +29,6 @@ public sealed class ChatOptions
     [Range(1, 10_000)]
     public int MaxUnansweredPosts { get; init; } = 64;
 
-    /// <summary>The longest id of a note, in bytes of UTF-8.</summary>
-    public const int MaxIdBytes = 128;
-
     /// <summary>The most streams of one client, a caller where there are credentials, else an address; 0 for no limit.</summary>
     [Range(0, 1_000_000)]
     public int MaxStreamsPerClient { get; init; }

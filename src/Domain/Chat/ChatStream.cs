@@ -35,8 +35,7 @@ public abstract class ChatStream : IAsyncDisposable
         SingleReader = true, // Only ReadAllAsync reads.
     });
 
-    private long _queued;
-    private long _done;
+    private readonly SlowConsumerLimit _limit;
 
     // Uncommitted posts, plus one while the poster is active. Reaching zero completes the queue.
     private int _uncommitted = 1;
@@ -52,6 +51,7 @@ public abstract class ChatStream : IAsyncDisposable
         _metrics = metrics;
         _onDispose = onDispose;
         _unanswered = new SemaphoreSlim(options.MaxUnansweredPosts);
+        _limit = new SlowConsumerLimit(options, clock, metrics);
     }
 
     /// <summary>The sequence of the last note that the reader was given; 0 for none.</summary>
@@ -109,30 +109,18 @@ public abstract class ChatStream : IAsyncDisposable
     /// <exception cref="StoreUnavailableException">The log cannot answer; unanswered posts may be kept or lost.</exception>
     public async IAsyncEnumerable<ReadOnlyMemory<LoggedNote>> ReadAllAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        // The lag of a stream is the time until everything queued now has been read.
-        var (waiting, since) = (0L, _clock.GetTimestamp());
         await foreach (var page in ReadAsync(cancellationToken))
         {
             LastSequence = page.Span[^1].Sequence;
             yield return page;
 
-            if (_done >= waiting)
-            {
-                (waiting, since) = (Volatile.Read(ref _queued), _clock.GetTimestamp());
-            }
-            else if (_clock.GetElapsedTime(since).TotalSeconds > Options.MaxSecondsBehind)
-            {
-                throw SlowConsumer();
-            }
+            _limit.Check();
         }
     }
 
-    /// <summary>The error that ends a stream whose client does not read fast enough; counts it.</summary>
-    public ChatLimitException SlowConsumer()
-    {
-        _metrics.FellBehind();
-        return new ChatLimitException(ChatLimit.SecondsBehind, Options.MaxSecondsBehind, Options.MaxSecondsBehind);
-    }
+    /// <summary>Waits until a message has been written to a client that is not reading.</summary>
+    /// <exception cref="ChatLimitException">The reader is a slow consumer.</exception>
+    public Task WaitForClientAsync(Task write) => _limit.WaitAsync(write);
 
     public ValueTask DisposeAsync()
     {
@@ -170,14 +158,14 @@ public abstract class ChatStream : IAsyncDisposable
 
     private protected void Enqueue(WorkKind kind, Subscription? subscription, long sequence = 0)
     {
-        Interlocked.Increment(ref _queued);
+        _limit.Queued();
         _work.Writer.TryWrite(new Work(kind, subscription, sequence, _clock.GetTimestamp()));
     }
 
     /// <summary>The reader has done as many pieces of work, the first of which was queued at this timestamp.</summary>
     private protected void Done(int count, long queuedAt)
     {
-        _done += count;
+        _limit.Done(count);
         _metrics.Delivered(_clock.GetElapsedTime(queuedAt));
     }
 
@@ -204,11 +192,7 @@ public abstract class ChatStream : IAsyncDisposable
             throw new ChatLimitException(ChatLimit.MessageBytes, bytes, Options.MaxMessageBytes);
         }
 
-        if (id is not null && Encoding.UTF8.GetByteCount(id) is var idBytes && idBytes > ChatOptions.MaxIdBytes)
-        {
-            throw new ChatLimitException(ChatLimit.IdBytes, idBytes, ChatOptions.MaxIdBytes);
-        }
-
+        NoteId.CheckLength(id);
         if (_subscriptions.Count >= Options.MaxLocationsPerStream && !_subscriptions.ContainsKey(note.Location))
         {
             throw new ChatLimitException(ChatLimit.LocationsPerStream, _subscriptions.Count + 1, Options.MaxLocationsPerStream);

@@ -110,19 +110,15 @@ public sealed class NoteWriter : IAsyncDisposable
         }
     }
 
-    /// <summary>
-    /// A note is kept once for each id. The same note posted again is acknowledged with the sequence it has; another note with that id is
-    /// refused.
-    /// </summary>
     private static void End(Post post, LoggedNote kept)
     {
-        if (kept.Note == post.Note.Note)
+        if (NoteId.Refusal(post.Note.Note, kept) is { } refusal)
         {
-            post.Subscription.OnCommitted(kept.Sequence);
+            post.Subscription.OnFailed(refusal);
         }
         else
         {
-            post.Subscription.OnFailed(new NoteIdTakenException(kept.Id!, kept.Sequence));
+            post.Subscription.OnCommitted(kept.Sequence);
         }
     }
 }
@@ -131,14 +127,3 @@ public sealed class NoteWriter : IAsyncDisposable
 /// <param name="Subscription">Where its stream has posted it.</param>
 /// <param name="Note">The note.</param>
 internal readonly record struct Post(Subscription Subscription, NewNote Note);
-
-/// <summary>The id of a post is in the log already, with another location or message. The post is not kept.</summary>
-/// <param name="id">The id.</param>
-/// <param name="sequence">The sequence of the note that has it.</param>
-public sealed class NoteIdTakenException(string id, long sequence)
-    : Exception(FormattableString.Invariant($"The id '{id}' is that of another note, {sequence}."))
-{
-    public string Id => id;
-
-    public long Sequence => sequence;
-}

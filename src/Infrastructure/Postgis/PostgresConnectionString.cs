@@ -10,15 +10,6 @@ namespace RouteService.Infrastructure.Postgis;
 /// </summary>
 internal static class PostgresConnectionString
 {
-    // Defaults that the connection string can override. Waits are short, because a call that waits for a database holds its client up: five
-    // seconds for a connection, new or from the pool, and ten for an answer. The pool leaves room for four replicas in PostgreSQL's default
-    // of 100 connections. A connection prepares a statement on its second use and returns to the pool without a reset: we leave no state in
-    // a session, and the reset would cost as much as a look-up. Idle connections are checked every 30 seconds. GSSAPI encryption is off,
-    // because the runtime image has no library for it, and each connection would look for one.
-    private const string Defaults =
-        "Application Name=route-service;Timeout=5;Command Timeout=10;Cancellation Timeout=1000;Maximum Pool Size=20;"
-        + "Max Auto Prepare=20;Auto Prepare Min Usages=2;Keepalive=30;No Reset On Close=true;GSS Encryption Mode=Disable";
-
     private const string Quoting = "A value that contains ';' or '=' must be in quotes: Password=\"a;b\".";
 
     private static readonly string[] Schemes = ["postgres://", "postgresql://"];
@@ -40,11 +31,11 @@ internal static class PostgresConnectionString
         ["target_session_attrs"] = "Target Session Attributes",
     };
 
-    /// <summary>The settings of a connection string, over the defaults.</summary>
+    /// <summary>The settings of a connection string, over <see cref="PostgresOptions.ConnectionDefaults"/>.</summary>
     /// <exception cref="ConnectionStringException">It cannot be used; says why, without a part of it.</exception>
     public static NpgsqlConnectionStringBuilder Parse(string text)
     {
-        var settings = new NpgsqlConnectionStringBuilder(Defaults);
+        var settings = PostgresOptions.ConnectionDefaults();
         var trimmed = text.Trim();
         if (Schemes.FirstOrDefault(scheme => trimmed.StartsWith(scheme, StringComparison.OrdinalIgnoreCase)) is { } scheme)
         {
