@@ -85,8 +85,8 @@ public sealed class CommandLineTests : IAsyncDisposable
         var import = (await RunAsync("import", "some.csv", "--skip-invalid")).AssertSuccess();
 
         Assert.Contains("Imported 2 records", import.Output);
-        Assert.Contains("2 were skipped for an invalid latitude, the first: some.csv, record 2 (line 3): latitude is 95; expected", import.Output);
-        Assert.Contains("1 were superseded by a later record at the same place", import.Output);
+        Assert.Contains("2 were skipped because of an invalid latitude. The first: some.csv, record 2 (line 3): latitude is 95; expected", import.Output);
+        Assert.Contains("1 were superseded by a later record at the same location", import.Output);
         Assert.Contains("The store has 1 features.", import.Output);
     }
 

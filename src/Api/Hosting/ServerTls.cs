@@ -74,7 +74,7 @@ internal static class ServerTls
             throw new FormatException($"'{path}' of RouteService__Grpc__ClientCaPath has no certificate in PEM.");
         }
 
-        // Only a root ends a chain; with an intermediate alone, every handshake would fail.
+        // Only a root ends a chain; with an intermediate alone every handshake would fail.
         foreach (var authority in all)
         {
             using var chain = new X509Chain { ChainPolicy = policy.Clone() };
@@ -100,7 +100,7 @@ internal static class ServerTls
             return (own, all);
         }
 
-        // The first is ours, and those after it lead to its authority (RFC 8446, 4.4.2).
+        // The first certificate is ours, and the others lead to its authority (RFC 8446, 4.4.2).
         var chain = new X509Certificate2Collection();
         chain.ImportFromPemFile(path);
         if (chain.Count > 0)

@@ -4,8 +4,8 @@ using System.Security.Claims;
 namespace RouteService.Api.Security;
 
 /// <summary>
-/// What a caller may do. A scope's name is also that of the policy that requires it. Scopes are listed in tokens (claim "scope" of RFC
-/// 8693, or "scp") and in the file of API keys.
+/// The permissions of callers. A scope's name is also the name of the policy that requires it, which stands at each method. Tokens list
+/// scopes in the claim "scope" (RFC 8693) or "scp", and the file of API keys lists them for each key.
 /// </summary>
 internal static class Scope
 {

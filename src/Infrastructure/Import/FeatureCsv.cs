@@ -13,7 +13,7 @@ namespace RouteService.Infrastructure.Import;
 /// </summary>
 internal static class FeatureCsv
 {
-    // A record longer than this is a quote that is never closed.
+    // A longer record is taken for a quote that is never closed.
     private const int MaxRecord = 1024 * 1024;
 
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);

@@ -4,11 +4,11 @@ using SQLitePCL;
 
 namespace RouteService.Infrastructure.Sqlite;
 
-/// <summary>What SQLite says (https://sqlite.org/rescode.html), in the domain's words.</summary>
+/// <summary>Maps SQLite's result codes (https://sqlite.org/rescode.html) to exceptions of the domain.</summary>
 internal static class SqliteErrors
 {
     /// <summary>
-    /// For a call that failed. The message may reach any client, so it has neither paths nor SQL; the inner exception has those.
+    /// The exception for a call that failed. The message may reach any client, so it names neither paths nor SQL; the inner exception does.
     /// </summary>
     public static StoreUnavailableException Unavailable(SqliteException cause) => new(
         cause.SqliteErrorCode switch
@@ -23,10 +23,10 @@ internal static class SqliteErrors
         },
         cause);
 
-    /// <summary>For a store that cannot be opened: to the person who starts the program, with the file and what to do.</summary>
+    /// <summary>The exception for a store that cannot be opened, for the operator: it names the file and what to do.</summary>
     /// <param name="path">The file.</param>
     /// <param name="variable">The setting that names it.</param>
-    /// <param name="cause">What SQLite says.</param>
+    /// <param name="cause">The error of SQLite.</param>
     public static StoreUnavailableException Unusable(string path, string variable, SqliteException cause) => new(
         cause.SqliteErrorCode switch
         {
