@@ -1,6 +1,6 @@
 // The embedded store beside other layouts of the same features, on one thread:
 //   dotnet run -c Release --project bench/Store [-- COUNT …]
-// Every figure is the best of seven passes, as other work on the machine only ever adds; the import is one pass; the files are in the folder for temporary files.
+// Every figure is the best of seven passes, because other work on the machine only adds time; the import is one pass; the files are in the folder for temporary files.
 using System.Globalization;
 using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
