@@ -91,7 +91,7 @@ def slow_writers(port, ready):
 
 @forever
 def stalled_readers(port, ready):
-    """1 000 listings of the whole world that nobody reads."""
+    """1 000 listings of the whole world that are not read."""
     connections = []
     for _ in range(10):
         connection = connect(port)
@@ -132,10 +132,10 @@ def connections(port, ready):
 
 
 ATTACKS = [
-    ("nobody", None),
+    ("no attack", None),
     ("rapid reset", rapid_reset),
     ("2 000 writers of a byte a second", slow_writers),
-    ("1 000 listings that nobody reads", stalled_readers),
+    ("1 000 listings that are not read", stalled_readers),
     ("messages of 200 MB in 200 KB", bombs),
     ("9 990 idle connections", connections),
 ]
