@@ -5,13 +5,13 @@ using Xunit.v3;
 namespace RouteService;
 
 /// <summary>
-/// The limit of every asynchronous test that names none itself: it fails where it would hang. xunit cannot end a synchronous one.
+/// The time limit of every asynchronous test without its own: the test fails instead of hanging. xunit cannot end a synchronous test.
 /// </summary>
 internal static class TimeLimit
 {
     private const int Milliseconds = 300_000;
 
-    // A long run on demand takes as many times longer.
+    // A long run on demand multiplies the limit.
     private static readonly int Factor =
         int.TryParse(Environment.GetEnvironmentVariable("ROUTESERVICE_TEST_FUZZ"), out var factor) ? Math.Clamp(factor, 1, 1_000) : 1;
 
@@ -26,7 +26,7 @@ internal static class TimeLimit
     }
 }
 
-/// <summary>In the place of xunit's own, for all test projects.</summary>
+/// <summary>Replaces xunit's attribute in all test projects.</summary>
 [AttributeUsage(AttributeTargets.Method)]
 [XunitTestCaseDiscoverer(typeof(LimitedFacts))]
 internal sealed class FactAttribute([CallerFilePath] string? file = null, [CallerLineNumber] int line = -1) : Xunit.FactAttribute(file, line);
