@@ -3,7 +3,6 @@ using Grpc.Core;
 using RouteService.Api.Errors;
 using RouteService.Domain.Chat;
 using RouteService.Domain.Geography;
-using Proto = RouteService.Contracts.Routeguide;
 
 namespace RouteService.Api.Routes;
 

@@ -2,8 +2,8 @@ namespace RouteService.Domain.Chat;
 
 /// <summary>
 /// Decides when a stream is ended because its client reads too slowly: when it has been behind without a break for
-/// <see cref="ChatOptions.MaxSecondsBehind"/>, or has not taken one message for as long. A stream is behind until everything that was
-/// queued for it has been read.
+/// <see cref="ChatOptions.MaxSecondsBehind"/> (600 s by default), or has not taken one message for as long. A stream is behind until
+/// everything that was queued for it has been read.
 /// </summary>
 /// <threadsafety><see cref="Queued"/> may be called from any thread, the other members by the stream's reader.</threadsafety>
 internal sealed class SlowConsumerLimit(ChatOptions options, TimeProvider clock, ChatMetrics metrics)
