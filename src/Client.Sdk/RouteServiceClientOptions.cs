@@ -135,7 +135,7 @@ public sealed record RouteServiceClientOptions
         }
     }
 
-    /// <summary>A copy that the caller cannot change, of what is used after the client is created.</summary>
+    /// <summary>A copy that the caller cannot change, of the options that are used after the client is created.</summary>
     internal RouteServiceClientOptions Copy() => this with { Retry = Retry with { } };
 
     /// <exception cref="ArgumentException">An option is out of its range, or two contradict each other.</exception>

@@ -4,7 +4,7 @@ namespace RouteService.Domain;
 /// <param name="place">
 /// Path within the value, such as <c>rings[1].points[17]</c> or <c>a.b[3]</c>; empty for the value itself.
 /// </param>
-/// <param name="message">What is wrong and what is expected.</param>
+/// <param name="message">The fault and what is expected.</param>
 public sealed class InvalidValueException(string place, string message) : Exception(message)
 {
     public string Place { get; } = place;

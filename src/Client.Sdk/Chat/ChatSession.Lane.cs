@@ -113,7 +113,7 @@ internal sealed partial class ChatSession
             }
         }
 
-        /// <summary>Whether another stream follows one that ended in this way; waits until it may.</summary>
+        /// <summary>Whether another stream follows after this end; waits until it may.</summary>
         private async Task<bool> GoesOnAsync(RpcException? failure, Resumption resumption)
         {
             Task restWanted;

@@ -199,7 +199,7 @@ public abstract class ChatStream : IAsyncDisposable
         }
     }
 
-    /// <summary>What the reader has to do.</summary>
+    /// <summary>Kinds of work for the reader.</summary>
     private protected enum WorkKind
     {
         /// <summary>Send the notes that have come: those at the subscription's location, or at all of a sequenced stream.</summary>

@@ -186,7 +186,7 @@ public sealed class FeatureFile : IDisposable
 }
 
 /// <summary>Records that were skipped for one reason.</summary>
-/// <param name="Subject">What was invalid, such as "geometry".</param>
+/// <param name="Subject">The invalid part, such as "geometry".</param>
 /// <param name="Count">Number of records.</param>
 /// <param name="First">The first of them: its position and its fault.</param>
 public sealed record SkippedRecords(string Subject, long Count, string First);

@@ -13,11 +13,11 @@ internal static class SqliteErrors
     public static StoreUnavailableException Unavailable(SqliteException cause) => new(
         cause.SqliteErrorCode switch
         {
-            raw.SQLITE_BUSY or raw.SQLITE_LOCKED => "The store is held by another program that writes; try again.",
+            raw.SQLITE_BUSY or raw.SQLITE_LOCKED => "The store is locked by another program that writes; try again.",
             raw.SQLITE_FULL => "The disk of the store is full.",
             raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB => "The file of the store is damaged.",
             raw.SQLITE_CANTOPEN or raw.SQLITE_PERM or raw.SQLITE_READONLY or raw.SQLITE_AUTH =>
-                "The file of the store may not be opened or written.",
+                "The service lacks the rights to open or write the file of the store.",
             raw.SQLITE_IOERR => "The file of the store cannot be read or written.",
             var code => FormattableString.Invariant($"The store cannot answer (SQLite error {code})."),
         },
@@ -36,7 +36,7 @@ internal static class SqliteErrors
             raw.SQLITE_CANTOPEN or raw.SQLITE_PERM or raw.SQLITE_READONLY or raw.SQLITE_AUTH =>
                 $"The database '{path}' cannot be opened for writing. "
                 + $"Check the rights on it and on its folder, or set {variable} to another.",
-            raw.SQLITE_BUSY or raw.SQLITE_LOCKED => $"The database '{path}' is held by another program that writes; try again.",
+            raw.SQLITE_BUSY or raw.SQLITE_LOCKED => $"The database '{path}' is locked by another program that writes; try again.",
             raw.SQLITE_FULL => $"The disk of the database '{path}' is full. Make room, or set {variable} to another.",
             _ => $"The database '{path}' cannot be opened: {cause.Message.ReplaceLineEndings(" ")} Set {variable} to another.",
         },

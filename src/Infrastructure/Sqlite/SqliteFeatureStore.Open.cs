@@ -62,8 +62,8 @@ public sealed partial class SqliteFeatureStore
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new StoreUnavailableException(
-                $"The folder of the database '{path}' cannot be made: {e.Message} "
-                + $"Set {PathVariable} to a place that can be written.", e);
+                $"The folder of the database '{path}' cannot be created: {e.Message} "
+                + $"Set {PathVariable} to a writable path.", e);
         }
     }
 
@@ -105,7 +105,7 @@ public sealed partial class SqliteFeatureStore
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new StoreUnavailableException(
-                $"The database '{path}' cannot be made: {e.Message} Set {PathVariable} to a place that can be written.", e);
+                $"The database '{path}' cannot be created: {e.Message} Set {PathVariable} to a writable path.", e);
         }
         finally
         {

@@ -82,8 +82,8 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new StoreUnavailableException(
-                $"The database '{path}' cannot be made: {e.Message} "
-                + $"Set {PathVariable} to a place that can be written.", e);
+                $"The database '{path}' cannot be created: {e.Message} "
+                + $"Set {PathVariable} to a writable path.", e);
         }
     }
 
