@@ -100,7 +100,7 @@ public sealed class CommandLineTests : IAsyncDisposable
         await File.WriteAllTextAsync(Path.Combine(_service.Folder, "empty.txt"), content);
         (await RunAsync("import", "places.csv")).AssertSuccess();
 
-        AssertRefused(await RunAsync(["import", "empty.txt", "--replace", .. options]), "empty.txt has no features, and --replace would remove all");
+        AssertRefused(await RunAsync(["import", "empty.txt", "--replace", .. options]), "empty.txt has no features, and --replace would empty the store; add --allow-empty");
         Assert.Contains("The store has 1 features.", (await RunAsync(["import", "empty.txt", .. options])).AssertSuccess().Output);
         Assert.Contains("The store has 0 features.", (await RunAsync(["import", "empty.txt", "--replace", "--allow-empty", .. options])).AssertSuccess().Output);
     }

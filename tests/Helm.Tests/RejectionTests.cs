@@ -28,7 +28,7 @@ public sealed class RejectionTests
     [InlineData("database.existingSecret.name=,embedded.enabled=true,autoscaling.enabled=true", "embedded.enabled allows one pod and no autoscaling: every pod would have its own places and notes.")]
     [InlineData("database.existingSecret.name=,postgis.enabled=true,postgis.password=", "postgis.enabled requires postgis.password.")]
     [InlineData("database.host=db", "A database by parts requires its role: database.username, or database.existingSecret.usernameKey.")]
-    [InlineData("database.existingSecret.name=,database.existingSecret.hostKey=host", "Where is the database?")]
+    [InlineData("database.existingSecret.name=,database.existingSecret.hostKey=host", "No database is configured.")]
     [InlineData(
         "database.existingSecret.name=,database.connectionString=Host=db,database.existingSecret.hostKey=host",
         "database.existingSecret.hostKey requires database.existingSecret.name, the Secret with this key.")]
