@@ -14,7 +14,7 @@ fi
 need postgresql-15-postgis-3 compgen -G '/usr/share/postgresql/*/extension/postgis.control'
 stop_if_missing
 
-# A server does not run as root, and whom it runs as has to come to its folder.
+# PostgreSQL does not run as root, and its user must be able to enter the folder.
 work=$(mktemp -d)
 chmod 711 "$work"
 trap 'rm -rf "$work"' EXIT

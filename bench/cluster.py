@@ -8,12 +8,12 @@ import sys
 
 from load import Figures, command, free_port
 
-# What is not PostgreSQL's default. fsync, synchronous_commit and full_page_writes are: what is committed is on disk.
+# Settings other than PostgreSQL's defaults. fsync, synchronous_commit and full_page_writes are on by default: committed data is on disk.
 SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
 
 
 class Cluster:
-    """A throw-away PostgreSQL: an ordinary user's, on a port of its own."""
+    """A throw-away PostgreSQL of an ordinary user, on its own port."""
 
     def __init__(self, work):
         self._folder = work / "cluster"
@@ -44,7 +44,7 @@ class Cluster:
             sys.exit(f"{program} failed: {run.stderr.decode()}")
 
     def psql(self, database, *commands):
-        """Runs commands in one session, and returns what is printed."""
+        """Runs commands in one session, and returns their output."""
         run = subprocess.run(
             ["psql", "-X", "-qAt", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", database],
             input="\n".join(commands), capture_output=True, encoding="utf-8", check=False)

@@ -1,11 +1,11 @@
-"""A program that takes what is exported by OTLP, for the measuring scripts."""
+"""A receiver of OTLP exports, for the measuring scripts."""
 import collections
 import http.server
 import threading
 
 
 class Collector:
-    """An OTLP receiver over HTTP that reads what comes, counts it, and keeps nothing."""
+    """An OTLP receiver over HTTP that reads and counts requests, and keeps nothing."""
 
     def __init__(self):
         self.exports = collections.Counter()  # Requests by path: /v1/traces, /v1/metrics, /v1/logs.

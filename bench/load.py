@@ -1,4 +1,4 @@
-"""What the measuring scripts share: servers under load, h2rg that loads them, measurements that take turns, and reports."""
+"""Shared by the measuring scripts: servers under load, the load client h2rg, measurements in turns, and reports."""
 import argparse
 import contextlib
 import datetime
@@ -52,7 +52,7 @@ class Server:
         return self._status("VmRSS")
 
     def megabytes_at_most(self):
-        """The most that its resident memory has been."""
+        """The peak of its resident memory."""
         return self._status("VmHWM")
 
     def _status(self, name):
@@ -60,7 +60,7 @@ class Server:
         return int(re.search(rf"{name}:\s+(\d+)", status)[1]) / 1024
 
     def processor_seconds(self):
-        """What it has used of the processors so far."""
+        """Processor time used so far."""
         fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -102,7 +102,7 @@ def command(*arguments, environment, program=SERVICE):
 
 @dataclass
 class Figures:
-    """What came of a load: things done, and the time and the server's processor time that they took, in seconds."""
+    """The result of a load: things done, and the time and the server's processor time that they took, in seconds."""
 
     count: float = 0
     seconds: float = 0
@@ -151,16 +151,16 @@ class Load:
         return measure
 
     def passing(self, places, travellers):
-        """One traveller after the other leaves a note at each of many places, and gets what those before have left there."""
+        """One client after the other posts a note at each of many locations, and gets the notes of the clients before."""
         received = places * travellers * (travellers - 1) // 2
         return self._chat(lambda latitude: ((latitude, i) for i in range(places)), travellers, received)
 
     def replay(self, notes):
-        """One traveller leaves many notes at one place, and gets all earlier ones for each."""
+        """One client posts many notes at one location, and gets all earlier ones for each."""
         return self._chat(lambda latitude: ((latitude, 0) for _ in range(notes)), 1, notes * (notes - 1) // 2)
 
     def _chat(self, places_at, calls, received):
-        # Notes stay, so a run must not meet those of an earlier one: each has a latitude of its own.
+        # Notes stay, so each run has its own latitude and does not meet those of an earlier run.
         def measure(server, seconds):
             figures = Figures()
             while figures.seconds < seconds:
@@ -206,7 +206,7 @@ def free_port():
 
 
 def arguments(kind=""):
-    """The arguments that every measuring script takes; kind is what the name of its results ends with."""
+    """The arguments of every measuring script; kind is the end of the name of its results."""
     parser = argparse.ArgumentParser()
     parser.add_argument("work", type=pathlib.Path)
     parser.add_argument("--save", nargs="?", const=f"{datetime.date.today()}{kind}", metavar="NAME")
@@ -215,7 +215,7 @@ def arguments(kind=""):
 
 
 def publish(lines, name):
-    """Prints a report, and saves it where it has a name."""
+    """Prints a report, and saves it if it has a name."""
     report = "\n".join(lines) + "\n"
     print(report, end="")
     if name:
@@ -233,7 +233,7 @@ def version(*program):
 
 
 def machine(*peers):
-    """The line that says what was measured on."""
+    """The line that describes the machine."""
     cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8"))
     parts = [
         f"{cpu[1] if cpu else platform.machine()}, {os.cpu_count()} cores for all of it together",
@@ -245,5 +245,5 @@ def machine(*peers):
 
 
 def number(value):
-    """A whole number, its thousands apart."""
+    """An integer with separated thousands."""
     return f"{value:,.0f}".replace(",", " ")

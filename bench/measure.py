@@ -34,7 +34,7 @@ def start(name, work, file):
 
 @dataclass
 class Row:
-    """A line of the table: what is measured, and how. `measure` takes a server and a time in seconds, and returns figures."""
+    """A line of the table. `measure` takes a server and a time in seconds, and returns figures."""
 
     label: str
     measure: Callable

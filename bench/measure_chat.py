@@ -1,4 +1,4 @@
-"""The measuring half of chat.sh: durable notes, fan-out, and the memory of those who stall.
+"""The measuring half of chat.sh: durable notes, fan-out, and memory with stalled listeners.
 
 Usage: measure_chat.py WORKFOLDER [--save [NAME]] [--quick]"""
 import datetime
@@ -55,7 +55,7 @@ def fanning(one, two, seconds, rates):
 
 
 def stalling(server, notes):
-    """Megabytes at rest, with those who stall, and after the notes."""
+    """Megabytes at rest, with stalled listeners, and after the notes."""
     at_rest = server.megabytes()
     with subprocess.Popen(["dotnet", CHAT, "stall", server.address, str(LISTENERS), str(notes)],
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8") as bench:

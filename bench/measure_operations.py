@@ -19,7 +19,7 @@ DATA, HEADERS, RESET, SETTINGS = 0, 1, 3, 4
 END_STREAM, END_HEADERS = 1, 4
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-# One of the sample features, which an empty store is filled with.
+# One of the sample features that a new store starts with.
 SAMPLE = point(407838351, -746143763)
 
 
@@ -51,7 +51,7 @@ def drain(connection):
             pass
 
 
-# The attacks: each goes on until it is killed, and connects again where the service has cut it off.
+# The attacks: each runs until it is killed, and reconnects when the service has closed its connection.
 
 def forever(attack):
     def run(port, ready):
@@ -75,7 +75,7 @@ def rapid_reset(port, ready):
 
 @forever
 def slow_writers(port, ready):
-    """2 000 connections, each with a call whose message comes by a byte a second."""
+    """2 000 connections, each with a call whose message arrives at a byte a second."""
     connections = []
     for _ in range(2_000):
         connection = connect(port)
@@ -91,7 +91,7 @@ def slow_writers(port, ready):
 
 @forever
 def stalled_readers(port, ready):
-    """1 000 listings of the whole world that nobody reads."""
+    """1 000 listings of the whole world that are not read."""
     connections = []
     for _ in range(10):
         connection = connect(port)
@@ -111,7 +111,7 @@ def bombs(port, ready):
     connection = connect(port)
     for stream in range(1, 2_000_000, 2):
         connection.sendall(call(stream, b"/routeguide.RouteGuide/GetFeature", (b"grpc-encoding", b"gzip")))
-        # A stream may send 768 KiB before it is read, and the connection is given back what a stream that ends has sent.
+        # A stream may send 768 KiB before it is read, and the end of a stream returns its bytes to the connection's window.
         for at in range(0, len(message), 16_384):
             part = message[at:at + 16_384]
             connection.sendall(http2(DATA, END_STREAM if at + 16_384 >= len(message) else 0, stream, part))
@@ -132,17 +132,17 @@ def connections(port, ready):
 
 
 ATTACKS = [
-    ("nobody", None),
+    ("no attack", None),
     ("rapid reset", rapid_reset),
     ("2 000 writers of a byte a second", slow_writers),
-    ("1 000 listings that nobody reads", stalled_readers),
+    ("1 000 listings that are not read", stalled_readers),
     ("messages of 200 MB in 200 KB", bombs),
     ("9 990 idle connections", connections),
 ]
 
 
 def under_attack(work, seconds):
-    """Lines of (who attacks, calls/s, p50 and p99 in µs of one client that calls one after the other, MB during, MB afterwards)."""
+    """Lines of (attack, calls/s, p50 and p99 in µs of one client that calls one after the other, MB during, MB afterwards)."""
     load = Load(work)
     body = write_body(work / "point.bin", SAMPLE)
     for i, (label, attack) in enumerate(ATTACKS):
@@ -214,7 +214,7 @@ def main():
     seconds, rounds = (1, 1) if options.quick else (5, 3)
 
     lines = [
-        f"# RouteService attacked and stopped, {datetime.date.today()}\n",
+        f"# RouteService under overload and at shutdown, {datetime.date.today()}\n",
         f"`bench/operations.sh {' '.join(sys.argv[2:])}".rstrip() + "`\n",
         machine(),
         f"\nOne client makes one GetFeature after the other for {seconds} s, in the embedded store, while a program of its own attacks "

@@ -26,7 +26,7 @@ COPY_ALL = f"(SELECT {COLUMNS} FROM feature)"
 
 @dataclass
 class Row:
-    """What is measured, and beside what. Both measure for a time in seconds, and return figures."""
+    """A measurement and its peer. Both measure for a time in seconds, and return figures."""
 
     label: str
     ours: Callable | None
@@ -46,7 +46,7 @@ def degrees(e7):
 
 
 def write_files(work, features):
-    """What the servers are filled with and asked for; returns how many of the features the rectangle has."""
+    """Writes the features and requests of the servers; returns the number of features in the rectangle."""
     write_csv(work / "places.csv", features)
 
     # The same on the other side of the equator: all of it different.
@@ -126,7 +126,7 @@ def reading(cluster, work, total, inside, seconds, rounds, warm_up):
         for service in services:
             service.stop()
 
-    # A server of its own, so that nothing of what was read before is in its memory.
+    # Its own server, so that nothing that was read before is in its memory.
     fresh = start_service("read slowly", work, postgis)
     try:
         say("Reading: a client that reads slowly")

@@ -58,7 +58,7 @@ def greetings(work, seconds, rounds, warm_up):
 
 
 def median(runs):
-    """Medians of the rate and of the processor time for each in µs."""
+    """Medians of the rate, and of the processor time of one call in µs."""
     return statistics.median(run.rate for run in runs), statistics.median(run.microseconds for run in runs)
 
 

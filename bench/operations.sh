@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures how a well-behaved client fares while others attack the service, how long the service takes to end, and what telemetry costs,
-# all in one run, and prints the tables.
+# Measures a well-behaved client while others attack the service, the time of the shutdown, and the cost of telemetry, all in one run, and
+# prints the tables.
 #   bench/operations.sh [--save [NAME]] [--quick]
 #     --save    also writes them to bench/results/NAME.md; NAME is today's date and "-operations" unless given
 #     --quick   short runs: whether everything works

@@ -11,7 +11,7 @@ if [[ ${1-} == -h || ${1-} == --help ]]; then
 fi
 
 . bench/tools.sh
-python=/usr/bin/python3 # Debian's grpcio is Debian's Python's.
+python=/usr/bin/python3 # Debian's grpcio is for Debian's Python.
 
 need_load_client
 need protobuf-compiler command -v protoc
@@ -33,7 +33,7 @@ mkdir -p "$work/python" "$work/go/src/routeguide"
 protoc -I protos --python_out="$work/python" --grpc_python_out="$work/python" \
   --plugin=protoc-gen-grpc_python="$(command -v grpc_python_plugin)" route_guide.proto
 
-# Debian's Go packages are sources in a GOPATH; the generator that belongs to them is built from there.
+# Debian's Go packages are sources in a GOPATH; their generator is built from there.
 export GO111MODULE=off GOPATH="$work/go:/usr/share/gocode" GOFLAGS=-buildvcs=false
 go build -o "$work/protoc-gen-go" github.com/golang/protobuf/protoc-gen-go
 protoc -I protos --plugin="$work/protoc-gen-go" --go_out=plugins=grpc:"$work/go/src/routeguide" route_guide.proto

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures what the service costs over a bare greeter on the same packages, Grpc.AspNetCore, and over an earlier build of itself, all in one
-# run, and prints the tables. Takes about ten minutes.
+# run, and prints the tables. Takes about fifteen minutes.
 #   bench/stock.sh [--save [NAME]] [--quick] [--rounds COUNT] [--base COMMIT]
 #     --save    also writes them to bench/results/NAME.md; NAME is today's date and "-stock" unless given
 #     --quick   one short round: whether everything works, not how fast it is

@@ -1,4 +1,4 @@
-# Sourced by the measuring scripts: what they need of Debian, and the load client.
+# Sourced by the measuring scripts: the Debian packages that they need, and the load client.
 
 missing=()
 
@@ -10,7 +10,7 @@ need_load_client() {
   need libnghttp2-dev test -e /usr/include/nghttp2/nghttp2.h
 }
 
-# Ends the script, with one line, where anything is missing.
+# Ends the script with one line if anything is missing.
 stop_if_missing() {
   if ((${#missing[@]})); then
     echo "Missing: apt-get install ${missing[*]}" >&2

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Runs a command in a clean room: a bare Debian bookworm with the .NET SDK, this machine's package settings, and a fresh clone of HEAD.
-# What the project forgets to install or to commit is missing there. Where no room can be made, the command runs on this machine.
+# Anything that the project does not install or commit is missing there. If no room can be made, the command runs on this machine.
 # The first line of the output says which, and why.
-#   eng/clean-room.sh [COMMAND ...]    as root; the command is eng/test.sh unless given, and the exit code is the command's
-#   CLEAN_ROOM_KEEP=1 eng/clean-room.sh    keeps the room for the next time, which renews only the clone
-#   TMPDIR=FOLDER eng/clean-room.sh    where the room is made; /var/tmp unless given
+#   eng/clean-room.sh [COMMAND ...]    as root; default eng/test.sh. The exit code is that of the command
+#   CLEAN_ROOM_KEEP=1 eng/clean-room.sh    keeps the room for the next run, which renews only the clone
+#   TMPDIR=FOLDER eng/clean-room.sh    folder for the room; default /var/tmp
 set -euo pipefail
 if [[ ${1-} == -h || ${1-} == --help ]]; then
   sed -n '2,/^set /{s/^# \{0,1\}//p}' "$0"
@@ -15,19 +15,19 @@ cd "$(dirname "$0")/.."
 (($#)) || set -- eng/test.sh
 umask 022
 release=bookworm
-gigabytes=8 # The Debian, what the tests install and restore, the build, and the images that a test makes.
+gigabytes=8 # Debian, the packages that the tests install and restore, the build, and the images of a test.
 clone=/route-service
 
-folder=''   # Only root can enter it: package settings may have passwords.
+folder=''   # For root only: package settings may contain passwords.
 root=''     # In that folder.
-entrance='' # The process that waits for the first one in the room.
+entrance='' # The process that waits for the first process in the room.
 missing=''  # Why there is no room.
 trap leave EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# The room has its own namespaces of processes and mounts. All in them ends with the first process.
+# The room has its own namespaces of processes and mounts. All its processes end with the first one.
 leave() {
   trap '' HUP INT TERM
   if [[ -n $entrance ]]; then
@@ -45,14 +45,14 @@ make_room() {
     try 'no namespaces or mounts' unshare --mount --pid --fork mount --bind /proc /proc &&
     make_folder &&
     { [[ -e $folder/made ]] || make_debian; } &&
-    { copy_settings &>/dev/null || true; } && # What could not be copied may not matter; what matters shows below.
+    { copy_settings &>/dev/null || true; } && # A setting that could not be copied may not matter; one that does fails a step below.
     try 'no clone' clone_head &&
     try 'no way into it' enter dotnet --version &&
     try 'no apt in it' enter timeout 300 apt-get update -qq -o APT::Update::Error-Mode=any &&
     try 'no NuGet in it' enter bash -euc "$(declare -f restore_something); restore_something"
 }
 
-# A step on the way to the room.
+# Runs a step of making the room; a failure is the reason why there is none.
 try() {
   local said
   said=$("${@:2}" 2>&1 </dev/null) && return
@@ -98,7 +98,7 @@ debootstrap_debian() {
   timeout 600 debootstrap --variant=minbase --include=ca-certificates,git,libicu72,libssl3 "$release" "$root" ${mirror:+"$mirror"}
 }
 
-# What says where packages come from and whom to trust.
+# The sources of packages, and the certificates to trust.
 copy_settings() {
   local file
   rm -rf "$root/etc/apt"
@@ -141,7 +141,7 @@ PROJECT
   timeout 300 dotnet restore
 }
 
-# What the room takes from the environment: package settings, and what eng/test.sh reads.
+# The variables of the environment that the room gets: package settings, and those that eng/test.sh reads.
 variables=()
 while IFS= read -r -d '' variable; do
   case ${variable%%=*} in
@@ -152,8 +152,8 @@ while IFS= read -r -d '' variable; do
 done < <(env --null)
 variables+=(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 DOTNET_ROOT=/usr/share/dotnet)
 
-# The folders that NuGet's settings name as sources or fallbacks. The folder of what this machine has restored would hide what the feeds
-# lack.
+# The folders that NuGet's settings name as sources or fallbacks. The folder of restored packages is not among them: it would hide packages
+# that the feeds lack.
 folders=()
 while read -r each; do
   [[ ! -d $each ]] || folders+=("$each")
@@ -164,7 +164,7 @@ done < <(grep -oh '<add [^>]*>' "$HOME"/.nuget/NuGet/{,config/}*.[Cc]onfig /etc/
 enter() {
   local sdk
   sdk=$(dirname "$(readlink -f "$(command -v dotnet)")")
-  # In the environment, since every user can read arguments, and the address of a proxy may have a password.
+  # In the environment: every user can read arguments, and the address of a proxy may contain a password.
   prelude="$(declare -p root clone sdk folders variables); $(declare -f run_inside)" \
     exec setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child \
     bash -euo pipefail -c 'eval "$prelude"; run_inside "$@"' bash "$@"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Builds the image by docker, podman or buildah, whichever is there, and tries it out: it starts, says that it is ready, and ends well when asked to.
+# Builds the image by docker, podman or buildah, whichever works, and tries it out: it starts, reports ready, and stops in order.
 #   eng/image.sh [--tag NAME] [--engine NAME] [--sdk IMAGE] [--runtime IMAGE] [-- ARGUMENT ...]
-#     --tag       of the image; route-service unless given
-#     --engine    docker, podman or buildah; the first that works unless given
-#     --sdk, --runtime    the base images, such as those of a registry of your own or of this machine; the Dockerfile's unless given. One of a registry
-#                         is pulled, and fixed by its digest, which the image then names
-#     --          what follows goes to the engine's build, such as --platform linux/arm64
+#     --tag       tag of the image; default route-service
+#     --engine    docker, podman or buildah; default the first that works
+#     --sdk, --runtime    base images, for example of your own registry or of this machine; default those of the Dockerfile. An image of a registry
+#                         is pulled and pinned by its digest, which the built image names
+#     --          further arguments of the engine's build, such as --platform linux/arm64
 # Where docker has the containerd image store, the image comes with an SBOM and its provenance. The same commit on the same bases has the same files and times.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,17 +19,17 @@ while (($#)); do
     --sdk) sdk=$2 && shift 2 ;;
     --runtime) runtime=$2 && shift 2 ;;
     --) shift && arguments+=("$@") && break ;;
-    *) echo "There is no '$1'; see eng/image.sh --help." >&2 && exit 1 ;;
+    *) echo "'$1' is not an option; see eng/image.sh --help." >&2 && exit 1 ;;
   esac
 done
 
-# A docker without its daemon is of no use.
+# A docker without its daemon does not work.
 for each in docker podman buildah; do
   [[ -n $engine ]] || { "$each" info >/dev/null 2>&1 && engine=$each; }
 done
-[[ -n $engine ]] || { echo "Neither docker, podman nor buildah works here; to have one of them: sudo apt-get install buildah" >&2 && exit 1; }
+[[ -n $engine ]] || { echo "Neither docker, podman nor buildah works. Install one of them: sudo apt-get install buildah" >&2 && exit 1; }
 
-# An image of a registry by its digest, as the engine has pulled it. One that cannot be pulled, or is this machine's, is as it is.
+# Prints an image of a registry with the digest that the engine has pulled. An image that cannot be pulled, or is of this machine, stays as it is.
 fixed() {
   local digest=''
   if [[ $1 != *@* && ${1%%/*} == *.* ]]; then
@@ -52,7 +52,7 @@ version=$(sed -n 's:.*<Version>\(.*\)</Version>.*:\1:p' Directory.Build.props)
 revision=$(git rev-parse HEAD 2>/dev/null || true)
 time=$(git log -1 --format=%ct 2>/dev/null || date +%s)
 
-# Where the sources are, if that is public: of a remote by https or ssh, without what may be a password in it.
+# The address of the sources, if it is public: that of a remote by https or ssh, without a password in it.
 source=$(git remote get-url origin 2>/dev/null | sed -nE 's#^(https://|ssh://|git@)([^@/]*@)?([^/:]+\.[^/:]+)[:/](.*)$#https://\3/\4#p' | sed 's/\.git$//' || true)
 arguments+=(--build-arg "SDK=$sdk" --build-arg "RUNTIME=$runtime" --build-arg "VERSION=$version" --build-arg "REVISION=$revision" --tag "$tag")
 label created "$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || date -u +%Y-%m-%dT%H:%M:%SZ)"
@@ -69,7 +69,7 @@ if [[ $engine == docker ]]; then
     build=(docker buildx build --load --sbom=true --provenance=mode=max)
   fi
 else
-  # Docker's format, as OCI's has no health check.
+  # Docker's format, because OCI's has no health check.
   arguments+=(--format docker --timestamp "$time")
 fi
 "${build[@]}" "${arguments[@]}" .
@@ -77,13 +77,13 @@ fi
 echo "Trying $tag"
 program=(dotnet /app/RouteService.Api.dll)
 if [[ $engine == buildah ]]; then
-  # It runs a working container rather than an image, on this machine's network, so the ports are ones that others hardly have.
+  # buildah runs a working container rather than an image, on this machine's network, so the ports are unusual ones.
   container=$(buildah from "$tag")
   run=(buildah run --env RouteService__Grpc__Port=50951 --env RouteService__Management__Port=50981 "$container")
   "${run[@]}" "${program[@]}" &
   serving=$!
 
-  # buildah hands signals on to nobody; the program is the last of those that it has started.
+  # buildah does not forward signals; the program is the last process that it has started.
   send() {
     local process=$serving child
     while child=$(cat "/proc/$process"/task/*/children 2>/dev/null || true) && [[ -n $child ]]; do process=${child%% *}; done
@@ -106,5 +106,5 @@ for attempt in {1..30}; do
   ((attempt < 30)) || { echo "$tag has not become ready." >&2 && exit 1; }
   sleep 1
 done
-stop || { echo "$tag has not ended well." >&2 && exit 1; }
+stop || { echo "$tag has not stopped in order." >&2 && exit 1; }
 echo "$tag works."

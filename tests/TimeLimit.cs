@@ -5,11 +5,11 @@ using Xunit.v3;
 namespace RouteService;
 
 /// <summary>
-/// The limit of every asynchronous test that names none itself: it fails where it would hang. xunit cannot end a synchronous one.
+/// The time limit of every asynchronous test without its own: the test fails instead of hanging. xunit cannot end a synchronous test.
 /// </summary>
 internal static class TimeLimit
 {
-    // Five minutes; a long run on demand takes as much longer as it was asked to.
+    // Five minutes; a long run on demand has its own time in addition.
     private static readonly int Milliseconds =
         (300_000 * Number("ROUTESERVICE_TEST_FUZZ", least: 1)) + (1_000 * Number("ROUTESERVICE_TEST_CHAT_SECONDS", least: 0));
 

@@ -4,7 +4,7 @@ using RouteService.Bare.Bench;
 
 var builder = WebApplication.CreateSlimBuilder();
 
-// As the gRPC template's appsettings.json has it: a line a call would be what is measured.
+// As in the gRPC template's appsettings.json: a log line for each call would dominate the measurement.
 builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
 var port = int.Parse(args[0], CultureInfo.InvariantCulture);
 builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenAnyIP(port, static listen => listen.Protocols = HttpProtocols.Http2));

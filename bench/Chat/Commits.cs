@@ -3,14 +3,14 @@ using Npgsql;
 
 namespace RouteService.Chat.Bench;
 
-/// <summary>What the group commits are measured beside: a table like the log's, and each note a commit of its own.</summary>
+/// <summary>The peer of the group commits: a table like the log's, with a commit for each note.</summary>
 internal static class Commits
 {
     private const string Table = "CREATE TABLE IF NOT EXISTS lone_note (sequence INTEGER PRIMARY KEY, latitude INTEGER, longitude INTEGER, message TEXT)";
 
-    /// <param name="database">Where: a file of SQLite, or a connection string of PostgreSQL.</param>
-    /// <param name="writers">Connections that insert at once.</param>
-    /// <param name="time">For how long.</param>
+    /// <param name="database">A file of SQLite, or a connection string of PostgreSQL.</param>
+    /// <param name="writers">Number of connections that insert at once.</param>
+    /// <param name="time">Duration.</param>
     public static async Task<string> RunAsync(string database, int writers, TimeSpan time)
     {
         var committed = database.Contains("Host=", StringComparison.Ordinal) ? await PostgresAsync(database, writers, time) : Sqlite(database, time);
@@ -46,7 +46,7 @@ internal static class Commits
         return counts.Sum();
     }
 
-    // One connection, for SQLite has one writer.
+    // One connection, because SQLite has one writer.
     private static long Sqlite(string file, TimeSpan time)
     {
         using var connection = new SqliteConnection($"Data Source={file}");

@@ -3,10 +3,10 @@ using RouteService.Contracts.Routeguide;
 
 namespace RouteService.Chat.Bench;
 
-/// <summary>One writer and many listeners at a place: how long a note takes from its post to each of them. All share this process's clock.</summary>
+/// <summary>One writer and many listeners at a location: the time of a note from its post to each listener, on this process's clock.</summary>
 internal static class FanOut
 {
-    // What is posted in it is not counted.
+    // Posts of this time are not counted.
     private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(3);
 
     public static async Task<string> RunAsync(string writer, string listener, int listeners, int notesPerSecond, TimeSpan time)
@@ -30,7 +30,7 @@ internal static class FanOut
             }
         });
 
-        // Until all of them are surely there.
+        // Until all listeners have joined.
         await Task.Delay(TimeSpan.FromSeconds(3), TimeProvider.System);
         var started = TimeProvider.System.GetTimestamp();
         for (var i = 0; i < notes; i++)

@@ -3,7 +3,7 @@ using RouteService.Contracts.Routeguide;
 
 namespace RouteService.Chat.Bench;
 
-/// <summary>Durable notes a second: streams that post, each at a place of its own, and count what is acknowledged.</summary>
+/// <summary>Durable notes a second: streams that post, each at its own location, and count acknowledgements.</summary>
 internal static class Posting
 {
     private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(2);
@@ -37,7 +37,7 @@ internal static class Posting
                 },
                 CancellationToken.None);
 
-            // The service reads no more than it may have under way, so a writer that never waits is slowed by it.
+            // The service limits unanswered posts, which slows a writer that never waits.
             var note = new RouteNote { Location = new Point { Latitude = TimeProvider.System.GetUtcNow().Millisecond, Longitude = number }, Message = "A note of some words." };
             while (!stop.IsCancellationRequested)
             {

@@ -3,7 +3,7 @@ using RouteService.Contracts.Routeguide;
 
 namespace RouteService.Chat.Bench;
 
-/// <summary>Listeners that do not read, while notes pass at their place. Waits for a line on standard input before the notes and after them, for the memory to be read.</summary>
+/// <summary>Listeners that do not read, while notes pass at their location. Waits for a line on standard input before and after the notes, so that memory can be read.</summary>
 internal static class Stalling
 {
     public static async Task<string> RunAsync(string address, int listeners, int notes)

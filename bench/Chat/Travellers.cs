@@ -12,7 +12,7 @@ internal sealed class Travellers(string address) : IDisposable
     private readonly List<GrpcChannel> _channels = [];
     private int _streams;
 
-    /// <summary>Opens a sequenced stream, which listens where that is given.</summary>
+    /// <summary>Opens a sequenced stream, which listens at the given locations.</summary>
     public AsyncDuplexStreamingCall<RouteNote, RouteNote> Join(Point? listen = null)
     {
         if (_streams++ % StreamsPerConnection == 0)

@@ -5,7 +5,7 @@ using Proto = RouteService.Contracts.Routeguide;
 
 namespace RouteService.Sdk.Bench;
 
-/// <summary>Answers in place of a connection, with bytes that are ready: what remains is what the client costs.</summary>
+/// <summary>Answers in place of a connection, with prepared bytes, so that only the cost of the client remains.</summary>
 internal sealed class CannedHandler : HttpMessageHandler
 {
     private static readonly MediaTypeHeaderValue Grpc = new("application/grpc");
@@ -21,7 +21,7 @@ internal sealed class CannedHandler : HttpMessageHandler
         return response;
     }
 
-    /// <summary>The same bytes, some times over; a read never waits.</summary>
+    /// <summary>The same bytes, repeated; a read never waits.</summary>
     private sealed class RepeatingStream(byte[] bytes, int times) : Stream
     {
         private int _left = times;

@@ -26,7 +26,7 @@ public abstract class Connected
         _server = await Server.StartAsync();
         _channel = GrpcChannel.ForAddress(_server.Address);
 
-        // The notes of a round fit in, for a session that is not read.
+        // Room for the notes of a round, for a session that is not read.
         Client = new RouteServiceClient(_channel, new RouteServiceClientOptions { MaxBufferedNotes = 10_000 });
         Guide = new Proto.RouteGuide.RouteGuideClient(_channel);
     }

@@ -53,7 +53,7 @@ public class ListFeatures
         return bytes;
     }
 
-    /// <summary>The features alone: what a listing has to allocate.</summary>
+    /// <summary>The features alone: the least that a listing allocates.</summary>
     [Benchmark(OperationsPerInvoke = Answers.Features)]
     public void Features()
     {

@@ -10,7 +10,7 @@ using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using Perfolizer.Horology;
 using RouteService.Sdk.Bench;
 
-// bench/sdk.sh runs it: ARTIFACTS ITERATIONS [CLASS …]. Prints the tables; what BenchmarkDotNet says goes to standard error.
+// bench/sdk.sh runs it: ARTIFACTS ITERATIONS [CLASS …]. Prints the tables; BenchmarkDotNet's own output goes to standard error.
 var (artifacts, iterations) = (args[0], int.Parse(args[1], CultureInfo.InvariantCulture));
 Type[] all = [typeof(GetFeature), typeof(ListFeatures), typeof(ConnectedGetFeature), typeof(RecordRoute), typeof(PostAsync)];
 var chosen = args[2..] is { Length: > 0 } names ? [.. all.Where(type => names.Contains(type.Name))] : all;
@@ -48,7 +48,7 @@ return 0;
 
 static (double Nanoseconds, double Bytes) Result(Summary summary, string method)
 {
-    // Of all turns, in which the SDK and the stub alternate. The best, as other work on the machine only ever adds.
+    // The best of all turns, in which the SDK and the stub alternate: other work on the machine only adds time.
     var reports = summary.Reports.Where(report => report.BenchmarkCase.Descriptor.WorkloadMethod.Name == method).ToList();
     return (
         reports.Min(static report => report.ResultStatistics!.Min),

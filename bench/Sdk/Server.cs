@@ -9,7 +9,7 @@ using RouteService.Contracts.Routeguide;
 
 namespace RouteService.Sdk.Bench;
 
-/// <summary>A RouteGuide that answers at once, and does nothing besides.</summary>
+/// <summary>A RouteGuide that answers at once, and does nothing else.</summary>
 internal sealed class Server : IAsyncDisposable
 {
     private readonly WebApplication _app;

@@ -6,8 +6,8 @@ using SQLitePCL;
 namespace RouteService.Store.Bench;
 
 /// <summary>
-/// Another way to keep features in SQLite, measured on the same raw calls and the same pragmas as the store's. Parameters of the statements: 1 and 2
-/// are the latitude and the longitude, or its south and west; 3 the name, or 3 and 4 the north and east.
+/// Another layout of features in SQLite, measured with the same raw calls and pragmas as the store's. Parameters of the statements: 1 and 2
+/// are latitude and longitude, or south and west; 3 is the name, or 3 and 4 are north and east.
 /// </summary>
 internal sealed record Layout(string Name, string Create, string Insert, string Find, string InArea)
 {
@@ -43,7 +43,7 @@ internal sealed class LayoutFile : IDisposable
         Execute(layout.Create);
     }
 
-    /// <summary>In the order of the latitude, which suits the one as well as the other.</summary>
+    /// <summary>Inserts in the order of the latitude, which suits both layouts.</summary>
     public void Import(IEnumerable<Feature> features)
     {
         Execute("BEGIN");
@@ -62,7 +62,7 @@ internal sealed class LayoutFile : IDisposable
         Execute("PRAGMA wal_checkpoint(TRUNCATE)");
     }
 
-    /// <summary>Begins a read transaction, as the store keeps one over many look-ups.</summary>
+    /// <summary>Begins a read transaction, because the store keeps one over many look-ups.</summary>
     public void BeginRead()
     {
         _find = Prepare(_layout.Find);

@@ -21,7 +21,7 @@ internal static class Synthetic
     public static Coordinate Place(Random chance) => new(
         chance.Next(-Coordinate.MaxLatitudeE7, Coordinate.MaxLatitudeE7 + 1), chance.Next(-Coordinate.MaxLongitudeE7, Coordinate.MaxLongitudeE7 + 1));
 
-    /// <summary>A box of this size that begins at some place; cut off at the edges of the world.</summary>
+    /// <summary>A box of this size at a random location, cut off at the edges of the world.</summary>
     public static BoundingBox Box(Random chance, long heightE7, long widthE7)
     {
         var corner = Place(chance);

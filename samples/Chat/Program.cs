@@ -19,7 +19,7 @@ try
     var reading = ReadAsync();
     for (var i = 1; i <= notes; i++)
     {
-        // Completes when the service has kept the note, however often it is away until then.
+        // Completes when the service has committed the note, even if it restarts meanwhile.
         await ann.PostAsync(place, $"Note {i} of {notes}");
         await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System);
     }

@@ -5,7 +5,7 @@ namespace RouteService.Client.Testing;
 /// <summary>The notes of all sessions, in their order.</summary>
 internal sealed class InMemoryChatLog
 {
-    /// <summary>The most earlier notes that joining a place sends; the service's default.</summary>
+    /// <summary>Limit of the earlier notes that are sent when a place is joined; the service's default.</summary>
     public const int History = 1_000;
 
     /// <summary>Held for every use of the log, so that sessions are sent notes in the log's order.</summary>
@@ -20,7 +20,7 @@ internal sealed class InMemoryChatLog
 
 internal sealed class InMemoryChat : IRouteChat
 {
-    // The service's default, and the client's.
+    // The default of the service and of the client.
     private const int MaxNoteBytes = 4_096;
 
     private readonly InMemoryChatLog _log;

@@ -5,7 +5,7 @@ namespace RouteService.Client.Testing;
 
 /// <summary>
 /// An in-memory RouteService and its client in one. Follows the contract: coordinates exact in E7, areas with their edges, each feature
-/// once, haversine on a sphere of 6 371 km, notes in one order, one note an id. It passes the same contract tests as the real client.
+/// once, haversine on a sphere of 6 371 km, notes in one order, one note for each id. It passes the same contract tests as the real client.
 /// </summary>
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 public sealed class InMemoryRouteService : IRouteServiceClient, IEnumerable<Feature>
@@ -110,7 +110,7 @@ public sealed class InMemoryRouteService : IRouteServiceClient, IEnumerable<Feat
 
         async Task<T> AnswerAsync()
         {
-            // Never at once: code that relies on that would fail with a real service.
+            // Never synchronously: code that relies on that would fail with a real service.
             await Task.Yield();
             cancellationToken.ThrowIfCancellationRequested();
             ThrowFault(call);

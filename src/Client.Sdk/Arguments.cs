@@ -7,7 +7,7 @@ namespace RouteService.Client;
 /// </summary>
 internal static class Arguments
 {
-    /// <summary>Places that a chat session is at, at most.</summary>
+    /// <summary>Limit of the places of a chat session.</summary>
     public const int MaxPlaces = 10_000;
 
     private const int MaxIdBytes = 128;
@@ -16,7 +16,7 @@ internal static class Arguments
     {
         if (timeout is { } time && time <= TimeSpan.Zero && time != Timeout.InfiniteTimeSpan)
         {
-            throw new ArgumentOutOfRangeException(nameof(timeout), time, "A timeout is more than zero, or Timeout.InfiniteTimeSpan.");
+            throw new ArgumentOutOfRangeException(nameof(timeout), time, "A timeout must be more than zero, or Timeout.InfiniteTimeSpan.");
         }
     }
 
@@ -59,7 +59,7 @@ internal static class Arguments
     public static ArgumentException TakenId(string noteId, string sequence) =>
         new($"The id '{noteId}' is that of another note, {sequence}.", nameof(noteId));
 
-    /// <summary>The failure of a post at another place than the <see cref="MaxPlaces"/> of its session.</summary>
+    /// <summary>The failure of a post at a further place than the <see cref="MaxPlaces"/> of its session.</summary>
     public static InvalidOperationException TooManyPlaces(Coordinate location) => new(FormattableString.Invariant(
         $"The session is at {MaxPlaces} places, the most for one session. Post at {location} in another session."));
 

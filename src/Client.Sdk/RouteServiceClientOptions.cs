@@ -21,7 +21,8 @@ public sealed record RouteServiceClientOptions
     /// <summary>
     /// Time limit for a unary call including all attempts. More than zero, at most 24 days; default 10 s;
     /// <see cref="System.Threading.Timeout.InfiniteTimeSpan"/> disables it. Also the time limit of
-    /// <see cref="RouteServiceClient.ConnectAsync"/> and of joining a chat.
+    /// <see cref="RouteServiceClient.ConnectAsync"/> and of joining a chat. Listings and routes have no time limit unless their argument
+    /// <c>timeout</c> sets one.
     /// </summary>
     public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(10);
 
@@ -134,7 +135,7 @@ public sealed record RouteServiceClientOptions
         }
     }
 
-    /// <summary>A copy that the caller cannot change, of what is used after the client is created.</summary>
+    /// <summary>A copy that the caller cannot change, of the options that are used after the client is created.</summary>
     internal RouteServiceClientOptions Copy() => this with { Retry = Retry with { } };
 
     /// <exception cref="ArgumentException">An option is out of its range, or two contradict each other.</exception>

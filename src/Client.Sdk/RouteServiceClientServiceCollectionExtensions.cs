@@ -104,7 +104,7 @@ public static class RouteServiceClientServiceCollectionExtensions
         });
     }
 
-    /// <summary>What the builder of a client has added.</summary>
+    /// <summary>The additions of a client's builder.</summary>
     private sealed class Parts
     {
         public List<Func<IServiceProvider, Interceptor>> Interceptors { get; } = [];

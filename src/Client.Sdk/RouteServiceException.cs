@@ -88,14 +88,14 @@ public sealed class RouteServiceException : Exception
 
     private static string Advice(FailureReason reason) => reason switch
     {
-        FailureReason.Unavailable => "Is the address right and the service up? It may work later.",
+        FailureReason.Unavailable => "Check the address and whether the service is up, or try later.",
         FailureReason.DeadlineExceeded => "Give the call more time, or try later.",
         FailureReason.Exhausted => "Stay below the limit, or try later.",
-        FailureReason.InvalidRequest => "The request has to change before it is sent again.",
+        FailureReason.InvalidRequest => "Change the request before it is sent again.",
         FailureReason.Unauthenticated => "Set BearerToken, or a client certificate, to what the service accepts.",
         FailureReason.PermissionDenied => "Grant the calling identity the required permission.",
-        FailureReason.Unimplemented => "Is there a RouteService, and one new enough, at this address?",
-        FailureReason.Stalled => "The server or the network is stuck; it may work later.",
+        FailureReason.Unimplemented => "Check that a RouteService is at the address, and that it is new enough.",
+        FailureReason.Stalled => "The server or the network is stuck; try later.",
         FailureReason.CircuitOpen => "It closes again when the service answers.",
         FailureReason.CannotResume => "Ask for smaller areas, or raise MaxResumableFeatures.",
         _ => "",

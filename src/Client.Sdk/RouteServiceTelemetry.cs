@@ -1,8 +1,8 @@
 namespace RouteService.Client;
 
 /// <summary>
-/// Names of the telemetry: one span a call, with its retries as events, and the histogram <c>rpc.client.call.duration</c> in seconds, both
-/// by the OpenTelemetry conventions for RPC; and the counter <c>routeservice.client.retries</c>.
+/// Names of the telemetry: one span for each call, with its retries as events, and the histogram <c>rpc.client.call.duration</c> in
+/// seconds, both by the OpenTelemetry conventions for RPC; and the counter <c>routeservice.client.retries</c>.
 /// </summary>
 public static class RouteServiceTelemetry
 {

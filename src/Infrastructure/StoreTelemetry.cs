@@ -3,7 +3,7 @@ using System.Diagnostics.Metrics;
 
 namespace RouteService.Infrastructure;
 
-/// <summary>What is told of the store: the meter and the activity source "RouteService.Store".</summary>
+/// <summary>Metrics and traces of the store: the meter and the activity source "RouteService.Store".</summary>
 public static class StoreTelemetry
 {
     public const string Name = "RouteService.Store";
@@ -13,14 +13,14 @@ public static class StoreTelemetry
     private static readonly Histogram<int> BatchSize = Meter.CreateHistogram(
         "routeservice.lookups.batch.size",
         "{point}",
-        "Points that one query looked up, by who asked.",
+        "Points of one look-up query, by caller.",
         tags: null,
         new InstrumentAdvice<int> { HistogramBucketBoundaries = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] });
 
     private static readonly Histogram<double> Wait = Meter.CreateHistogram(
         "routeservice.lookups.wait",
         "s",
-        "From a look-up's coming to its query.",
+        "Time from the arrival of a look-up to its query.",
         tags: null,
         new InstrumentAdvice<double>
         {
@@ -28,7 +28,7 @@ public static class StoreTelemetry
         });
 
     private static readonly Counter<long> Imported = Meter.CreateCounter<long>(
-        "routeservice.import.records", "{record}", "Records of imports that were carried out.");
+        "routeservice.import.records", "{record}", "Records of completed imports.");
 
     private static readonly Histogram<double> ImportDuration = Meter.CreateHistogram(
         "routeservice.import.duration",
@@ -42,7 +42,7 @@ public static class StoreTelemetry
 
     internal static ActivitySource Source { get; } = new(Name);
 
-    /// <summary>Whether anybody wants to know how long look-ups wait.</summary>
+    /// <summary>Whether the waits of look-ups are measured.</summary>
     internal static bool TimesWaits => Wait.Enabled;
 
     public static void HasImported(long records, TimeSpan duration)

@@ -96,8 +96,8 @@ public sealed class CommandLineTests : IAsyncDisposable
         var import = (await RunAsync("import", "some.csv", "--skip-invalid")).AssertSuccess();
 
         Assert.Contains("Imported 2 records", import.Output);
-        Assert.Contains("2 were skipped for an invalid latitude, the first: some.csv, record 2 (line 3): latitude is 95; expected", import.Output);
-        Assert.Contains("1 were superseded by a later record at the same place", import.Output);
+        Assert.Contains("2 were skipped because of an invalid latitude. The first: some.csv, record 2 (line 3): latitude is 95; expected", import.Output);
+        Assert.Contains("1 were superseded by a later record at the same location", import.Output);
         Assert.Contains("The store has 1 features.", import.Output);
     }
 
@@ -111,7 +111,7 @@ public sealed class CommandLineTests : IAsyncDisposable
         await File.WriteAllTextAsync(Path.Combine(_service.Folder, "empty.txt"), content);
         (await RunAsync("import", "places.csv")).AssertSuccess();
 
-        AssertRefused(await RunAsync(["import", "empty.txt", "--replace", .. options]), "empty.txt has no features, and --replace would remove all");
+        AssertRefused(await RunAsync(["import", "empty.txt", "--replace", .. options]), "empty.txt has no features, and --replace would empty the store; add --allow-empty");
         Assert.Contains("The store has 1 features.", (await RunAsync(["import", "empty.txt", .. options])).AssertSuccess().Output);
         Assert.Contains("The store has 0 features.", (await RunAsync(["import", "empty.txt", "--replace", "--allow-empty", .. options])).AssertSuccess().Output);
     }
@@ -239,7 +239,7 @@ public sealed class CommandLineTests : IAsyncDisposable
     [InlineData("RouteService__Grpc__Prot", "1", "RouteService__Grpc__Prot is not a setting.")]
     [InlineData("RouteService__Chat__HistoryPerPost", "-1", "RouteService__Chat__HistoryPerPost is '-1'")]
     [InlineData("RouteService__Grpc__CertificatePath", "/none.pem", "RouteService__Grpc__CertificatePath is '/none.pem', which cannot be used")]
-    [InlineData("RouteService__Sqlite__Path", "/dev/null/x/y.db", "The folder of the database '/dev/null/x/y.db' cannot be made")]
+    [InlineData("RouteService__Sqlite__Path", "/dev/null/x/y.db", "The folder of the database '/dev/null/x/y.db' cannot be created")]
     [InlineData("ConnectionStrings__RouteService", "Database=places", "ConnectionStrings__RouteService cannot be used: Host is missing.")]
     [InlineData("ConnectionStrings__RouteService", "Host=db;Colour=red", "ConnectionStrings__RouteService cannot be used: Its keyword number 2 is not one of Npgsql's.")]
     [InlineData("RouteService__Postgres__MaxLookUpBatch", "0", "RouteService__Postgres__MaxLookUpBatch is '0'; expected an integer from 1 to 10000")]

@@ -214,7 +214,7 @@ public sealed partial class ServiceTests
             await NotesAsync("mutual-tls"));
         Assert.Contains("From outside, by the Gateway: places.example.com", await NotesAsync("production"));
         Assert.Contains("From outside, by the Ingress: places.example.com, greet.example.com", await NotesAsync("ingress-nginx"));
-        Assert.Contains("The store is embedded: its places and notes go with the pod.", await NotesAsync("embedded"));
+        Assert.Contains("The store is embedded: its places and notes are lost with the pod.", await NotesAsync("embedded"));
         Assert.Contains("""grpcurl -d '{"name":"you"}' places.example.com:443 helloworld.Greeter/SayHello""", await NotesAsync("ingress-nginx"));
         Assert.Contains("The job places-route-service-migration has migrated the database", await NotesAsync("database"));
         Assert.Contains("logs --selector app.kubernetes.io/instance=places,app.kubernetes.io/component=migration", await NotesAsync("job-without-hooks"));
@@ -222,11 +222,11 @@ public sealed partial class ServiceTests
         Assert.Contains("The service migrates the database when it starts.", await NotesAsync("on-start"));
         Assert.Contains("Connections: up to 10 pods, with 21 each unless `Maximum Pool Size` is set, are 210", await NotesAsync("autoscaled"));
         Assert.Contains("Connections: each pod has up to 21", await NotesAsync("keda"));
-        Assert.Contains("Nobody is sent traces, metrics or logs: telemetry.endpoint.", await NotesAsync("database"));
+        Assert.Contains("Telemetry is not exported. Set telemetry.endpoint.", await NotesAsync("database"));
         Assert.Contains("The image has no registry", await NotesAsync("database"));
         Assert.DoesNotContain("The image has no registry", await NotesAsync("own-registry"));
         Assert.Contains("get service places-route-service --output=jsonpath='{.status.loadBalancer.ingress[0]}'", await NotesAsync("load-balancer"));
-        Assert.Contains("`helm test` makes no call, having neither an API key nor a token", await NotesAsync("jwks-file"));
+        Assert.Contains("`helm test` makes no call, because it has neither an API key nor a token", await NotesAsync("jwks-file"));
 
         static async Task<string> NotesAsync(string set)
         {

@@ -41,7 +41,7 @@ public sealed class SqliteNoteLogTests : NoteLogContract, IDisposable
 
     [Fact]
     public void A_folder_that_cannot_be_made_is_told() => Assert.Contains(
-        "Set RouteService__Sqlite__NotesPath to a place that can be written.",
+        "Set RouteService__Sqlite__NotesPath to a writable path.",
         Assert.Throws<StoreUnavailableException>(() => SqliteNoteLog.Open(new SqliteOptions { NotesPath = "/dev/null/x/y.db" }, TimeProvider.System)).Message);
 
     protected override Task<INoteLog> CreateLogAsync() => Task.FromResult<INoteLog>(Open("notes.db"));

@@ -110,7 +110,7 @@ public sealed class AuthTests : ServiceTest
 
         await FeatureAsync(channel, With(Token(), "the-key-of-a-gateway"));
         await Service.OutputAsync(
-            "'alice' sent to /routeguide.RouteGuide/GetFeature, beside valid credentials, some that are ignored: The API key is unknown.");
+            "'alice' sent /routeguide.RouteGuide/GetFeature invalid credentials beside valid ones, ignored: The API key is unknown.");
         await FeatureAsync(channel, With("a.wrong.token", Key));
         await FeatureAsync(channel, With("a.wrong.token", "the-key-of-a-gateway", Key));
         await FeatureAsync(channel, [new("authorization", "Basic YTpi"), .. Bearer(Token())]);

@@ -29,7 +29,7 @@ public sealed class IssuerTests : ServiceTest
         var forged = issuer.Token(change: token => token.SigningCredentials = new SigningCredentials(secret, "HS256"));
         await RefusedAsync(channel, UnknownKey, forged);
         var address = isDiscovery ? $"{issuer.Url}/.well-known/openid-configuration" : issuer.JwksUrl;
-        Assert.Contains($"The signing keys at {address} come without TLS", Service.Output);
+        Assert.Contains($"The signing keys at {address} are fetched without TLS", Service.Output);
     }
 
     [Fact]

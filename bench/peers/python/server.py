@@ -29,7 +29,7 @@ class RouteGuide(rg_grpc.RouteGuideServicer):
 
     async def ListFeatures(self, request, context):
         if not (request.HasField("lo") and request.HasField("hi")):
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "lo and hi are both wanted")
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "lo and hi are both required")
         south, north = sorted((request.lo.latitude, request.hi.latitude))
         west, east = sorted((request.lo.longitude, request.hi.longitude))
         for feature in self._features:

@@ -11,7 +11,7 @@ using RouteService.Infrastructure.Postgis;
 namespace RouteService.Api.Commands;
 
 /// <summary>
-/// The commands and their arguments, and the one place where a failure outside of a call becomes a line and an exit code.
+/// The commands and their arguments. Only here does a failure outside of a call become a line on standard error and an exit code.
 /// </summary>
 internal static class CommandLine
 {
@@ -19,14 +19,14 @@ internal static class CommandLine
     private static readonly string[] SettingRoots =
         ["RouteService", "ConnectionStrings", "Logging", "environment", "contentRoot", "applicationName"];
 
-    /// <param name="args">Of the program.</param>
+    /// <param name="args">Arguments of the program.</param>
     /// <param name="serve">
     /// Serves until a signal ends it, with the settings of the command line: <c>--RouteService:Grpc:Port=50052</c>.
     /// </param>
     /// <param name="import">Imports a file.</param>
-    /// <param name="migrate">Brings the database to this program's schema, and grants roles what the service needs.</param>
-    /// <param name="health">Asks whether the service with this management address is ready; null for the service of this machine.</param>
-    /// <returns>0 where it ended well; 1 where not, with the reason on standard error; 130 where a signal ended an import.</returns>
+    /// <param name="migrate">Migrates the database to this program's schema, and grants roles what the service needs.</param>
+    /// <param name="health">Asks whether the service at this management address is ready; null for the service on this machine.</param>
+    /// <returns>0 for success; 1 for a failure, with the reason on standard error; 130 if a signal ended an import or migration.</returns>
     public static Task<int> RunAsync(
         string[] args,
         Func<string[], Task> serve,
@@ -40,13 +40,13 @@ internal static class CommandLine
                 + "CSV with the columns name,latitude,longitude in degrees, "
                 + "or JSON of the form [{\"location\":{\"latitude\":E7,\"longitude\":E7},\"name\":\"…\"}, …]. A .gz file is decompressed.",
         };
-        var replace = new Option<bool>("--replace") { Description = "Remove all features that are there before." };
-        var allowEmpty = new Option<bool>("--allow-empty") { Description = "Let --replace empty the store by a file without features." };
-        var skipInvalid = new Option<bool>("--skip-invalid") { Description = "Skip and count invalid records; else one refuses the file." };
+        var replace = new Option<bool>("--replace") { Description = "Remove all other features." };
+        var allowEmpty = new Option<bool>("--allow-empty") { Description = "Allow --replace to empty the store by an empty file." };
+        var skipInvalid = new Option<bool>("--skip-invalid") { Description = "Skip and count invalid records. Default: refuse the file." };
 
         var address = new Argument<Uri?>("ADDRESS")
         {
-            Description = "Of its management port; http://localhost:8081, with the port that is set here, unless given.",
+            Description = "Address of the management port. Default: http://localhost:8081, with the port that is set here.",
             Arity = ArgumentArity.ZeroOrOne,
             CustomParser = static parsed =>
             {
@@ -67,7 +67,7 @@ internal static class CommandLine
         };
         serveCommand.SetAction((parsed, _) => GuardAsync(() => serve(ToSettings(parsed.UnmatchedTokens))));
 
-        var importCommand = new Command("import", "Import features, all or nothing. Of two at one place the later wins.")
+        var importCommand = new Command("import", "Import features, all or nothing. Of several at one location the last wins.")
         {
             file,
             replace,
@@ -81,18 +81,18 @@ internal static class CommandLine
 
         var grantTo = new Option<string[]>("--grant-to")
         {
-            Description = "A role that gets what the service needs, on tables of later migrations too; may be repeated.",
+            Description = "A role to grant what the service needs, also on tables of later migrations; may be repeated.",
             HelpName = "ROLE",
         };
         var migrateCommand = new Command(
-            "migrate", "Bring the PostGIS database to this program's schema. Safe to run from many places at once.")
+            "migrate", "Migrate the PostGIS database to this program's schema. Safe to run several times at once.")
         {
             grantTo,
         };
         migrateCommand.SetAction((parsed, _) => GuardAsync(() => UntilSignalAsync(
             cancellationToken => migrate(parsed.GetValue(grantTo) ?? [], cancellationToken))));
 
-        var healthCommand = new Command("health", "Ask a service whether it is ready: the exit code is 0 if it is, and else 1.")
+        var healthCommand = new Command("health", "Ask a service whether it is ready: exit code 0 if it is, else 1.")
         {
             address,
         };
@@ -116,7 +116,7 @@ internal static class CommandLine
         root.TreatUnmatchedTokensAsErrors = false;
         root.SetAction((parsed, _) => GuardAsync(() => serve(ToSettings(parsed.UnmatchedTokens))));
 
-        // The host and UntilSignalAsync see to signals, and GuardAsync to exceptions.
+        // The host and UntilSignalAsync handle signals, and GuardAsync handles exceptions.
         return root.Parse(args).InvokeAsync(
             new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
     }
@@ -155,7 +155,7 @@ internal static class CommandLine
         }
     }
 
-    /// <summary>One line for any failure: what is wrong, and which setting can be set right.</summary>
+    /// <summary>One line for any failure: what is wrong, and which setting to correct.</summary>
     private static string Explain(Exception exception) => exception switch
     {
         OptionsValidationException invalid => invalid.Failures.First(),
@@ -169,7 +169,7 @@ internal static class CommandLine
                 + $"{Settings.Variable("RouteService:Management:Port")} to others, or give the program the capability NET_BIND_SERVICE.",
         DirectoryNotFoundException missing => $"The folder '{missing.Message}' does not exist.",
 
-        // Of a configuration file or a value, which the outer message names; the innermost says what is wrong with it.
+        // The outer message names a configuration file or a value, and the innermost says what is wrong with it.
         _ when exception.InnerException is not null => $"{exception.Message} {exception.GetBaseException().Message}",
         _ => $"{exception.Message} ({exception.GetType().Name})",
     };

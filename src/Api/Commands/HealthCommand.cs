@@ -6,18 +6,18 @@ namespace RouteService.Api.Commands;
 /// <summary>Asks a service whether it is ready, for engines whose probes can only run a program.</summary>
 internal static class HealthCommand
 {
-    // Shorter than the probes of the engines have by default, so that it is this that says why.
+    // Shorter than the default timeouts of container engines' probes, so that our message is the one shown.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
-    /// <summary>Returns when it is ready.</summary>
-    /// <param name="address">Of a management port, such as http://localhost:8081.</param>
-    /// <param name="cancellationToken">Gives up.</param>
-    /// <exception cref="NotReadyException">It is not, or nothing answers.</exception>
+    /// <summary>Returns if the service is ready.</summary>
+    /// <param name="address">Address of a management port, such as http://localhost:8081.</param>
+    /// <param name="cancellationToken">Cancels the request.</param>
+    /// <exception cref="NotReadyException">The service is not ready, or does not answer.</exception>
     public static async Task RunAsync(Uri address, CancellationToken cancellationToken)
     {
         var shown = Redacted.Url(address.ToString());
 
-        // A proxy that the environment names would be asked instead of the service, and its answer taken for the service's.
+        // A proxy of the environment would answer in place of the service.
         using var direct = new SocketsHttpHandler { UseProxy = false };
         using var http = new HttpClient(direct) { Timeout = Patience };
         try
@@ -43,5 +43,5 @@ internal static class HealthCommand
     }
 }
 
-/// <summary>The service that was asked is not ready.</summary>
+/// <summary>The service is not ready.</summary>
 internal sealed class NotReadyException(string message) : Exception(message);

@@ -5,8 +5,8 @@ using Spectre.Console;
 
 namespace RouteService.Api.Commands;
 
-/// <param name="File">What to import.</param>
-/// <param name="Replace">Whether to remove all features that are there before.</param>
+/// <param name="File">File to import.</param>
+/// <param name="Replace">Whether to remove all other features.</param>
 /// <param name="AllowEmpty">Whether <paramref name="Replace"/> may leave the store without a feature.</param>
 /// <param name="SkipInvalid">Whether to skip and count invalid records, instead of refusing the file.</param>
 internal sealed record ImportOptions(FileInfo File, bool Replace, bool AllowEmpty, bool SkipInvalid);
@@ -40,12 +40,12 @@ internal static class ImportCommand
             $"Imported {summary.Read} records in {seconds:0.0} s ({summary.Read / Math.Max(seconds, 0.001):0} a second)."));
         foreach (var skipped in file.Skipped)
         {
-            Console.WriteLine($"{skipped.Count} were skipped for an invalid {skipped.Subject}, the first: {skipped.First}");
+            Console.WriteLine($"{skipped.Count} were skipped because of an invalid {skipped.Subject}. The first: {skipped.First}");
         }
 
         Console.WriteLine(
-            $"{summary.Superseded} were superseded by a later record at the same place; "
-            + $"{summary.Overwritten} features there before were overwritten.");
+            $"{summary.Superseded} were superseded by a later record at the same location; "
+            + $"{summary.Overwritten} earlier features were overwritten.");
         Console.WriteLine($"The store has {summary.Total} features.");
         if (file is { Features: > 0, Named: 0 })
         {
@@ -70,7 +70,7 @@ internal static class ImportCommand
         if (file.Features == 0 && options is { Replace: true, AllowEmpty: false })
         {
             throw new FeatureFileException(
-                $"{options.File.Name} has no features, and --replace would remove all that are there; add --allow-empty to do that.");
+                $"{options.File.Name} has no features, and --replace would empty the store; add --allow-empty to do that.");
         }
 
         bar?.Value = file.Length;

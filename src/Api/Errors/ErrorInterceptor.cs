@@ -10,8 +10,8 @@ using Status = Google.Rpc.Status;
 namespace RouteService.Api.Errors;
 
 /// <summary>
-/// Maps the exceptions of domain and store to statuses, and binds request streams to the lifetime of the service.
-/// Other exceptions pass: the server logs them and answers UNKNOWN without their text.
+/// Maps the exceptions of domain and store to statuses, and binds request streams to the lifetime of the service. Other exceptions pass
+/// through: the server logs them, and answers UNKNOWN without their text.
 /// </summary>
 internal sealed partial class ErrorInterceptor(StreamLifetime streams, LogThrottle throttle, ILogger<ErrorInterceptor> logger) : Interceptor
 {
@@ -21,7 +21,7 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, LogThrott
     /// <summary>The domain of the reasons in <see cref="ErrorInfo"/>.</summary>
     public const string ErrorDomain = "routeservice";
 
-    // How long a client should wait before it calls a store again that has not answered.
+    // Pause that clients are asked for after the store has not answered.
     private static readonly Duration StoreRetryDelay = Duration.FromTimeSpan(TimeSpan.FromSeconds(1));
 
     public override async Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
@@ -116,7 +116,7 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, LogThrott
         StoreUnavailableException { Failure: StoreFailure.Refused } store => Of(Code.InvalidArgument, store.Message),
         StoreUnavailableException store => Of(Code.Unavailable, store.Message, new RetryInfo { RetryDelay = StoreRetryDelay }),
 
-        // Writes after the end of a call: no fault of the service, and the server would log them as such.
+        // Writes after the end of a call. They are not faults of the service, but the server would log them as errors.
         OperationCanceledException or InvalidOperationException when context.CancellationToken.IsCancellationRequested => Of(
             Code.Cancelled, ClientGone),
         _ => null,
@@ -127,7 +127,7 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, LogThrott
         description,
         new BadRequest { FieldViolations = { new BadRequest.Types.FieldViolation { Field = field, Description = description } } });
 
-    /// <summary>What a program reads to tell errors of one code apart (docs/chat.md).</summary>
+    /// <summary>The detail by which programs distinguish errors of one code (docs/chat.md).</summary>
     private static ErrorInfo Reason(string reason, params ReadOnlySpan<(string Key, object Value)> metadata)
     {
         var info = new ErrorInfo { Reason = reason, Domain = ErrorDomain };
@@ -152,7 +152,7 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, LogThrott
 
     private RpcException Failure(Status status, Exception exception, ServerCallContext context)
     {
-        // The caller reads that it is so, the operator why.
+        // The caller gets the message, the operator also the cause.
         if (exception is StoreUnavailableException store && throttle.IsDue(store.Message, out var count))
         {
             if (store.Failure is StoreFailure.Refused)

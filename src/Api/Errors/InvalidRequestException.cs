@@ -1,11 +1,11 @@
 namespace RouteService.Api.Errors;
 
-/// <summary>The request is wrong; the same request fails again.</summary>
+/// <summary>The request is invalid; the same request fails again.</summary>
 /// <param name="field">The path of the field, such as "lo.latitude".</param>
-/// <param name="description">What is wrong and what is expected, as a sentence that names the field.</param>
+/// <param name="description">A sentence that names the field, what is wrong, and what is expected.</param>
 internal sealed class InvalidRequestException(string field, string description) : Exception(description)
 {
-    // A status travels in headers, which clients bound at some kilobytes for the whole call.
+    // A status is sent in headers, which clients limit to some kilobytes for the whole call.
     private const int MaxQuoted = 100;
 
     public string Field { get; } = field;

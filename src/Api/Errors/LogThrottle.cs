@@ -3,7 +3,7 @@ using System.Collections.Concurrent;
 namespace RouteService.Api.Errors;
 
 /// <summary>
-/// Lets the first of lines that are alike into the log, and then one a minute with the count of all since: no client can flood the log.
+/// Logs the first of several similar lines, and then one a minute with the count since the last, so that no client can flood the log.
 /// </summary>
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 internal sealed class LogThrottle(TimeProvider clock)
@@ -12,9 +12,9 @@ internal sealed class LogThrottle(TimeProvider clock)
 
     private readonly ConcurrentDictionary<string, Line> _lines = new(StringComparer.Ordinal);
 
-    /// <summary>Whether a line is to be logged now.</summary>
-    /// <param name="line">What the lines that are alike have in common. It is kept, so it has nothing that a client chooses.</param>
-    /// <param name="count">How many there were since the last that was logged, with this one.</param>
+    /// <summary>Whether to log a line now.</summary>
+    /// <param name="line">Key of similar lines. It is kept, so it must not contain text that a client chooses.</param>
+    /// <param name="count">Number of lines since the last one that was logged, this one included.</param>
     public bool IsDue(string line, out int count) => _lines.GetOrAdd(line, static _ => new Line()).IsDue(clock, out count);
 
     private sealed class Line

@@ -1,9 +1,9 @@
 namespace RouteService.Api.Errors;
 
-/// <summary>What people configure and pass, without its secrets: for logs and messages.</summary>
+/// <summary>Settings and arguments without their secrets, for logs and messages.</summary>
 internal static class Redacted
 {
-    /// <summary>A URL, or what should be one, without the name and password before its host.</summary>
+    /// <summary>A URL, or text in place of one, without the user name and password before its host.</summary>
     public static string Url(string url)
     {
         var start = url.IndexOf("//", StringComparison.Ordinal) is var slashes and >= 0 ? slashes + 2 : 0;

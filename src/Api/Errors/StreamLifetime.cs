@@ -3,7 +3,9 @@ using Grpc.Core;
 
 namespace RouteService.Api.Errors;
 
-/// <summary>Ends the streams that wait for their client when the service stops: a client may be silent for hours.</summary>
+/// <summary>
+/// Ends request streams at the shutdown of the service (<c>Shutdown</c> says when): a stream may wait for its client for hours.
+/// </summary>
 [SuppressMessage("Design", "CA1001", Justification = "The source has no timer and no wait handle; a stream may end after its container.")]
 internal sealed class StreamLifetime
 {
@@ -12,15 +14,15 @@ internal sealed class StreamLifetime
 
     private readonly CancellationTokenSource _ending = new();
 
-    /// <summary>Ends the wait of every open request stream, and of those that open later, with UNAVAILABLE.</summary>
+    /// <summary>Ends the pending reads of all open request streams, and the reads of later ones, with UNAVAILABLE.</summary>
     public Task EndAsync() => _ending.CancelAsync();
 
     /// <summary>A request stream whose reads end with UNAVAILABLE after <see cref="EndAsync"/>. Dispose of it with the call.</summary>
     public Reader<T> Bind<T>(IAsyncStreamReader<T> requests) => new(requests, _ending.Token);
 
     /// <summary>
-    /// Cancels the pending read. It is not enough to stop waiting for it: Kestrel reuses the stream of a call that has ended, and a read
-    /// that is still pending then fails a later call with "Reading is already in progress".
+    /// Cancels the pending read at the end. To stop waiting for it is not enough: Kestrel reuses the stream of a call that has ended, and a
+    /// read that is still pending then fails a later call with "Reading is already in progress".
     /// </summary>
     internal sealed class Reader<T>(IAsyncStreamReader<T> requests, CancellationToken ending) : IAsyncStreamReader<T>, IDisposable
     {

@@ -28,7 +28,7 @@ internal sealed class HelloService(GreetingOptions options) : Contracts.Hello.He
             names.Append(names.Length == 0 ? "" : ", ").Append(requestStream.Current.Greeting);
             if (names.Length > options.MaxReplyLength)
             {
-                // All names go into one reply, so a client that never stops would fill the memory.
+                // All names go into one reply, so without a limit a client could fill the memory.
                 throw new RpcException(new Status(
                     StatusCode.ResourceExhausted,
                     $"The greetings are longer than {options.MaxReplyLength} characters together; send fewer in a call."));

@@ -8,7 +8,7 @@ internal static class CallBodies
 {
     /// <summary>
     /// Gives each call a <see cref="RequestBody"/>, which limits the time for a message that has begun, and each call with a response
-    /// stream a <see cref="ResponseBody"/>. Both spare streams the locks that Kestrel's pipes take for each message.
+    /// stream a <see cref="ResponseBody"/>. Both avoid the locks that Kestrel's pipes take for each message.
     /// </summary>
     public static void UseCallBodies(this IApplicationBuilder app)
     {

@@ -7,13 +7,13 @@ namespace RouteService.Api.Hosting;
 internal static class ConsoleLog
 {
     /// <summary>
-    /// Configures the log: our own categories from Information on, the framework's from Warning on; the standard "Logging" configuration
-    /// changes that. In a container each line is a JSON object with the ids of its trace, elsewhere it is text for people;
-    /// Logging__Console__FormatterName (json, simple, systemd) overrides the format.
+    /// Configures the log: our own categories from Information, the framework's from Warning. The standard "Logging" configuration changes
+    /// that. In a container each line is a JSON object with the ids of its trace, elsewhere text. Logging__Console__FormatterName (json,
+    /// simple, systemd) overrides the format.
     /// </summary>
     public static void AddConsoleLog(this WebApplicationBuilder builder)
     {
-        // As the first source of configuration, so that every other changes it; a filter in code would come after them all.
+        // The first source of configuration, so that all others override it; a filter in code would override them.
         builder.Configuration.Sources.Insert(0, new MemoryConfigurationSource
         {
             InitialData = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase)
@@ -22,7 +22,7 @@ internal static class ConsoleLog
                 ["Logging:LogLevel:Grpc"] = nameof(LogLevel.Warning),
                 [$"Logging:LogLevel:{StackLog.Calls}"] = nameof(LogLevel.None),
 
-                // Each probe would log an error; a check that has something to tell tells it once.
+                // Each probe would log an error; our checks log each change once.
                 ["Logging:LogLevel:Microsoft.Extensions.Diagnostics.HealthChecks"] = nameof(LogLevel.None),
             },
         });

@@ -5,8 +5,8 @@ using Microsoft.AspNetCore.Routing.Matching;
 namespace RouteService.Api.Hosting;
 
 /// <summary>
-/// A method is called by its exact path (gRPC over HTTP/2, "Path"). Routing also takes another case, a trailing slash, escapes, dot
-/// segments and a query; for these the stock endpoint of unknown methods is left, which answers UNIMPLEMENTED.
+/// Requires the exact path of a method (gRPC over HTTP/2, "Path"). Routing also accepts another case, a trailing slash, escapes, dot
+/// segments and a query; such calls go to the stock endpoint of unknown methods, which answers UNIMPLEMENTED.
 /// </summary>
 internal sealed class ExactMethodPath : MatcherPolicy, IEndpointSelectorPolicy
 {

@@ -2,42 +2,42 @@ using System.ComponentModel.DataAnnotations;
 
 namespace RouteService.Api.Hosting;
 
-/// <summary>Where gRPC is served.</summary>
+/// <summary>The gRPC port.</summary>
 internal sealed class GrpcOptions
 {
-    /// <summary>The port; 0 for any that is free, which the start-up lines then tell.</summary>
+    /// <summary>Port; 0 for any free port, which the start-up lines name.</summary>
     [Range(0, 65535)]
     public int Port { get; init; } = 50051;
 
-    /// <summary>What a connection may take and how long it lives.</summary>
+    /// <summary>Limits and lifetime of connections.</summary>
     public ConnectionOptions Connection { get; init; } = new();
 
-    /// <summary>The longest request message, in bytes.</summary>
+    /// <summary>Limit of a request message, in bytes.</summary>
     [Range(1, int.MaxValue)]
     public int MaxReceiveMessageSize { get; init; } = 4 * 1024 * 1024;
 
-    /// <summary>A certificate in PEM or PFX, for TLS; without one the port is h2c.</summary>
+    /// <summary>Certificate in PEM or PFX, for TLS; without one the port is h2c.</summary>
     public string? CertificatePath { get; init; }
 
-    /// <summary>The certificate's key in PEM, where it is in a file of its own.</summary>
+    /// <summary>Key of the certificate in PEM, if it is in a separate file.</summary>
     public string? CertificateKeyPath { get; init; }
 
-    /// <summary>The password of a PFX.</summary>
+    /// <summary>Password of a PFX.</summary>
     public string? CertificatePassword { get; init; }
 
     /// <summary>
-    /// The authorities of clients' certificates, in PEM. If set, only clients with a certificate of theirs can connect (mutual TLS).
+    /// Authorities of clients' certificates, in PEM. If set, only clients with a certificate of these authorities can connect (mutual TLS).
     /// </summary>
     public string? ClientCaPath { get; init; }
 }
 
-/// <summary>Where health, and metrics for Prometheus, are served over HTTP/1.1.</summary>
+/// <summary>The management port: health, and metrics for Prometheus, over HTTP/1.1.</summary>
 internal sealed class ManagementOptions
 {
-    /// <summary>The port; 0 for any that is free.</summary>
+    /// <summary>Port; 0 for any free port.</summary>
     [Range(0, 65535)]
     public int Port { get; init; } = 8081;
 
-    /// <summary>Whether Prometheus can scrape /metrics there.</summary>
+    /// <summary>Whether Prometheus can scrape /metrics on this port.</summary>
     public bool Prometheus { get; init; }
 }

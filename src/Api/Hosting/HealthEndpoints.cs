@@ -8,16 +8,16 @@ namespace RouteService.Api.Hosting;
 /// <summary>Health, by gRPC on the gRPC port and by HTTP on the management port.</summary>
 internal static class HealthEndpoints
 {
-    /// <summary>The tag of the checks that make the service ready.</summary>
+    /// <summary>Tag of the checks for readiness.</summary>
     public const string Ready = "ready";
 
-    /// <summary>The tag of the checks that notes can be written, which a service on a standby need not pass to be ready.</summary>
+    /// <summary>Tag of the checks that notes can be written. Readiness does not require them: a service on a standby is ready.</summary>
     public const string Writes = "writes";
 
-    /// <summary>The tag of the check that is unhealthy during the shutdown alone.</summary>
+    /// <summary>Tag of the check that is unhealthy during the shutdown only.</summary>
     public const string Running = "running";
 
-    // How often the store is looked at for those who watch.
+    // Interval of the checks for watchers of health and for the metrics.
     private static readonly TimeSpan WatchPeriod = TimeSpan.FromSeconds(5);
 
     public static void AddHealth(this IServiceCollection services)
@@ -43,14 +43,14 @@ internal static class HealthEndpoints
 
     public static void MapHealth(this WebApplication app, bool anonymous)
     {
-        // A probe that is refused would take the service down for everybody.
+        // A refused probe would take the service down for all clients.
         var health = app.MapGrpcHealthChecksService().DisableRateLimiting();
         if (anonymous)
         {
             health.AllowAnonymous();
         }
 
-        // Liveness asks nothing of the store: a database that is down is no reason to restart us.
+        // Liveness does not depend on the store: a restart does not help against a database that is down.
         Map("/healthz/live", static _ => false);
         Map("/healthz/startup", static _ => false);
         Map("/healthz/ready", static check => check.Contains(Ready));

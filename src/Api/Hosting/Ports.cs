@@ -11,7 +11,7 @@ internal static class Ports
 {
     private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(10);
 
-    // What a header counts beside its name and its value (RFC 9113, 6.5.2).
+    // Bytes that a header counts besides its name and value (RFC 9113, 6.5.2).
     private const int HeaderOverhead = 32;
 
     public static void AddPorts(this WebApplicationBuilder builder)
@@ -31,8 +31,8 @@ internal static class Ports
             // A gateway that terminates TLS forwards ":scheme: https" over h2c.
             kestrel.AllowAlternateSchemes = true;
 
-            // Kestrel's default ends the connection, and everybody's calls on it, for a byte that is not UTF-8. The replacement character
-            // serves the call.
+            // By default Kestrel ends the connection, with all its calls, for a byte that is not UTF-8. With the replacement character the
+            // call is served.
             kestrel.RequestHeaderEncodingSelector = static _ => Encoding.UTF8;
             SetLimits(kestrel.Limits, grpc.Connection);
             kestrel.ListenAnyIP(grpc.Port, listen =>
@@ -60,7 +60,7 @@ internal static class Ports
         });
     }
 
-    /// <summary>Kestrel has one set of limits for all its ports.</summary>
+    /// <summary>Sets Kestrel's limits, which are the same for all its ports.</summary>
     private static void SetLimits(KestrelServerLimits limits, ConnectionOptions options)
     {
         limits.MaxConcurrentConnections = options.MaxConnections == 0 ? null : options.MaxConnections;
@@ -70,15 +70,14 @@ internal static class Ports
         limits.Http2.InitialStreamWindowSize = options.StreamWindow;
         limits.Http2.InitialConnectionWindowSize = Math.Max(options.ConnectionWindow, options.StreamWindow);
 
-        // One limit on headers, the announced one: their number never comes first. Kestrel answers up to twice the limit with 431 and ends
-        // the connection above; a single field has no grace of its own, so it gets the same.
+        // The announced limit on the size of headers is the only one: their number never exceeds its limit first. Kestrel answers 431 up to
+        // twice the limit, and ends the connection above that; a single field has no such grace of its own, so it gets the same.
         limits.MaxRequestHeadersTotalSize = options.MaxHeaderBytes;
         limits.MaxRequestHeaderCount = options.MaxHeaderBytes / HeaderOverhead;
         limits.Http2.MaxRequestHeaderFieldSize = 2 * options.MaxHeaderBytes;
 
-        // Kestrel measures both rates over a whole connection and ends the connection: one stalled reader or writer would end everybody's
-        // calls on it. A slow reader is slowed by flow control, a slow request message ends its own call (RequestBody), and a peer that
-        // is gone shows in the pings.
+        // Kestrel measures both rates over a whole connection, and ends the connection: one stalled reader or writer would end all calls on
+        // it. Flow control slows a slow reader down, a slow request message ends its own call (RequestBody), and pings detect a lost peer.
         limits.MinResponseDataRate = null;
         limits.MinRequestBodyDataRate = null;
     }

@@ -8,10 +8,10 @@ using RouteService.Api.Errors;
 namespace RouteService.Api.Hosting;
 
 /// <summary>
-/// The body of a request for the stock server, which reads and advances once a message. What one read of Kestrel's has brought is handed
-/// out until it is consumed. The server examines more than it consumes exactly when it holds the beginning of a message: a read that has to
-/// wait then waits for the rest of one, for which there is a time limit. Between messages a stream may be silent for hours. For a
-/// client that has gone its calls fail with CANCELLED.
+/// The body of a request for the stock server, which reads and advances once a message. The bytes of one read from Kestrel are handed out
+/// until they are consumed. The server examines more than it consumes exactly when it holds the beginning of a message. A read that then
+/// waits, waits for the rest of that message, which has a time limit. Between messages a stream may be silent for hours. If the client is
+/// gone, its calls fail with CANCELLED.
 /// </summary>
 /// <threadsafety>For one reader at a time, as a PipeReader is.</threadsafety>
 internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeReader, IRequestBodyPipeFeature
@@ -19,11 +19,11 @@ internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeRe
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(30);
     private const int BytesPerSecond = 16 * 1024;
 
-    // Of the last read of the inner reader; it is advanced when this is consumed.
+    // The rest of the last read of the inner reader, which is advanced when this is consumed.
     private ReadOnlySequence<byte> _unread;
     private bool _isLast;
 
-    // Of the message that has begun.
+    // The message that has begun: whether there is one, since when, and its bytes so far.
     private bool _isPartial;
     private long _begun;
     private long _received;
@@ -89,7 +89,7 @@ internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeRe
         _isPartial = isPartial;
     }
 
-    /// <summary>Gives back what was read and not consumed, at the end of the call.</summary>
+    /// <summary>Returns bytes that were read and not consumed, at the end of the call.</summary>
     public void Release()
     {
         if (_unread.IsEmpty)
@@ -135,20 +135,20 @@ internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeRe
         }
         catch (TimeoutException)
         {
-            // A read must not stay pending: Kestrel uses the stream again for a later call, which would fail.
+            // A read must not stay pending: Kestrel reuses the stream for a later call, which would fail.
             inner.CancelPendingRead();
             inner.AdvanceTo((await read).Buffer.Start);
             throw new RpcException(new Status(
                 StatusCode.DeadlineExceeded,
-                $"The rest of a request message has not come within {Grace.TotalSeconds} s, "
-                + $"and one more for each {BytesPerSecond / 1024} KiB of it that has."));
+                $"The rest of a request message has not arrived within {Grace.TotalSeconds} s, "
+                + $"and one more for each {BytesPerSecond / 1024} KiB that has arrived."));
         }
     }
 
     // Kestrel's reads and advances throw these.
     private static bool IsClientGone(Exception exception) => exception is IOException or ConnectionAbortedException;
 
-    // No fault of the service: the stock server would log any other exception of a read as an error.
+    // CANCELLED is not a fault of the service; the stock server would log any other exception of a read as an error.
     private static RpcException ClientGone(Exception exception) =>
         new(new Status(StatusCode.Cancelled, ErrorInterceptor.ClientGone, exception));
 

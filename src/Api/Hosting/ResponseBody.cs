@@ -6,18 +6,18 @@ namespace RouteService.Api.Hosting;
 
 /// <summary>
 /// The body of a response stream. The stock server asks its writer for room several times for each message, and Kestrel's writer takes a
-/// lock each time. Here messages are gathered, and Kestrel gets them with the flush. What is not flushed when the call ends is dropped: a
-/// service flushes its last message (<see cref="Routes.PageWriter{T}"/>).
+/// lock each time. This body gathers messages, and hands them to Kestrel with the flush. Messages that are unflushed when the call ends are
+/// dropped, so a service flushes its last message (<see cref="Routes.PageWriter{T}"/>).
 /// </summary>
 /// <threadsafety>
 /// For one writer at a time, as a PipeWriter is. <see cref="CompleteAsync"/> may be called beside it, as the server does at a deadline.
 /// </threadsafety>
 internal sealed class ResponseBody(IHttpResponseBodyFeature inner) : PipeWriter, IHttpResponseBodyFeature
 {
-    // More than a page has when it is flushed, so that a page is one block.
+    // More than a page has at its flush, so that a page is one block.
     private const int BlockSize = 64 * 1024;
 
-    // Rented only while it holds something: thousands of streams are silent.
+    // Rented only while it holds bytes: thousands of streams may be silent.
     private byte[] _block = [];
     private int _count;
 
@@ -66,7 +66,7 @@ internal sealed class ResponseBody(IHttpResponseBodyFeature inner) : PipeWriter,
     public Task SendFileAsync(string path, long offset, long? count, CancellationToken cancellationToken = default) =>
         inner.SendFileAsync(path, offset, count, cancellationToken);
 
-    /// <summary>Gives Kestrel what has been written, and the block back to the pool.</summary>
+    /// <summary>Hands the written bytes to Kestrel, and returns the block to the pool.</summary>
     private void HandOver()
     {
         if (_block.Length == 0)

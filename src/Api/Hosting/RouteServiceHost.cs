@@ -49,7 +49,7 @@ internal static class RouteServiceHost
         services.AddHealth();
         services.AddSingleton<IHealthCheckPublisher, StateMetrics>();
         services.AddHostedService<StartupReport>();
-        Shutdown.AddTo(services);
+        services.AddShutdown();
     }
 
     public static void MapRouteService(this WebApplication app)

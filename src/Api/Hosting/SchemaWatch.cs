@@ -5,8 +5,8 @@ using RouteService.Infrastructure.Postgis;
 namespace RouteService.Api.Hosting;
 
 /// <summary>
-/// Checks the database's schema before anything else starts. A database with another schema ends the start with a line that says so. An
-/// unavailable one does not: the service starts, is not ready, and becomes ready when the database is available and its schema is current.
+/// Checks the database's schema before anything else starts. Another schema ends the start, with one line that says so. An unavailable
+/// database does not: the service starts, and becomes ready when the database is available and its schema is current.
 /// </summary>
 internal sealed partial class SchemaWatch(
     PostgisDatabase database, PostgresOptions options, TimeProvider clock, ILogger<SchemaWatch> logger)
@@ -14,7 +14,7 @@ internal sealed partial class SchemaWatch(
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
 
-    // How often a reason that stays the same is logged.
+    // Interval at which an unchanged reason is logged again.
     private static readonly TimeSpan ReportPeriod = TimeSpan.FromMinutes(1);
 
     private string? _reported;
@@ -53,7 +53,7 @@ internal sealed partial class SchemaWatch(
             }
             catch (SchemaException e)
             {
-                // Another process may yet migrate it. Each probe is told.
+                // Another process may yet migrate it. Probes get the reason.
                 _problem = e.Message;
                 if (IsToReport(e.Message))
                 {
@@ -63,9 +63,9 @@ internal sealed partial class SchemaWatch(
         }
     }
 
-    /// <summary>Migrates, where that is set, and checks.</summary>
-    /// <returns>False where the database is unavailable.</returns>
-    /// <exception cref="SchemaException">The schema of the database is not this program's.</exception>
+    /// <summary>Migrates the schema if that is configured, and checks it.</summary>
+    /// <returns>False if the database is unavailable.</returns>
+    /// <exception cref="SchemaException">The database does not have this program's schema.</exception>
     private async Task<bool> TryEnsureAsync(CancellationToken cancellationToken)
     {
         try
@@ -89,7 +89,7 @@ internal sealed partial class SchemaWatch(
         }
     }
 
-    /// <summary>Whether a reason is another than the last that was logged, or that one was long ago.</summary>
+    /// <summary>Whether a reason is new, or was last logged long ago.</summary>
     private bool IsToReport(string reason)
     {
         var isNews = !string.Equals(_reported, reason, StringComparison.Ordinal);

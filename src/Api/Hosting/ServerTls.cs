@@ -7,21 +7,23 @@ using RouteService.Api.Security;
 namespace RouteService.Api.Hosting;
 
 /// <summary>
-/// The TLS of the gRPC port: our certificate with the chain that came with it, and, for mutual TLS, the authorities of our clients'.
+/// The TLS of the gRPC port: our certificate with its chain, and, for mutual TLS, the authorities of clients' certificates. A renewed
+/// certificate is in use within 5 s, without a restart: <see cref="FileReloader"/> reads the files again when their bytes change. Open
+/// connections keep the certificate that they began with. Files that cannot be used leave the previous certificate in use.
 /// </summary>
 internal static class ServerTls
 {
     private const string Variable = "RouteService__Grpc__CertificatePath";
 
-    /// <returns>What a handshake takes, the newest; null where there is no certificate.</returns>
-    /// <exception cref="SettingException">A file cannot be used, or something of TLS is set without a certificate.</exception>
+    /// <returns>The newest options of a handshake; null if no certificate is configured.</returns>
+    /// <exception cref="SettingException">A file cannot be used, or another setting of TLS is set without a certificate.</exception>
     public static WatchedFile<SslServerAuthenticationOptions>? Open(GrpcOptions options)
     {
         if (options.CertificatePath is null)
         {
             var (name, belongsTo) = options switch
             {
-                { ClientCaPath: not null } => ("ClientCaPath", "clients show certificates to a port that has one itself"),
+                { ClientCaPath: not null } => ("ClientCaPath", "only a port with a certificate can ask clients for theirs"),
                 { CertificateKeyPath: not null } => ("CertificateKeyPath", "a key belongs to a certificate"),
                 { CertificatePassword: not null } => ("CertificatePassword", "a password belongs to a certificate"),
                 _ => default,
@@ -45,7 +47,7 @@ internal static class ServerTls
         var (certificate, chain) = ReadCertificate(options);
         var handshake = new SslServerAuthenticationOptions
         {
-            // Made once: a context a connection would build the chain each time, and sessions could not be resumed.
+            // Built once: per-connection contexts would rebuild the chain and defeat TLS resumption.
             ServerCertificateContext = SslStreamCertificateContext.Create(certificate, chain, offline: true),
         };
         if (options.ClientCaPath is { } authorities)
@@ -72,7 +74,7 @@ internal static class ServerTls
             throw new FormatException($"'{path}' of RouteService__Grpc__ClientCaPath has no certificate in PEM.");
         }
 
-        // Only a root ends a chain; with an intermediate alone, every handshake would fail.
+        // Only a root ends a chain; with an intermediate alone every handshake would fail.
         foreach (var authority in all)
         {
             using var chain = new X509Chain { ChainPolicy = policy.Clone() };
@@ -98,7 +100,7 @@ internal static class ServerTls
             return (own, all);
         }
 
-        // The first is ours, and those after it lead to its authority (RFC 8446, 4.4.2).
+        // The first certificate is ours, and the others lead to its authority (RFC 8446, 4.4.2).
         var chain = new X509Certificate2Collection();
         chain.ImportFromPemFile(path);
         if (chain.Count > 0)

@@ -12,8 +12,8 @@ using RouteService.Infrastructure.Sqlite;
 namespace RouteService.Api.Hosting;
 
 /// <summary>
-/// The sections under "RouteService" and their options, whose declarations have the defaults. The host checks all of them before anything
-/// starts; an unknown key or a value that does not fit ends the start with one line that names the environment variable.
+/// The sections under "RouteService" and their options, whose declarations have the defaults. The host validates all of them before
+/// anything starts; an unknown key or an invalid value ends the start with one line that names the environment variable.
 /// </summary>
 internal static class Settings
 {
@@ -33,7 +33,7 @@ internal static class Settings
         ["Shutdown"] = typeof(ShutdownOptions),
     };
 
-    /// <exception cref="SettingException">A level of the log is none, or Kestrel is set up beside us.</exception>
+    /// <exception cref="SettingException">A log level is invalid, or Kestrel's own section is set.</exception>
     public static void AddSettings(this WebApplicationBuilder builder)
     {
         RefuseKestrel(builder.Configuration.GetSection("Kestrel"));
@@ -54,7 +54,7 @@ internal static class Settings
     }
 
     /// <summary>The options of a section, for a part whose composition depends on them.</summary>
-    /// <exception cref="SettingException">A key is unknown or a value does not fit.</exception>
+    /// <exception cref="SettingException">A key is unknown or a value is invalid.</exception>
     public static T Read<T>(IConfiguration configuration)
         where T : class, new()
     {
@@ -68,7 +68,7 @@ internal static class Settings
     /// <summary>The name of a key as an environment variable, the form in which most people set it.</summary>
     public static string Variable(string path) => path.Replace(":", "__", StringComparison.Ordinal);
 
-    // Kestrel reads a section of its own, which would open ports beside ours, without our limits, and whose certificates we do not use.
+    // Kestrel reads a section of its own, which would open other ports without our limits, and whose certificates we do not use.
     private static void RefuseKestrel(IConfigurationSection section)
     {
         if (section.AsEnumerable().FirstOrDefault(static pair => pair.Value is not null) is { Key: { } key })
@@ -80,7 +80,7 @@ internal static class Settings
         }
     }
 
-    // The log is built before the host checks any options, and its own message names no key.
+    // The log is built before the host validates options, and its own message names no key.
     private static void CheckLogLevels(IConfigurationSection section)
     {
         foreach (var child in section.GetChildren())
@@ -119,7 +119,7 @@ internal static class Settings
         }
         catch (InvalidOperationException e)
         {
-            // The binder names a CLR type; the person who starts the service has set a variable.
+            // The binder's message names a CLR type; the operator has set a variable.
             RefuseUnfit(section, typeof(T));
             throw new SettingException($"{Variable(section.Path)}: {e.Message.ReplaceLineEndings(" ")}");
         }
@@ -167,10 +167,10 @@ internal static class Settings
         return $"{Variable(path)} is {InvalidRequestException.Quote($"{value}")}; expected {expected}.";
     }
 
-    /// <summary>Has no options: binding it checks that there are no sections but the known ones.</summary>
+    /// <summary>No options: binding it checks that all sections are known.</summary>
     private sealed class SectionNames;
 
-    /// <summary>The data annotations of a section and of what is in it.</summary>
+    /// <summary>Validates the data annotations of a section and of the sections in it.</summary>
     private sealed class SectionRules<T> : IValidateOptions<T>
         where T : class
     {

@@ -5,49 +5,40 @@ using RouteService.Api.Errors;
 
 namespace RouteService.Api.Hosting;
 
-/// <summary>How long the service takes to end.</summary>
+/// <summary>Waits of the shutdown.</summary>
 internal sealed class ShutdownOptions
 {
-    /// <summary>How long it still takes calls after it has turned not-ready: until load balancers have seen that.</summary>
+    /// <summary>Time for which the service accepts calls while not ready, until load balancers have noticed. Default 0.</summary>
     [Range(0, 3_600)]
     public int DelaySeconds { get; init; }
 
-    /// <summary>How long calls may then go on. 25 s and no delay fit the 30 s that Kubernetes waits.</summary>
+    /// <summary>Time for which calls may then go on. Default 25 s, which without a delay fits the 30 s that Kubernetes waits.</summary>
     [Range(0, 3_600)]
     public int GraceSeconds { get; init; } = 25;
 }
 
 /// <summary>
-/// The end of the service, in this order: not ready at once; after a wait for load balancers, streams that wait for their client end
-/// UNAVAILABLE; then no new connections, GOAWAY on the open ones, and other calls finish within the grace. A second signal, a second or
-/// more after the first, ends it now.
+/// The shutdown of the service after SIGTERM or SIGINT, in this order: not ready at once; after a wait for load balancers, calls that
+/// stream requests end UNAVAILABLE (<see cref="StreamLifetime"/>); then no new connections, and GOAWAY on open ones. Other calls, listings
+/// among them, finish within the grace. A second signal, a second or more after the first, ends the service at once.
 /// </summary>
 internal sealed partial class Shutdown(
     ShutdownOptions options, StreamLifetime streams, IHostApplicationLifetime lifetime, TimeProvider clock, ILogger<Shutdown> logger)
     : IHostedLifecycleService, IHealthCheck, IDisposable
 {
-    // Between the ends of the streams and GOAWAY. A client that sees the end of its connection before that of its stream may lose the
-    // status, as .NET's does while its own side of the stream is open.
+    // Pause between the ends of the streams and GOAWAY. A client that sees the end of its connection before the end of its stream may lose
+    // the status; .NET's client does while its own side of the stream is open.
     private static readonly TimeSpan Linger = TimeSpan.FromMilliseconds(250);
 
-    // A supervisor that signals a process and its group, or two supervisors, send the one signal twice. Nobody asks a second time so soon.
+    // A supervisor that signals a process and its group, or two supervisors, send one signal twice. A second request comes later than this.
     private static readonly TimeSpan OneSignal = TimeSpan.FromSeconds(1);
 
-    // What a shell says of a process that a signal has ended.
+    // The exit code of a process that a signal has ended, less the signal's number, as shells report it.
     private const int EndedBySignal = 128;
 
     private readonly List<PosixSignalRegistration> _signals = [];
     private readonly Lock _gate = new();
     private long? _firstSignal;
-
-    public static void AddTo(IServiceCollection services)
-    {
-        services.AddSingleton<Shutdown>();
-        services.AddHostedService(static provider => provider.GetRequiredService<Shutdown>());
-        services.AddHealthChecks().AddCheck<Shutdown>("running", tags: [HealthEndpoints.Ready, HealthEndpoints.Running]);
-        services.AddOptions<HostOptions>().Configure<ShutdownOptions>(
-            static (host, options) => host.ShutdownTimeout = TimeSpan.FromSeconds(options.DelaySeconds + options.GraceSeconds));
-    }
 
     public Task StartAsync(CancellationToken cancellationToken)
     {
@@ -58,7 +49,7 @@ internal sealed partial class Shutdown(
 
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
-        // Not-ready, also where it was not a signal that stopped the host.
+        // Not ready, also if the host was not stopped by a signal.
         lifetime.StopApplication();
         if (options.DelaySeconds > 0)
         {
@@ -86,7 +77,7 @@ internal sealed partial class Shutdown(
 
     public void Dispose() => _signals.ForEach(static signal => signal.Dispose());
 
-    /// <summary>Whether a signal is a second one, whose sender does not want to wait. The first is the host's, which stops.</summary>
+    /// <summary>Whether a signal is a second one, which ends the service at once. The host handles the first.</summary>
     internal bool IsSecondSignal()
     {
         lock (_gate)
@@ -117,5 +108,17 @@ internal sealed partial class Shutdown(
 
         [LoggerMessage(2, LogLevel.Warning, "Ended by a second signal, without waiting for calls.")]
         public static partial void EndedNow(ILogger logger);
+    }
+}
+
+internal static class ShutdownExtensions
+{
+    public static void AddShutdown(this IServiceCollection services)
+    {
+        services.AddSingleton<Shutdown>();
+        services.AddHostedService(static provider => provider.GetRequiredService<Shutdown>());
+        services.AddHealthChecks().AddCheck<Shutdown>("running", tags: [HealthEndpoints.Ready, HealthEndpoints.Running]);
+        services.AddOptions<HostOptions>().Configure<ShutdownOptions>(
+            static (host, options) => host.ShutdownTimeout = TimeSpan.FromSeconds(options.DelaySeconds + options.GraceSeconds));
     }
 }

@@ -4,18 +4,18 @@ using RouteService.Api.Errors;
 namespace RouteService.Api.Hosting;
 
 /// <summary>
-/// Tells what the stack has no hook for but its log, where each connection and each call has lines of its own: the first is told, and then
-/// one a minute at most. A failed TLS handshake, which Kestrel logs at Debug; and an exception that ends a call, which Grpc.AspNetCore logs
-/// as an error, also where a client's message cannot be parsed.
+/// Logs events that the stack reports in its log only, for each connection or call: here the first is logged, and then one a minute at
+/// most. These are failed TLS handshakes, which Kestrel logs at Debug, and exceptions that end a call, which Grpc.AspNetCore logs as
+/// errors, also if a client's message cannot be parsed.
 /// </summary>
 internal sealed partial class StackLog(IServiceProvider services, LogThrottle throttle) : ILoggerProvider
 {
-    /// <summary>Where Grpc.AspNetCore logs the ends of calls. Nobody but this provider is to have its lines.</summary>
+    /// <summary>The category in which Grpc.AspNetCore logs the ends of calls. By default only this provider gets its lines.</summary>
     public const string Calls = "Grpc.AspNetCore.Server.ServerCallHandler";
 
     private const string Handshakes = "Microsoft.AspNetCore.Server.Kestrel.Https.Internal.HttpsConnectionMiddleware";
 
-    // The one line of a call that has ended by an exception; lines about its messages come before it.
+    // The last line of a call that an exception has ended; lines about its messages come before it.
     private const string CallFailed = "ErrorExecutingServiceMethod";
 
     public static bool Takes(string? category) => category is Handshakes or Calls;
@@ -28,8 +28,8 @@ internal sealed partial class StackLog(IServiceProvider services, LogThrottle th
 
     private void OnHandshake(EventId eventId, Exception exception, Func<string> text)
     {
-        // A client that closes before its handshake, as probes of the port do, has no reason to tell. The reason is in the innermost: what
-        // the chain lacks, or OpenSSL's words.
+        // A client that closes before its handshake, as probes of the port do, is not worth a line. The innermost exception has the
+        // reason: a fault of the chain, or OpenSSL's message.
         if (exception is AuthenticationException or OperationCanceledException && throttle.IsDue(Handshakes, out var count))
         {
             Log.HandshakeFailed(Logger, exception.GetBaseException().Message, count);
@@ -43,7 +43,7 @@ internal sealed partial class StackLog(IServiceProvider services, LogThrottle th
             return;
         }
 
-        // Of protobuf (an IOException), of the compression, and of the frame of a message. Faults of files are mapped by the stores.
+        // Exceptions of protobuf (an IOException), of the compression, and of the frame of a message. The stores map faults of files.
         if (exception is IOException or InvalidDataException)
         {
             if (throttle.IsDue(nameof(Log.MessageNotParsed), out var messages))
@@ -57,7 +57,7 @@ internal sealed partial class StackLog(IServiceProvider services, LogThrottle th
         }
     }
 
-    // The loggers are not there yet when providers are made.
+    // Resolved late: the loggers do not exist yet when providers are created.
     private ILogger Logger => services.GetRequiredService<ILogger<StackLog>>();
 
     private sealed class Listener(Action<EventId, Exception, Func<string>> listen) : ILogger

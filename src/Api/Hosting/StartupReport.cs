@@ -7,7 +7,7 @@ using RouteService.Domain.Features;
 
 namespace RouteService.Api.Hosting;
 
-/// <summary>Says once, when the service is up, what it is, where its data is, and how to call it.</summary>
+/// <summary>Logs once, when the service is up: its version, its store, and how to call it.</summary>
 internal sealed partial class StartupReport(
     IServer server,
     IFeatureStore features,
@@ -23,7 +23,7 @@ internal sealed partial class StartupReport(
 
     public async Task StartedAsync(CancellationToken cancellationToken)
     {
-        // Kestrel lists its addresses in the order in which the listeners were added.
+        // Kestrel lists its addresses in the order of its listeners.
         var ports = server.Features.Get<IServerAddressesFeature>()!.Addresses.Select(static address => new Uri(address).Port).ToList();
         var tls = grpc.CertificatePath is not null;
         Log.Version(logger, ServiceVersion.Text, RuntimeInformation.FrameworkDescription);
@@ -58,7 +58,7 @@ internal sealed partial class StartupReport(
 
     private async Task ReportStoreAsync(CancellationToken cancellationToken)
     {
-        // PostgreSQL counts by reading, which may take minutes; this is only a line of the log.
+        // PostgreSQL counts by reading, which may take minutes: too long for a line of the log.
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         patience.CancelAfter(CountPatience);
         try

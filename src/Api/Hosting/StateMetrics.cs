@@ -9,15 +9,15 @@ using RouteService.Api.Telemetry;
 namespace RouteService.Api.Hosting;
 
 /// <summary>
-/// The state that an operator is alerted of and no call shows: whether the service is ready, when its certificate expires, which files and
-/// keys could not be reloaded, and how much memory it may have.
+/// Metrics of state that calls do not show: whether the service is ready, when its certificate expires, which files and keys could not be
+/// reloaded, and the limit of its memory.
 /// </summary>
 internal sealed class StateMetrics : IHealthCheckPublisher
 {
-    // Where control groups, version 2 and 1, have the limit of a container's memory.
+    // The limit of a container's memory in control groups, version 2 and 1.
     private static readonly string[] MemoryLimits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
 
-    // Version 1 has a number near the greatest where there is no limit.
+    // Without a limit, version 1 reports a number near the largest.
     private const long Unlimited = 1L << 60;
 
     private volatile bool _isReady;
@@ -50,7 +50,7 @@ internal sealed class StateMetrics : IHealthCheckPublisher
         }
     }
 
-    /// <summary>Takes the result of the periodic health checks.</summary>
+    /// <summary>Records the result of the periodic health checks.</summary>
     public Task PublishAsync(HealthReport report, CancellationToken cancellationToken)
     {
         _isReady = report.Entries.Values

@@ -5,12 +5,12 @@ using RouteService.Domain.Features;
 
 namespace RouteService.Api.Hosting;
 
-/// <summary>Whether the store can be used for a purpose. That it cannot is logged once, with the reason, and that it can again.</summary>
-/// <param name="purpose">For the log: "reads".</param>
-/// <param name="probe">Throws <see cref="StoreUnavailableException"/> where it cannot.</param>
-/// <param name="tolerance">How long it may fail after it has succeeded; zero for never.</param>
-/// <param name="clock">Measures that.</param>
-/// <param name="logger">Is told of changes.</param>
+/// <summary>Checks whether the store can be used for a purpose. A failure is logged once, with its reason; the recovery too.</summary>
+/// <param name="purpose">Purpose, as the log names it: "reads".</param>
+/// <param name="probe">Uses the store; throws <see cref="StoreUnavailableException"/> if that fails.</param>
+/// <param name="tolerance">Time for which the probe may fail after a success before the check is unhealthy; zero for none.</param>
+/// <param name="clock">Clock of the tolerance.</param>
+/// <param name="logger">Logger of failure and recovery.</param>
 internal sealed partial class StoreHealthCheck(
     string purpose, Func<CancellationToken, Task> probe, TimeSpan tolerance, TimeProvider clock, ILogger<StoreHealthCheck> logger)
     : IHealthCheck
@@ -22,7 +22,7 @@ internal sealed partial class StoreHealthCheck(
 
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
-        // Not recorded, and so is no query below it: that somebody asks for our health is in no trace.
+        // Not recorded, and neither are the queries below it: health checks are in no trace.
         using var activity = new Activity("health").Start();
         try
         {
@@ -32,7 +32,7 @@ internal sealed partial class StoreHealthCheck(
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
-            // What is not the store's would be a fault of ours, and the host's own line about checks is off.
+            // Any other exception is a fault of ours, which the host's own log of checks would not show, as it is off.
             var reason = e is StoreUnavailableException ? e.Message : $"{e.GetType().Name}: {e.Message}";
             return Fail(reason) ? HealthCheckResult.Unhealthy(reason) : HealthCheckResult.Healthy();
         }
@@ -51,7 +51,7 @@ internal sealed partial class StoreHealthCheck(
         }
     }
 
-    /// <returns>Whether it has failed for too long.</returns>
+    /// <returns>Whether the probe has failed for longer than the tolerance.</returns>
     private bool Fail(string reason)
     {
         lock (_gate)
@@ -84,12 +84,12 @@ internal sealed partial class StoreHealthCheck(
 
 internal static class StoreHealthCheckExtensions
 {
-    /// <summary>Adds the check of a purpose, which has one state for all who ask.</summary>
-    /// <param name="checks">Of the service.</param>
-    /// <param name="purpose">Its name, and what the log calls it.</param>
-    /// <param name="tag">Of <see cref="HealthEndpoints"/>.</param>
-    /// <param name="probe">What tries the store.</param>
-    /// <param name="tolerance">How long it may fail; null for never.</param>
+    /// <summary>Adds the check of a purpose; all endpoints share its state.</summary>
+    /// <param name="checks">Health checks of the service.</param>
+    /// <param name="purpose">Name of the check, also in the log.</param>
+    /// <param name="tag">Tag of <see cref="HealthEndpoints"/>.</param>
+    /// <param name="probe">Creates the probe of the store.</param>
+    /// <param name="tolerance">Time for which the probe may fail; null for none.</param>
     public static void AddStoreCheck(
         this IHealthChecksBuilder checks,
         string purpose,

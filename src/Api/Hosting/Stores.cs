@@ -8,7 +8,7 @@ using RouteService.Infrastructure.Sqlite;
 
 namespace RouteService.Api.Hosting;
 
-/// <summary>The store that the configuration names: PostGIS where there is a connection string, else SQLite in this process.</summary>
+/// <summary>Registers the store: PostGIS if a connection string is configured, else SQLite in this process.</summary>
 internal static class Stores
 {
     private const string ConnectionStringVariable = "ConnectionStrings__RouteService";
@@ -28,7 +28,7 @@ internal static class Stores
     }
 
     /// <summary>The database of the <c>migrate</c> command.</summary>
-    /// <exception cref="SettingException">There is no connection string.</exception>
+    /// <exception cref="SettingException">No connection string is configured.</exception>
     public static PostgisDatabase GetDatabase(this IServiceProvider services) =>
         services.GetService<PostgisDatabase>() ?? throw new SettingException(
             $"{ConnectionStringVariable} is not set: it says where PostGIS is, such as "
@@ -77,7 +77,7 @@ internal static class Stores
     }
 }
 
-/// <summary>Which store is in use and what that means, for the start-up lines.</summary>
+/// <summary>The store in use, for the start-up lines.</summary>
 internal sealed record StoreDescription(string Text)
 {
     public static StoreDescription Sqlite(SqliteOptions options) => new(

@@ -3,7 +3,6 @@ using Grpc.Core;
 using RouteService.Api.Errors;
 using RouteService.Domain.Chat;
 using RouteService.Domain.Geography;
-using Proto = RouteService.Contracts.Routeguide;
 
 namespace RouteService.Api.Routes;
 
@@ -14,9 +13,9 @@ internal static class ChatMetadata
     private const string Listen = "route-chat-listen";
     private const string After = "route-chat-after";
 
-    /// <param name="metadata">Of the call.</param>
-    /// <param name="client">The identity that limits count.</param>
-    /// <exception cref="InvalidRequestException">An entry does not have the form that docs/chat.md gives.</exception>
+    /// <param name="metadata">Metadata of the call.</param>
+    /// <param name="client">Identity of the client for limits.</param>
+    /// <exception cref="InvalidRequestException">An entry does not have the form of docs/chat.md.</exception>
     public static ChatJoin ToJoin(this Metadata metadata, string client)
     {
         var mode = metadata.GetValue(Mode);
@@ -48,7 +47,7 @@ internal static class ChatMetadata
             After, $"{After} is {InvalidRequestException.Quote(text)}; expected the sequence of a note, an integer from 0.");
 
     /// <summary>
-    /// The locations of one entry. It may have several: entries of one key can arrive joined by commas (gRPC over HTTP/2,
+    /// The locations of one entry, which may have several: entries of one key can arrive joined by commas (gRPC over HTTP/2,
     /// "Custom-Metadata").
     /// </summary>
     private static IEnumerable<Coordinate> ToLocations(string text)
@@ -66,7 +65,7 @@ internal static class ChatMetadata
                     + "expected LATITUDE,LONGITUDE in E7 (degrees times 10^7), such as 409146138,-746188906.");
             }
 
-            yield return new Proto.Point { Latitude = latitude, Longitude = longitude }.ToCoordinate(Listen);
+            yield return RouteGuideMapping.ToCoordinate(latitude, longitude, Listen);
         }
     }
 }

@@ -11,7 +11,7 @@ namespace RouteService.Api.Routes;
 /// </remarks>
 internal sealed class PageWriter<T>(IServerStreamWriter<T> stream)
 {
-    // Two full HTTP/2 frames. What is not flushed is in memory, whatever the client's window is.
+    // Two full HTTP/2 frames. Unflushed messages are in memory, whatever the client's window is.
     private const int MaxUnflushedBytes = 32 * 1024;
 
     private static readonly WriteOptions Buffer = new(WriteFlags.BufferHint);
@@ -19,9 +19,9 @@ internal sealed class PageWriter<T>(IServerStreamWriter<T> stream)
 
     private int _unflushedBytes;
 
-    /// <param name="message">May be changed again when the returned task is complete.</param>
-    /// <param name="bytes">About its size on the wire.</param>
-    /// <param name="isLast">Whether it is the last of its page.</param>
+    /// <param name="message">Message; may be changed again when the returned task is complete.</param>
+    /// <param name="bytes">Approximate size on the wire.</param>
+    /// <param name="isLast">Whether the message is the last of its page.</param>
     public Task WriteAsync(T message, int bytes, bool isLast)
     {
         _unflushedBytes += bytes;

@@ -1,35 +1,36 @@
 using RouteService.Api.Errors;
 using RouteService.Domain.Chat;
+using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
 using RouteService.Domain.Routes;
 using Proto = RouteService.Contracts.Routeguide;
 
 namespace RouteService.Api.Routes;
 
-/// <summary>The contract's messages as domain values and back. What comes in is checked here, once.</summary>
+/// <summary>Maps the contract's messages to domain values and back. Requests are checked here, once.</summary>
 internal static class RouteGuideMapping
 {
-    /// <param name="point">From a request.</param>
-    /// <param name="field">Where in the request it is, such as "lo"; empty where it is the request.</param>
-    /// <exception cref="InvalidRequestException">It is missing or out of range.</exception>
-    public static Coordinate ToCoordinate(this Proto.Point? point, string field)
+    /// <param name="point">Point of a request.</param>
+    /// <param name="field">Path of the point in the request, such as "lo"; empty if the point is the request.</param>
+    /// <exception cref="InvalidRequestException">The point is missing or out of range.</exception>
+    public static Coordinate ToCoordinate(this Proto.Point? point, string field) => point is not null
+        ? ToCoordinate(point.Latitude, point.Longitude, field)
+        : throw new InvalidRequestException(field, $"{field} is missing; expected a point with latitude and longitude.");
+
+    /// <inheritdoc cref="ToCoordinate(Proto.Point?, string)"/>
+    public static Coordinate ToCoordinate(int latitudeE7, int longitudeE7, string field)
     {
-        if (point is null)
+        if (!Coordinate.IsLatitude(latitudeE7))
         {
-            throw new InvalidRequestException(field, $"{field} is missing; expected a point with latitude and longitude.");
+            throw OutOfRange(field, "latitude", latitudeE7, Coordinate.MaxLatitudeE7);
         }
 
-        if (!Coordinate.IsLatitude(point.Latitude))
+        if (!Coordinate.IsLongitude(longitudeE7))
         {
-            throw OutOfRange(field, "latitude", point.Latitude, Coordinate.MaxLatitudeE7);
+            throw OutOfRange(field, "longitude", longitudeE7, Coordinate.MaxLongitudeE7);
         }
 
-        if (!Coordinate.IsLongitude(point.Longitude))
-        {
-            throw OutOfRange(field, "longitude", point.Longitude, Coordinate.MaxLongitudeE7);
-        }
-
-        return new Coordinate(point.Latitude, point.Longitude);
+        return new Coordinate(latitudeE7, longitudeE7);
     }
 
     public static BoundingBox ToBoundingBox(this Proto.Rectangle rectangle) =>
@@ -39,22 +40,20 @@ internal static class RouteGuideMapping
         new(note.Location.ToCoordinate("location"), note.Message.ToText("message"));
 
     /// <returns>The same text.</returns>
-    /// <exception cref="InvalidRequestException">
-    /// It has the one character that PostgreSQL does not store. Both stores are held to that.
-    /// </exception>
-    public static string ToText(this string text, string field) => text.IndexOf('\0', StringComparison.Ordinal) is var index and >= 0
-        ? throw new InvalidRequestException(field, $"{field} has the character U+0000 at index {index}; expected text without it.")
+    /// <exception cref="InvalidRequestException">A store cannot keep the text.</exception>
+    public static string ToText(this string text, string field) => StorableText.Fault(text) is { } fault
+        ? throw new InvalidRequestException(field, $"{field} has {fault}.")
         : text;
 
     public static Proto.Point ToPoint(this Coordinate coordinate) =>
         new() { Latitude = coordinate.LatitudeE7, Longitude = coordinate.LongitudeE7 };
 
-    /// <summary>The numbers as the contract has them: int32, capped, the distance truncated.</summary>
+    /// <summary>Numbers above int32 become its largest value.</summary>
     public static Proto.RouteSummary ToProto(this RouteSummary summary) => new()
     {
         PointCount = (int)Math.Min(int.MaxValue, summary.PointCount),
         FeatureCount = (int)Math.Min(int.MaxValue, summary.FeatureCount),
-        Distance = (int)Math.Min(int.MaxValue, summary.Meters),
+        Distance = summary.WholeMeters,
         ElapsedTime = (int)Math.Min(int.MaxValue, summary.Elapsed.TotalSeconds),
     };
 

@@ -10,16 +10,16 @@ using Proto = RouteService.Contracts.Routeguide;
 namespace RouteService.Api.Routes;
 
 internal sealed class RouteGuideService(
-    IFeatureStore features, RouteChat chat, ChatOptions chatOptions, LimitOptions limits, TimeProvider clock)
+    IFeatureStore features, RouteChat chat, LimitOptions limits, TimeProvider clock)
     : Proto.RouteGuide.RouteGuideBase
 {
     /// <summary>The trailer of RecordRoute: the exact distance in metres, in the shortest text that parses to the same double.</summary>
     private const string DistanceTrailer = "route-distance-meters";
 
-    /// <summary>The trailer of a RouteChat that was ended as a slow consumer: the last sequence that it was sent.</summary>
+    /// <summary>The trailer of a RouteChat that was ended as a slow consumer: the last sequence that was sent.</summary>
     private const string LastSequenceTrailer = "route-chat-last-sequence";
 
-    // What a feature and a note have on the wire beside their text, about.
+    // Approximate bytes of a feature or a note on the wire, besides their text.
     private const int MessageOverheadBytes = 24;
 
     [Authorize(Scope.Read)]
@@ -33,7 +33,7 @@ internal sealed class RouteGuideService(
     public override async Task ListFeatures(
         Proto.Rectangle request, IServerStreamWriter<Proto.Feature> responseStream, ServerCallContext context)
     {
-        // A write is done with its message when it completes, so one message serves them all.
+        // A write does not need its message after it completes, so one message is reused.
         var response = new Proto.Feature { Location = new Proto.Point() };
         var writer = new PageWriter<Proto.Feature>(responseStream);
         await foreach (var page in features.PagesInAreaAsync(request.ToBoundingBox(), context.CancellationToken))
@@ -73,7 +73,7 @@ internal sealed class RouteGuideService(
     public override async Task RouteChat(
         IAsyncStreamReader<Proto.RouteNote> requestStream, IServerStreamWriter<Proto.RouteNote> responseStream, ServerCallContext context)
     {
-        // Ends the posting when the reading fails, so that nothing of this call is left running behind it.
+        // Ends the posting when the reading fails, so that nothing of this call runs on.
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
         var join = context.RequestHeaders.ToJoin(context.GetHttpContext().ClientIdentity());
         await using var stream = chat.Join(join);
@@ -99,7 +99,7 @@ internal sealed class RouteGuideService(
                         response, MessageOverheadBytes + logged.Note.Message.Length, isLast: i == page.Length - 1);
                     if (!write.IsCompletedSuccessfully)
                     {
-                        await WaitAsync(write, stream);
+                        await stream.WaitForClientAsync(write);
                     }
                 }
             }
@@ -113,19 +113,6 @@ internal sealed class RouteGuideService(
         {
             await ending.CancelAsync();
             await posting;
-        }
-    }
-
-    /// <summary>Waits for a write to a client that does not read, for as long as a stream may be behind.</summary>
-    private async Task WaitAsync(Task write, ChatStream stream)
-    {
-        try
-        {
-            await write.WaitAsync(TimeSpan.FromSeconds(chatOptions.MaxSecondsBehind), clock);
-        }
-        catch (TimeoutException)
-        {
-            throw stream.SlowConsumer();
         }
     }
 

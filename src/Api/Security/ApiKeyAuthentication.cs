@@ -29,7 +29,7 @@ internal sealed class ApiKeyAuthentication(
             return None;
         }
 
-        // A gateway may add a key of its own beside the client's, and repeated metadata may come joined by commas.
+        // A gateway may add its own key to the client's, and repeated metadata may arrive joined by commas.
         var caller = CallerOf(keys) ?? CallerOf(Request.Headers.GetCommaSeparatedValues(Header));
         return caller is not null
             ? Task.FromResult(AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(caller), SchemeName)))

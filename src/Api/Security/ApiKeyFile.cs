@@ -14,7 +14,7 @@ internal static class ApiKeyFile
     private const int HexLength = 2 * SHA256.HashSizeInBytes;
 
     /// <returns>The callers by the SHA-256 of their key, in upper-case hexadecimal.</returns>
-    /// <exception cref="FormatException">A line is not of that form; names it.</exception>
+    /// <exception cref="FormatException">A line does not have that form; the message names it.</exception>
     public static FrozenDictionary<string, ClaimsIdentity> Read(string path)
     {
         var callers = new Dictionary<string, ClaimsIdentity>(StringComparer.Ordinal);
@@ -46,6 +46,6 @@ internal static class ApiKeyFile
         return callers.Count > 0 ? callers.ToFrozenDictionary(StringComparer.Ordinal) : throw new FormatException("it contains no key.");
     }
 
-    // Keys are looked up by their hash, so the time it takes reveals nothing about them.
+    // Keys are looked up by their hash, so the time of a look-up reveals nothing about them.
     public static string HashOf(string key) => Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(key)));
 }

@@ -2,7 +2,7 @@ using System.ComponentModel.DataAnnotations;
 
 namespace RouteService.Api.Security;
 
-/// <summary>Authentication of callers. Off by default, which the start-up lines say.</summary>
+/// <summary>Authentication of callers. Off by default; the start-up lines say so.</summary>
 internal sealed class AuthOptions
 {
     /// <summary>Whether every call requires a bearer token or an API key.</summary>
@@ -14,7 +14,7 @@ internal sealed class AuthOptions
     /// <summary>The bearer tokens that are accepted.</summary>
     public JwtOptions Jwt { get; init; } = new();
 
-    /// <summary>Whether gRPC health is answered without credentials, as most probes ask for it.</summary>
+    /// <summary>Whether gRPC health is answered without credentials, which most probes cannot send.</summary>
     public bool AnonymousHealth { get; init; } = true;
 
     /// <summary>Whether reflection is answered without credentials.</summary>

@@ -7,7 +7,7 @@ namespace RouteService.Api.Security;
 
 /// <summary>
 /// Validates bearer tokens as RFC 8725 advises: signature, algorithm, issuer, audience and time are all checked, and none may be missing.
-/// Good tokens are remembered for a minute, since checking a signature costs as much as the rest of a call.
+/// Valid tokens are cached for a minute, because checking a signature costs as much as the rest of a call.
 /// </summary>
 internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
 {
@@ -26,10 +26,10 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
     private readonly TimeProvider _clock;
     private readonly MemoryCache _good = new(new MemoryCacheOptions { SizeLimit = MaxRemembered });
 
-    /// <param name="options">What is expected of a token.</param>
-    /// <param name="files">The files of keys.</param>
-    /// <param name="issuer">The keys at the issuer's URL; null where none is configured.</param>
-    /// <param name="clock">The clock of tokens.</param>
+    /// <param name="options">Expected issuer, audience and keys.</param>
+    /// <param name="files">Files with keys.</param>
+    /// <param name="issuer">Keys at the issuer's URL; null if none is configured.</param>
+    /// <param name="clock">Clock of the tokens' times.</param>
     public BearerTokens(
         JwtOptions options, IEnumerable<WatchedFile<IReadOnlyList<SecurityKey>>> files, IssuerKeys? issuer, TimeProvider clock)
     {
@@ -53,7 +53,7 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
         };
     }
 
-    /// <summary>What JwtBearer is to pass to <see cref="ValidateTokenAsync(string, TokenValidationParameters)"/>.</summary>
+    /// <summary>The parameters that JwtBearer passes to <see cref="ValidateTokenAsync(string, TokenValidationParameters)"/>.</summary>
     public TokenValidationParameters Parameters { get; }
 
     private string? Issuer => string.IsNullOrWhiteSpace(_options.Issuer) ? _issuer?.Current?.Issuer : _options.Issuer;
@@ -61,19 +61,19 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
     private int KeysVersion => _files.Sum(static file => file.Version) + (_issuer?.Version ?? 0);
 
     /// <summary>Reads the public keys of a JSON Web Key Set.</summary>
-    /// <exception cref="FormatException">It has no key for signatures, or one that is not public.</exception>
+    /// <exception cref="FormatException">The set has no key for signatures, or one that is not public.</exception>
     public static IReadOnlyList<SecurityKey> ParseJwks(string json)
     {
         var keys = new JsonWebKeySet(json).GetSigningKeys();
 
-        // Everyone would know a symmetric key among the public ones.
+        // A symmetric key among public keys would be known to everyone.
         return keys.Count > 0 && !keys.Any(static key => key is SymmetricSecurityKey or JsonWebKey { Kty: "oct" })
             ? [.. keys]
             : throw new FormatException("expected a JSON Web Key Set with public keys for signatures.");
     }
 
     /// <summary>Reads a symmetric key.</summary>
-    /// <exception cref="FormatException">It is too short.</exception>
+    /// <exception cref="FormatException">The key is too short.</exception>
     public static IReadOnlyList<SecurityKey> ReadSymmetricKey(string path)
     {
         var key = File.ReadAllBytes(path).AsSpan().TrimEnd("\r\n"u8).ToArray();
@@ -82,13 +82,13 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
             : throw new FormatException($"it has {key.Length} bytes; expected at least {MinKeyBytes}.");
     }
 
-    /// <returns>The caller of a token that was found good within the last minute, by keys that are still in use; else null.</returns>
+    /// <returns>The caller of a token that was validated within the last minute, by keys that are still in use; else null.</returns>
     public ClaimsIdentity? Remembered(string token) =>
         _good.TryGetValue(token, out Good? good) && good!.KeysVersion == KeysVersion ? good.Caller : null;
 
     public override async Task<TokenValidationResult> ValidateTokenAsync(string token, TokenValidationParameters validationParameters)
     {
-        // Read before the keys are, so that a token checked by keys that are replaced meanwhile is not remembered beyond them.
+        // Read before the keys, so that a token is not cached beyond keys that are replaced during the check.
         var version = KeysVersion;
         var result = await base.ValidateTokenAsync(token, validationParameters);
         if (_issuer is not null && (LacksIssuer(result.Exception) || result.Exception is SecurityTokenInvalidSignatureException))
@@ -124,17 +124,17 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
 
     public void Dispose() => _good.Dispose();
 
-    // A key without an id may be any.
+    // A key without an id matches any id.
     private IEnumerable<SecurityKey> KeysFor(string? id) => _files
         .SelectMany(static file => file.Current)
         .Concat(_issuer?.Current?.Keys ?? [])
         .Where(key => string.IsNullOrEmpty(id) || key.KeyId is null or "" || string.Equals(key.KeyId, id, StringComparison.Ordinal));
 
-    /// <summary>Whether newer data of the issuer could make the token good.</summary>
+    /// <summary>Whether newer keys of the issuer could make the token valid.</summary>
     private bool LacksIssuer(Exception? failure) =>
         failure is SecurityTokenSignatureKeyNotFoundException || (failure is SecurityTokenInvalidIssuerException && Issuer is null);
 
-    // Nothing is added to the token's times, which may be as late as DateTime.MaxValue.
+    // The skew is not added to the token's times, which may be as late as DateTime.MaxValue.
     private bool IsInTime(DateTime? notBefore, DateTime? expires)
     {
         var now = _clock.GetUtcNow().UtcDateTime;

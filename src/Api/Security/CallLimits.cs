@@ -8,12 +8,12 @@ using RouteService.Api.Errors;
 
 namespace RouteService.Api.Security;
 
-/// <summary>How often a client may call, and which header may name it.</summary>
+/// <summary>Limits the rate of a client's calls, and lets trusted proxies name the client.</summary>
 internal static class CallLimits
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
 
-    /// <summary>A bucket of tokens for each client, one taken by each call. Buckets of idle clients are dropped.</summary>
+    /// <summary>Adds a token bucket for each client; each call takes one token. Buckets of idle clients are dropped.</summary>
     public static void AddCallLimits(this IServiceCollection services, LimitOptions options)
     {
         var bucket = new TokenBucketRateLimiterOptions
@@ -34,17 +34,17 @@ internal static class CallLimits
         });
     }
 
-    /// <summary>Lets the proxies name the client they forward for. The header of anyone else is ignored.</summary>
+    /// <summary>Lets these proxies name the client that they forward for. The header of any other peer is ignored.</summary>
     /// <exception cref="SettingException">The list cannot be parsed.</exception>
     public static void AddTrustedProxies(this IServiceCollection services, string proxies)
     {
-        // At least one: the middleware trusts everyone where it knows no proxy.
+        // At least one: without a known proxy the middleware trusts every peer.
         var networks = proxies.Split(',', StringSplitOptions.TrimEntries).Select(ParseNetwork).ToList();
         services.Configure<ForwardedHeadersOptions>(options =>
         {
             options.ForwardedHeaders = ForwardedHeaders.XForwardedFor;
 
-            // The nearest address that is no proxy of ours is the client: what is farther left may be made up.
+            // The nearest address that is not a trusted proxy is the client; addresses to the left of it may be made up.
             options.ForwardLimit = null;
             options.KnownProxies.Clear();
             options.KnownIPNetworks.Clear();
@@ -60,11 +60,11 @@ internal static class CallLimits
 
     private static void Refuse(HttpResponse response, TimeSpan retryAfter)
     {
-        // What clients with a retry policy obey (gRFC A6).
+        // Clients with a retry policy obey this header (gRFC A6).
         response.Headers["grpc-retry-pushback-ms"] = Math.Ceiling(retryAfter.TotalMilliseconds).ToString(CultureInfo.InvariantCulture);
         response.Refuse(
             StatusCode.ResourceExhausted,
-            "This client calls more often than it may; call again a little later.",
+            "This client exceeds its limit of calls; call again later.",
             new Google.Rpc.RetryInfo { RetryDelay = Duration.FromTimeSpan(retryAfter) });
     }
 }

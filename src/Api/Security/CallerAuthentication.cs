@@ -12,16 +12,16 @@ namespace RouteService.Api.Security;
 
 internal sealed class CallerOptions : AuthenticationSchemeOptions
 {
-    /// <summary>A scheme for each kind of credentials, and their header. The caller's name comes from the first that are valid.</summary>
+    /// <summary>A scheme for each kind of credentials, with its header. The first valid credentials name the caller.</summary>
     public IReadOnlyList<(string Scheme, string Header)> Schemes { get; set; } = [];
 
-    /// <summary>The metadata to send, for callers without credentials.</summary>
+    /// <summary>Expected metadata, as the message for callers without credentials names it.</summary>
     public string Expected { get; set; } = "";
 }
 
 /// <summary>
-/// The default scheme: valid credentials of any kind are enough, whatever a gateway adds beside them. The caller has the scopes of all of
-/// them, so that no credentials are worth less beside others. A refusal is a gRPC status.
+/// The default scheme: valid credentials of any kind are enough, whatever a gateway adds to them. The caller has the scopes of all valid
+/// credentials. A refusal is a gRPC status.
 /// </summary>
 /// <remarks>The base class gets no logger: it would log a second line for each refusal, without its call.</remarks>
 internal sealed partial class CallerAuthentication(
@@ -110,7 +110,7 @@ internal sealed partial class CallerAuthentication(
         [LoggerMessage(
             3,
             LogLevel.Information,
-            "'{Caller}' sent to {Method}, beside valid credentials, some that are ignored: {Refusal} (since the last such line: {Count})")]
+            "'{Caller}' sent {Method} invalid credentials beside valid ones, ignored: {Refusal} (since the last such line: {Count})")]
         public static partial void RefusedBeside(ILogger logger, string? caller, string method, string refusal, int count);
     }
 }

@@ -5,7 +5,7 @@ namespace RouteService.Api.Security;
 
 internal static class ClientIdentityExtensions
 {
-    // A subscriber usually gets a whole /64 (RFC 6177), so single IPv6 addresses distinguish nobody.
+    // A subscriber usually gets a whole /64 (RFC 6177), so single IPv6 addresses do not distinguish clients.
     private const int SubnetBytes = 8;
 
     /// <summary>The name by which limits count a client: the authenticated caller's, else its address (IPv6: the /64).</summary>

@@ -2,9 +2,9 @@ using Microsoft.AspNetCore.Authentication;
 
 namespace RouteService.Api.Security;
 
-/// <summary>Credentials are refused. The message is for the caller.</summary>
-/// <param name="message">Why.</param>
-/// <param name="isUnavailable">Whether they could not be checked, and so may be good.</param>
+/// <summary>Credentials are refused. The message is sent to the caller.</summary>
+/// <param name="message">Reason of the refusal.</param>
+/// <param name="isUnavailable">Whether the credentials could not be checked, and may be valid.</param>
 internal sealed class CredentialsException(string message, bool isUnavailable = false) : AuthenticationFailureException(message)
 {
     public bool IsUnavailable => isUnavailable;

@@ -6,15 +6,15 @@ using Grpc.Core;
 namespace RouteService.Api.Security;
 
 /// <summary>
-/// Answers a call before it reaches its method, by a response of trailers only (gRPC over HTTP/2, "Responses"). Of a bare HTTP status
-/// clients would make a code of their own.
+/// Answers a call before it reaches its method, by a response of trailers only (gRPC over HTTP/2, "Responses"). Clients would map a bare
+/// HTTP status to a code of their own.
 /// </summary>
 internal static class GrpcRefusal
 {
-    /// <param name="response">The call's, not started.</param>
+    /// <param name="response">Response of the call, not started yet.</param>
     /// <param name="code">The status.</param>
     /// <param name="message">The status's message.</param>
-    /// <param name="detail">The status's one detail: a message of google/rpc/error_details.proto.</param>
+    /// <param name="detail">The status's detail: a message of google/rpc/error_details.proto.</param>
     public static void Refuse(this HttpResponse response, StatusCode code, string message, IMessage detail)
     {
         var status = new Google.Rpc.Status { Code = (int)code, Message = message, Details = { Any.Pack(detail) } };

@@ -4,8 +4,8 @@ using Microsoft.IdentityModel.Tokens;
 namespace RouteService.Api.Security;
 
 /// <summary>
-/// The signing keys of the issuer at a URL. They are fetched in the background: calls use what is known, and do not wait for an issuer that
-/// is down. (JwtBearer's ConfigurationManager fetches inside of calls, one after the other while the issuer does not answer, and refuses
+/// The signing keys of the issuer at a URL. They are fetched in the background: calls use the known keys, and do not wait for an issuer
+/// that is down. (JwtBearer's ConfigurationManager fetches within calls, one after the other while the issuer does not answer, and refuses
 /// the first tokens of a rotated key.)
 /// </summary>
 internal sealed partial class IssuerKeys : BackgroundService, IReloaded
@@ -39,7 +39,7 @@ internal sealed partial class IssuerKeys : BackgroundService, IReloaded
         };
     }
 
-    /// <summary>The newest keys; null until the first were fetched.</summary>
+    /// <summary>The newest keys; null before the first fetch has succeeded.</summary>
     public Fetched? Current => _current;
 
     /// <summary>Grows with each fetch.</summary>
@@ -47,18 +47,19 @@ internal sealed partial class IssuerKeys : BackgroundService, IReloaded
 
     public string Setting => _source.Setting;
 
-    /// <summary>Whether the keys may be out of date, since the issuer does not provide them at present.</summary>
+    /// <summary>Whether the keys may be out of date, because the issuer is unavailable.</summary>
     public bool IsStale => _isFailing || _current is null;
 
     /// <summary>
-    /// Fetches again for a token whose key is unknown, since the issuer may have rotated keys; at most once in <see cref="RetryPeriod"/>.
+    /// Fetches again for a token whose key is unknown, because the issuer may have rotated its keys; at most once in
+    /// <see cref="RetryPeriod"/>.
     /// </summary>
-    /// <returns>Completes when the keys are as new as can be had now. Never fails.</returns>
+    /// <returns>Completes when no newer keys are available at present. Never fails.</returns>
     public Task RefreshAsync()
     {
         lock (_gate)
         {
-            // While the issuer does not answer, the background tries again; calls do not wait for that.
+            // While the issuer does not answer, the background retries; calls do not wait for that.
             if (_isFailing)
             {
                 return Task.CompletedTask;
@@ -147,14 +148,14 @@ internal sealed partial class IssuerKeys : BackgroundService, IReloaded
         return new Fetched(_clock.GetTimestamp(), document.Issuer, BearerTokens.ParseJwks(await _http.GetStringAsync(jwks)));
     }
 
-    /// <summary>Where the keys are.</summary>
-    /// <param name="Setting">The variable that has the URL.</param>
+    /// <summary>Source of the keys.</summary>
+    /// <param name="Setting">Variable with the URL.</param>
     /// <param name="Url">The discovery document or the key set.</param>
-    /// <param name="IsDiscovery">Which of the two.</param>
-    /// <param name="RequireHttps">Whether http is refused, but for loopback addresses.</param>
+    /// <param name="IsDiscovery">Whether the URL is that of a discovery document.</param>
+    /// <param name="RequireHttps">Whether http is refused, except for loopback addresses.</param>
     public sealed record Source(string Setting, Uri Url, bool IsDiscovery, bool RequireHttps)
     {
-        /// <returns>The URL; null where it is not an absolute URL or its scheme is refused.</returns>
+        /// <returns>The URL; null if it is not absolute or its scheme is refused.</returns>
         public static Uri? Parse(string? url, bool requireHttps) =>
             Uri.TryCreate(url, UriKind.Absolute, out var parsed)
             && (parsed is { Scheme: "https" } || (parsed is { Scheme: "http" } && (parsed.IsLoopback || !requireHttps)))
@@ -162,8 +163,8 @@ internal sealed partial class IssuerKeys : BackgroundService, IReloaded
                 : null;
     }
 
-    /// <param name="Since">When it was fetched, by the clock's timestamp.</param>
-    /// <param name="Issuer">The issuer's name by its discovery document.</param>
+    /// <param name="Since">The clock's timestamp of the fetch.</param>
+    /// <param name="Issuer">Name of the issuer in its discovery document.</param>
     /// <param name="Keys">Its keys.</param>
     public sealed record Fetched(long Since, string? Issuer, IReadOnlyList<SecurityKey> Keys);
 
@@ -175,7 +176,8 @@ internal sealed partial class IssuerKeys : BackgroundService, IReloaded
         [LoggerMessage(2, LogLevel.Warning, "The signing keys at {Url} are unavailable; tokens of unknown keys are refused: {Reason}")]
         public static partial void Unavailable(ILogger logger, Uri url, string reason);
 
-        [LoggerMessage(3, LogLevel.Warning, "The signing keys at {Url} come without TLS; changed on the way, they let forged tokens in.")]
+        [LoggerMessage(
+            3, LogLevel.Warning, "The signing keys at {Url} are fetched without TLS; an attacker on the path can replace them.")]
         public static partial void NotEncrypted(ILogger logger, Uri url);
     }
 }

@@ -8,15 +8,15 @@ namespace RouteService.Api.Security;
 /// </summary>
 internal sealed class LimitOptions
 {
-    /// <summary>Calls that one client may begin in a second, in the long run; 0 for no limit.</summary>
+    /// <summary>Calls that one client may start a second, on average; 0 for no limit.</summary>
     [Range(0, 10_000_000)]
     public int CallsPerSecond { get; init; }
 
-    /// <summary>Calls that one client may begin at once after a rest; 0 for as many as in a second.</summary>
+    /// <summary>Calls that one client may start at once after a pause; 0 for as many as a second.</summary>
     [Range(0, 10_000_000)]
     public int CallBurst { get; init; }
 
-    /// <summary>Points of one route; 0 for no limit.</summary>
+    /// <summary>Limit of the points of one route; 0 for no limit.</summary>
     [Range(0, int.MaxValue)]
     public int MaxRoutePoints { get; init; } = 10_000_000;
 

@@ -4,13 +4,18 @@ using System.Security.Claims;
 namespace RouteService.Api.Security;
 
 /// <summary>
-/// What a caller may do. A scope's name is also that of the policy that requires it. Scopes are listed in tokens (claim "scope" of RFC
-/// 8693, or "scp") and in the file of API keys.
+/// The permissions of callers. A scope's name is also the name of the policy that requires it, which stands at each method. Tokens list
+/// scopes in the claim "scope" (RFC 8693) or "scp", and the file of API keys lists them for each key.
 /// </summary>
 internal static class Scope
 {
+    /// <summary>GetFeature, ListFeatures.</summary>
     public const string Read = "routes.read";
+
+    /// <summary>RecordRoute.</summary>
     public const string Write = "routes.write";
+
+    /// <summary>RouteChat.</summary>
     public const string Chat = "routes.chat";
 
     /// <summary>The type of the claims of an authenticated caller, one for each scope.</summary>

@@ -14,8 +14,8 @@ internal static class SecurityExtensions
     private const string Section = "RouteService__Auth__";
     private const string Bearer = "Bearer ";
 
-    /// <summary>Authentication, authorization and limits of calls, as far as they are configured, and the reloading of files.</summary>
-    /// <exception cref="SettingException">Something that the options name cannot be used.</exception>
+    /// <summary>Adds the configured authentication, authorization and limits of calls, and the reloading of files.</summary>
+    /// <exception cref="SettingException">An option cannot be used.</exception>
     public static void AddSecurity(this IServiceCollection services, AuthOptions auth, LimitOptions limits)
     {
         services.AddHostedService<FileReloader>();
@@ -35,12 +35,12 @@ internal static class SecurityExtensions
         }
         else
         {
-            // The methods still bear their policies, which nothing is to enforce.
+            // The methods still have their policies, which are not enforced.
             services.Configure<RouteOptions>(static options => options.SuppressCheckForUnhandledSecurityMetadata = true);
         }
     }
 
-    /// <summary>Puts what is configured before the endpoints, and nothing else.</summary>
+    /// <summary>Adds the configured middleware, and no other.</summary>
     public static void UseSecurity(this IApplicationBuilder app, AuthOptions auth, LimitOptions limits)
     {
         if (!string.IsNullOrWhiteSpace(limits.TrustedProxies))
@@ -81,7 +81,7 @@ internal static class SecurityExtensions
 
         if (auth.ApiKeysPath is { } path)
         {
-            // Read now, as every file, so that one that cannot be used ends the start with its one line.
+            // Read now, so that a file that cannot be used ends the start with one line.
             services.AddWatchedFile($"{Section}ApiKeysPath", path, ApiKeyFile.Read);
             authentication.AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.SchemeName, null);
             schemes.Add((ApiKeyAuthentication.SchemeName, ApiKeyAuthentication.Header));
@@ -103,7 +103,7 @@ internal static class SecurityExtensions
         services.AddAuthorization(Configure);
     }
 
-    /// <summary>Keeps the start from writing keys to the home folder, which AddAuthentication brings for cookies.</summary>
+    /// <summary>Removes data protection, which AddAuthentication adds for cookies and which would write keys to the home folder.</summary>
     private static void RemoveDataProtection(this IServiceCollection services)
     {
         foreach (var service in services
@@ -192,7 +192,7 @@ internal static class SecurityExtensions
         {
             OnMessageReceived = context =>
             {
-                // JwtBearer would make one token of repeated headers.
+                // JwtBearer would join repeated headers to one token.
                 context.Token = context.Request.Headers.GetCommaSeparatedValues(HeaderNames.Authorization)
                     .FirstOrDefault(static value => value.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase))?[Bearer.Length..].Trim();
                 if (context.Token is not null && tokens.Remembered(context.Token) is { } caller)
@@ -213,8 +213,8 @@ internal static class SecurityExtensions
             authorization.AddPolicy(scope, policy => policy.RequireAuthenticatedUser().RequireClaim(Scope.Claim, scope));
         }
 
-        // For every gRPC method without a policy of its own, so that a new one is closed until it is opened. A path without a method is
-        // UNIMPLEMENTED for everyone, and the management port has no callers.
+        // For gRPC methods without their own policy, so that a new method requires credentials. A path without a method is UNIMPLEMENTED
+        // for every caller, and the management port has no callers.
         authorization.FallbackPolicy = new AuthorizationPolicyBuilder()
             .RequireAssertion(static context => context.User.Identity is { IsAuthenticated: true }
                 || (context.Resource as HttpContext)?.GetEndpoint()?.Metadata.GetMetadata<GrpcMethodMetadata>() is null)

@@ -3,26 +3,26 @@ using RouteService.Api.Errors;
 
 namespace RouteService.Api.Security;
 
-/// <summary>What a setting names and the service reads again while it runs.</summary>
+/// <summary>Data that a setting names, and that the service reloads while it runs.</summary>
 internal interface IReloaded
 {
     /// <summary>The variable of the setting.</summary>
     string Setting { get; }
 
-    /// <summary>Whether the newest version cannot be read or used, so that an earlier one is in use, or none.</summary>
+    /// <summary>Whether the newest version cannot be used, so that an earlier one is in use, or none.</summary>
     bool IsStale { get; }
 }
 
-/// <summary>A file, or a few that belong together, that is read again when it changes.</summary>
+/// <summary>A file, or several that belong together, reloaded when the content changes.</summary>
 internal interface IWatchedFile : IReloaded
 {
-    /// <summary>Reads the file again if its content has changed, and logs that, or once for each reason why it cannot be used.</summary>
+    /// <summary>Reloads the file if its content has changed. Logs the reload, or once each reason why the file cannot be used.</summary>
     void Reload(ILogger logger);
 }
 
 internal static class WatchedFileExtensions
 {
-    /// <summary>Adds a file that has been read: it is looked at again while the service runs, and its state is in the metrics.</summary>
+    /// <summary>Registers a file that has been read, for reloading and for metrics of its state.</summary>
     public static void AddWatchedFile<T>(this IServiceCollection services, WatchedFile<T> file)
         where T : class
     {
@@ -33,13 +33,13 @@ internal static class WatchedFileExtensions
 }
 
 /// <summary>
-/// The content of files: read at the start, and again when their bytes change. Bytes are compared, since Kubernetes changes a mounted
-/// secret by changing a link, which leaves no trace at the file itself.
+/// The content of files: read at the start, and again when their bytes change (<see cref="FileReloader"/>). Bytes are compared, because
+/// Kubernetes changes a mounted secret by changing a link, which leaves no trace at the file itself.
 /// </summary>
 internal sealed partial class WatchedFile<T> : IWatchedFile
     where T : class
 {
-    // Keys, certificates and lists of callers are much smaller.
+    // Far more than keys, certificates and lists of callers need.
     private const int MaxBytes = 16 << 20;
 
     private readonly (string Variable, string Path)[] _files;
@@ -50,10 +50,10 @@ internal sealed partial class WatchedFile<T> : IWatchedFile
     private volatile string? _problem;
 
     /// <param name="files">
-    /// The file, and those that are read with it, each with the setting that names it, for the errors; null for one that is not configured.
+    /// The file, and those that are read with it, each with the setting that names it in errors; null for one that is not configured.
     /// </param>
-    /// <param name="read">Makes of them what is used.</param>
-    /// <exception cref="SettingException">They cannot be read or used.</exception>
+    /// <param name="read">Reads the files.</param>
+    /// <exception cref="SettingException">A file cannot be read or used.</exception>
     public WatchedFile((string Variable, string? Path)[] files, Func<T> read)
     {
         _files = [.. from file in files where file.Path is not null select (file.Variable, file.Path)];
@@ -67,7 +67,7 @@ internal sealed partial class WatchedFile<T> : IWatchedFile
 
     public T Current => _current;
 
-    /// <summary>Grows when <see cref="Current"/> has changed.</summary>
+    /// <summary>Grows with each change of <see cref="Current"/>.</summary>
     public int Version => _version;
 
     public void Reload(ILogger logger)
@@ -113,7 +113,7 @@ internal sealed partial class WatchedFile<T> : IWatchedFile
             throw new FormatException("it is a folder; expected a file.");
         }
 
-        // Looked at before it is opened: a pipe would wait for its other end, and a device may have no end.
+        // The length is checked before the file is opened: a pipe would wait for its other end, and a device may be endless.
         return new FileInfo(path).Length switch
         {
             0 => throw new FormatException("it is empty, or no regular file."),
@@ -142,23 +142,5 @@ internal sealed partial class WatchedFile<T> : IWatchedFile
 
         [LoggerMessage(2, LogLevel.Error, "{Problem} Keeping the previous version.")]
         public static partial void NotReloaded(ILogger logger, string problem);
-    }
-}
-
-/// <summary>Reloads the watched files when they change.</summary>
-internal sealed class FileReloader(IEnumerable<IWatchedFile> files, TimeProvider clock, ILogger<FileReloader> logger) : BackgroundService
-{
-    private static readonly TimeSpan Period = TimeSpan.FromSeconds(5);
-
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(Period, clock);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
-        {
-            foreach (var file in files)
-            {
-                file.Reload(logger);
-            }
-        }
     }
 }

@@ -1,4 +1,4 @@
 namespace RouteService.Api.Telemetry;
 
-/// <summary>A feature of the management port's connections, by which a request tells where it came in.</summary>
+/// <summary>A feature of the management port's connections, which tells requests of that port from others.</summary>
 internal sealed class ManagementConnection;

@@ -4,8 +4,8 @@ using Grpc.Core.Interceptors;
 namespace RouteService.Api.Telemetry;
 
 /// <summary>
-/// Counts the messages of streams for <see cref="ServerCallMetrics"/>, which sees none. As every interceptor costs each call, it is added
-/// only where metrics are exported, and to services that have streams.
+/// Counts the messages of streams for <see cref="ServerCallMetrics"/>, which does not see them. Every interceptor costs each call, so this
+/// one is added only if metrics are exported, and only to services with streams.
 /// </summary>
 internal sealed class MessageCounter(ServerCallMetrics metrics) : Interceptor
 {

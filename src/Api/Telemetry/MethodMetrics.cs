@@ -2,7 +2,7 @@ using Grpc.Core;
 
 namespace RouteService.Api.Telemetry;
 
-/// <summary>What is counted of the calls of one method, and the attributes of their measurements, made once.</summary>
+/// <summary>Counts of the calls of one method, and the attributes of its measurements, created once.</summary>
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 internal sealed class MethodMetrics
 {
@@ -39,7 +39,7 @@ internal sealed class MethodMetrics
     {
         get
         {
-            // In this order: a call that ends in between counts as open, rather than a difference below zero.
+            // In this order, so that the difference is never below zero: a call that ends in between counts as open.
             var ended = Volatile.Read(ref _ended);
             return Volatile.Read(ref _begun) - ended;
         }
@@ -49,7 +49,7 @@ internal sealed class MethodMetrics
 
     public long Sent => Volatile.Read(ref _sent);
 
-    /// <summary>The attributes of the method's calls that ended so.</summary>
+    /// <summary>The attributes of the method's calls with this status.</summary>
     public KeyValuePair<string, object?>[] TagsOf(StatusCode status) =>
         _tagsByStatus[(uint)status < _tagsByStatus.Length ? (int)status : (int)StatusCode.Unknown];
 
@@ -63,7 +63,7 @@ internal sealed class MethodMetrics
             return;
         }
 
-        // OK tells that a single message was there. Those of streams are counted by themselves.
+        // OK implies that a single message was there. MessageCounter counts those of streams.
         if (_hasOneRequest)
         {
             CountReceived();

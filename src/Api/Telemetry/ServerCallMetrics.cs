@@ -25,7 +25,7 @@ internal sealed class ServerCallMetrics
     private readonly ObservableUpDownCounter<long> _active;
     private readonly ConcurrentDictionary<IMethod, MethodMetrics> _methods = new(ReferenceEqualityComparer.Instance);
 
-    // Clients make up names of methods, which would be labels without bound.
+    // Clients can make up method names, which would be unbounded labels.
     private readonly MethodMetrics _unknown = new("_OTHER", "_OTHER", name: "_OTHER", type: null);
 
     public ServerCallMetrics(IMeterFactory meters, TimeProvider clock)
@@ -42,7 +42,7 @@ internal sealed class ServerCallMetrics
                 HistogramBucketBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800],
             });
 
-        // Observed, not told: an instrument that is told of each call would cost a call several times more than a number.
+        // Observable: an instrument that is called for each call costs several times more than a counter in a field.
         _active = meter.CreateObservableUpDownCounter(
             "rpc.server.active_calls", () => Observe(static method => method.Active), "{call}", "Open calls.");
         meter.CreateObservableCounter(
@@ -65,7 +65,7 @@ internal sealed class ServerCallMetrics
             static method => new MethodMetrics(method.ServiceName, method.Name, $"{method.ServiceName}/{method.Name}", method.Type))
         : _unknown;
 
-    /// <summary>The name of the span of a call; null where the request is none.</summary>
+    /// <summary>The name of the span of a call; null if the request is not a call.</summary>
     public string? SpanNameOf(HttpContext http) => IsCall(http) ? MethodOf(http).Name : null;
 
     private async Task ObserveAsync(HttpContext http, RequestDelegate next, Activity? span)
@@ -89,7 +89,7 @@ internal sealed class ServerCallMetrics
         }
     }
 
-    /// <summary>Describes the span of a request as that of a call. What the caller did wrong is no error of the server's.</summary>
+    /// <summary>Describes the span of a request as that of a call. A caller's mistake is not an error of the server's span.</summary>
     private static void Describe(Activity span, MethodMetrics method, StatusCode status, HttpResponse response)
     {
         foreach (var (key, value) in method.TagsOf(status))
@@ -97,7 +97,7 @@ internal sealed class ServerCallMetrics
             span.SetTag(key, value);
         }
 
-        // The same again, under the names that Grpc.AspNetCore.Server gives them.
+        // The same attributes under Grpc.AspNetCore's names.
         span.SetTag("grpc.method", null);
         span.SetTag("grpc.status_code", null);
         if (IsServerFault(status))
@@ -112,8 +112,8 @@ internal sealed class ServerCallMetrics
         http.Request.ContentType?.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase) is true;
 
     /// <summary>
-    /// The status that ended a call. A handler whose caller is gone throws whatever its read or write threw, which becomes UNKNOWN: that is
-    /// CANCELLED. So is a call that ended without a status because its connection did.
+    /// The status that ended a call. If the caller is gone, a read or write throws and the call ends UNKNOWN: it counts as CANCELLED. So
+    /// does a call that ended without a status because its connection was lost.
     /// </summary>
     private static StatusCode StatusOf(HttpContext http)
     {
@@ -132,7 +132,7 @@ internal sealed class ServerCallMetrics
         };
     }
 
-    // A response without messages has its trailers among the headers ("Trailers-Only").
+    // A response without messages sends its trailers as headers ("Trailers-Only").
     private static string? Trailer(HttpResponse response, string name)
     {
         var trailers = response.HttpContext.Features.Get<IHttpResponseTrailersFeature>()?.Trailers;

@@ -19,7 +19,7 @@ internal static class TelemetryExtensions
 {
     private const string ScrapePath = "/metrics";
 
-    /// <summary>Adds what is exported. Call it before other hosted services are added, so that telemetry outlives them.</summary>
+    /// <summary>Adds the configured telemetry. Call it before other hosted services are added, so that telemetry outlives them.</summary>
     /// <exception cref="SettingException">A variable of OpenTelemetry's has a value that cannot be used.</exception>
     public static void AddTelemetry(this WebApplicationBuilder builder, bool prometheus)
     {
@@ -35,8 +35,8 @@ internal static class TelemetryExtensions
         builder.Services.AddHostedService(TelemetryShutdown.Create);
         if (settings.Exports(Signal.Traces))
         {
-            // ASP.NET Core reads the caller's trace by itself. With the SDK's default, which has baggage too, it would be read twice in
-            // each call.
+            // ASP.NET Core reads the caller's trace itself. With the SDK's default propagator, which also has baggage, it would be read
+            // twice in each call.
             Sdk.SetDefaultTextMapPropagator(new TraceContextPropagator());
             telemetry.WithTracing(static traces => traces.AddAspNetCoreInstrumentation());
             builder.Services.AddOptions<AspNetCoreTraceInstrumentationOptions>().Configure<ServerCallMetrics>(static (traces, calls) =>
@@ -59,7 +59,7 @@ internal static class TelemetryExtensions
             telemetry.WithMetrics(static metrics => metrics
                 .AddInstruments()
 
-                // The meter's name is no label by OTLP either.
+                // By OTLP the meter's name is no label either.
                 .AddPrometheusExporter(static exporter => exporter.ScopeInfoEnabled = false));
         }
 
@@ -80,7 +80,7 @@ internal static class TelemetryExtensions
         return grpc;
     }
 
-    /// <summary>Exports, until it is disposed of, what a command does that serves nothing. Null where nothing is exported.</summary>
+    /// <summary>Exports the telemetry of a command other than serve, until it is disposed of. Null if nothing is exported.</summary>
     /// <exception cref="SettingException">A variable of OpenTelemetry's has a value that cannot be used.</exception>
     public static IAsyncDisposable? StartTelemetry(this IConfiguration configuration, TimeProvider clock)
     {
@@ -89,7 +89,7 @@ internal static class TelemetryExtensions
             ? new CommandTelemetry(
                 OpenTelemetrySdk.Create(sdk =>
                 {
-                    // Else it reads environment variables only.
+                    // Otherwise the SDK reads environment variables only.
                     sdk.Services.AddSingleton(configuration);
                     sdk.AddOtlp(settings, configuration);
                 }),
@@ -98,8 +98,8 @@ internal static class TelemetryExtensions
     }
 
     /// <summary>
-    /// Observes calls, and answers Prometheus on the management port. It comes before all other middleware: it sees what they refuse, and
-    /// it asks for no credentials.
+    /// Observes calls, and answers Prometheus on the management port. It comes before all other middleware, so that it sees their refusals
+    /// and requires no credentials.
     /// </summary>
     public static void UseTelemetry(this WebApplication app)
     {
@@ -133,15 +133,15 @@ internal static class TelemetryExtensions
         return telemetry;
     }
 
-    // Two are left out for what they cost each call: ASP.NET Core's http.server.request.duration tells what rpc.server.call.duration
-    // does, and kestrel.queued_requests counts each stream of HTTP/2 on its way to the thread pool, up and down.
+    // Two instruments are left out because of their cost for each call: http.server.request.duration repeats rpc.server.call.duration, and
+    // kestrel.queued_requests counts each HTTP/2 stream on its way to the thread pool, up and down.
     private static MeterProviderBuilder AddInstruments(this MeterProviderBuilder metrics) => metrics
         .AddMeter(ServerCallMetrics.MeterName, ChatMetrics.MeterName, StoreTelemetry.Name, "Microsoft.AspNetCore.Server.Kestrel")
         .AddView("kestrel.queued_requests", MetricStreamConfiguration.Drop)
         .AddNpgsqlInstrumentation()
         .AddRuntimeInstrumentation();
 
-    // What the variables say stands; this is for what they do not.
+    // Defaults for attributes that the variables do not set.
     private static void Describe(ResourceBuilder resource, IConfiguration configuration)
     {
         var given = configuration["OTEL_RESOURCE_ATTRIBUTES"] ?? "";

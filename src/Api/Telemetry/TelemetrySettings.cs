@@ -12,15 +12,15 @@ internal enum Signal
 }
 
 /// <summary>
-/// Where telemetry goes: by OTLP, as OpenTelemetry's own variables say, and to Prometheus. By OTLP nothing goes anywhere until there is an
-/// endpoint, OTEL_EXPORTER_OTLP_ENDPOINT for all signals or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT and so on for one. The SDK's exporter of a
-/// signal reads the variables for all signals by itself, and those for one not at all.
+/// Destinations of telemetry: OTLP, set by OpenTelemetry's own variables, and Prometheus. OTLP is off until an endpoint is set:
+/// OTEL_EXPORTER_OTLP_ENDPOINT for all signals, or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT and so on for one. The SDK's exporter of a signal
+/// reads the variables for all signals, but not those for one signal.
 /// </summary>
 internal sealed class TelemetrySettings
 {
     private const string Prefix = "OTEL_EXPORTER_OTLP_";
 
-    // The SDK's own, where they are not set.
+    // The SDK's own defaults.
     private const int DefaultQueue = 2_048;
     private const int DefaultBatch = 512;
 
@@ -55,10 +55,10 @@ internal sealed class TelemetrySettings
     private readonly IConfiguration _configuration;
     private readonly bool _disabled;
 
-    /// <param name="configuration">Has the variables.</param>
+    /// <param name="configuration">Configuration with the variables.</param>
     /// <param name="prometheus">Whether Prometheus scrapes, unless OTEL_SDK_DISABLED.</param>
     /// <exception cref="SettingException">
-    /// A variable has a value that the exporter would ignore in silence, or fail on with a stack trace.
+    /// A variable has a value that the exporter would silently ignore, or fail on with a stack trace.
     /// </exception>
     public TelemetrySettings(IConfiguration configuration, bool prometheus = false)
     {
@@ -76,7 +76,7 @@ internal sealed class TelemetrySettings
             Check($"{prefix}HEADERS", ArePairs, "expected name=value, further ones after commas", secret: true);
         }
 
-        // Of these the SDK takes what it cannot use for what is not set.
+        // The SDK treats values of these that it cannot use as unset.
         foreach (var (variable, values) in Choices)
         {
             Check(
@@ -109,7 +109,7 @@ internal sealed class TelemetrySettings
 
     public bool Exports(Signal signal) => EndpointOf(signal) is not null;
 
-    /// <summary>Sets what the variables of the signal say, which the exporter does not read.</summary>
+    /// <summary>Applies the variables of the signal, which the exporter does not read.</summary>
     public void Configure(Signal signal, OtlpExporterOptions options)
     {
         var prefix = PrefixOf(signal);
@@ -136,7 +136,7 @@ internal sealed class TelemetrySettings
         options.Headers = Value($"{prefix}HEADERS") ?? options.Headers;
     }
 
-    /// <summary>Which signals go where, for the start-up lines.</summary>
+    /// <summary>The signals and their endpoints, for the start-up lines.</summary>
     public override string ToString() => string.Join(
         ", ",
         from signal in Enum.GetValues<Signal>()
@@ -159,7 +159,7 @@ internal sealed class TelemetrySettings
     private static bool ArePairs(string value) =>
         Array.TrueForAll(Uri.UnescapeDataString(value).Split(','), static pair => pair.Contains('=', StringComparison.Ordinal));
 
-    // An empty endpoint of a signal turns the signal off, also where there is an endpoint for all.
+    // An empty endpoint of a signal turns the signal off, also if an endpoint for all signals is set.
     private string? EndpointOf(Signal signal)
     {
         var endpoint = _configuration[$"{PrefixOf(signal)}ENDPOINT"] ?? _configuration[$"{Prefix}ENDPOINT"];
@@ -168,7 +168,7 @@ internal sealed class TelemetrySettings
 
     private string? Value(string variable) => _configuration[variable] is { } value && !string.IsNullOrWhiteSpace(value) ? value : null;
 
-    // The SDK would throw, in words that name no variable.
+    // The SDK would throw, with a message that names no variable.
     private void CheckBatch(string processor)
     {
         if (_disabled)

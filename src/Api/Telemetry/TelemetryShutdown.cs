@@ -5,9 +5,9 @@ using OpenTelemetry.Trace;
 namespace RouteService.Api.Telemetry;
 
 /// <summary>
-/// Sends what is left of the telemetry, for two seconds at most: by themselves the exporters would wait for a collector that does not
-/// answer, five to ten seconds each and in turn. It is a hosted service only to be there from the start; made right after the exporters, it
-/// is disposed of right before them, after all else.
+/// Sends the remaining telemetry at the shutdown, for two seconds at most: on their own the exporters would wait for a collector that does
+/// not answer, five to ten seconds each, one after the other. It is a hosted service only so that it is created at the start, right after
+/// the exporters; it is then disposed of right before them, after everything else.
 /// </summary>
 internal sealed class TelemetryShutdown(TracerProvider? traces, MeterProvider? metrics, LoggerProvider? logs, TimeProvider clock)
     : IHostedService, IAsyncDisposable
@@ -28,7 +28,7 @@ internal sealed class TelemetryShutdown(TracerProvider? traces, MeterProvider? m
     {
         var limit = (int)Limit.TotalMilliseconds;
 
-        // The last export of metrics heeds no limit but that of its request.
+        // The last export of metrics ignores this limit, and obeys that of its request only.
         Task last = Task.WhenAll(
             Task.Run(() => traces?.Shutdown(limit)), Task.Run(() => metrics?.Shutdown(limit)), Task.Run(() => logs?.Shutdown(limit)));
         await last.WaitAsync(Limit, clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

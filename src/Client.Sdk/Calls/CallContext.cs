@@ -6,7 +6,7 @@ using RouteService.Contracts.Routeguide;
 
 namespace RouteService.Client.Calls;
 
-/// <summary>What all calls of one client share: options, the metadata of each attempt, and how calls end.</summary>
+/// <summary>Shared by all calls of one client: options, the metadata of each attempt, and the end of calls.</summary>
 /// <param name="options">Validated options.</param>
 /// <param name="isDisposed">Whether the client is disposed.</param>
 /// <param name="server">Address of the server in traces and metrics; null if it is unknown.</param>

@@ -6,7 +6,7 @@ using Status = Grpc.Core.Status;
 
 namespace RouteService.Client.Calls;
 
-/// <summary>What the failure of a call means to its caller.</summary>
+/// <summary>Maps the failure of a call to the exception for its caller.</summary>
 internal static class CallFailure
 {
     private const long NoError = 0x0;
@@ -47,7 +47,7 @@ internal static class CallFailure
     public static RpcException Late(Exception? cause = null) =>
         new(new Status(StatusCode.DeadlineExceeded, "The call's deadline has passed.", cause));
 
-    /// <param name="method">Full name.</param>
+    /// <param name="method">Full name of the method.</param>
     /// <param name="failure">The last attempt.</param>
     /// <param name="attempts">Attempts that were sent.</param>
     /// <param name="delivered">Progress of a stream.</param>
@@ -74,7 +74,7 @@ internal static class CallFailure
         };
     }
 
-    /// <summary>The failure of a call that the circuit breaker has not let through.</summary>
+    /// <summary>The failure of a call that the circuit breaker has blocked.</summary>
     public static RouteServiceException OfOpenCircuit(string method, BrokenCircuitException failure, int attempts) => new(
         FailureReason.CircuitOpen,
         RouteServiceException.Describe(
@@ -103,7 +103,7 @@ internal static class CallFailure
 
         // .NET has one exception for these and for a reset of the stream; only its message tells them apart.
         HttpProtocolException { ErrorCode: NoError } when cause.Message.Contains("closed the connection", StringComparison.Ordinal) =>
-            "The server closed the connection before the call had ended; it is going away.",
+            "The server closed the connection before the call had ended; it is shutting down or draining.",
         HttpProtocolException { ErrorCode: ProtocolError } when cause.Message.Contains("ping request", StringComparison.Ordinal) =>
             "The server did not answer a keep-alive ping in time; the connection is considered dead.",
         _ => null,

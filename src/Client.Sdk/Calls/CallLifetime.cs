@@ -1,7 +1,7 @@
 namespace RouteService.Client.Calls;
 
 /// <summary>
-/// How long a call may last: its time limit, its caller's token, and both of the call that is being served meanwhile
+/// Limits the duration of a call: by its time limit, its caller's token, and those of the inbound call that it serves
 /// (<see cref="AmbientDeadline"/>).
 /// </summary>
 /// <remarks>
@@ -50,7 +50,7 @@ internal sealed class CallLifetime : IDisposable
         }
     }
 
-    /// <summary>Cancelled when the call has to end, for whatever reason.</summary>
+    /// <summary>Cancelled when the call has to end, for any reason.</summary>
     public CancellationToken Token => _end?.Token ?? (_caller.CanBeCanceled ? _caller : _served);
 
     /// <summary>Time until the limit; <see cref="TimeSpan.MaxValue"/> without one.</summary>

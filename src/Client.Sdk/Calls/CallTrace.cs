@@ -46,7 +46,7 @@ internal readonly struct CallTrace : IDisposable
             : new CallTrace(activity, new Ended(method, context));
     }
 
-    /// <summary>Records another attempt, or another stream in place of one that broke.</summary>
+    /// <summary>Records another attempt, or another stream after a break.</summary>
     public static void Retry(Activity? activity, int retry, TimeSpan pause, StatusCode code)
     {
         Retries.Add(1);
@@ -58,7 +58,7 @@ internal readonly struct CallTrace : IDisposable
         }));
     }
 
-    /// <summary>Records an attempt beside one that takes long.</summary>
+    /// <summary>Records an attempt in addition to a slow one.</summary>
     public static void Hedge(Activity? activity, int attempt)
     {
         Retries.Add(1);

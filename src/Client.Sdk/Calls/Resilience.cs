@@ -10,8 +10,8 @@ using Proto = RouteService.Contracts.Routeguide;
 namespace RouteService.Client.Calls;
 
 /// <summary>
-/// What a failed attempt of a unary call leads to: the options of the client as strategies of Polly. An attempt fails with
-/// <see cref="RpcException"/>. Streams have the same rules for what is repeated and when (<see cref="Resumption"/>).
+/// Decides what follows a failed attempt of a unary call: the client's options as strategies of Polly. An attempt fails with
+/// <see cref="RpcException"/>. Streams are repeated by the same rules (<see cref="Resumption"/>).
 /// </summary>
 internal sealed class Resilience
 {
@@ -143,7 +143,7 @@ internal sealed class Resilience
 
 /// <summary>
 /// Retries that all calls of a client have in reserve. A retry takes one, and each success returns a tenth (after gRFC A6, "Throttling
-/// Retry Attempts"): during an outage the client sends little more than its callers ask for.
+/// Retry Attempts"): during an outage the client sends few calls beyond those of its callers.
 /// </summary>
 internal sealed class RetryBudget(int capacity)
 {

@@ -19,9 +19,9 @@ internal sealed class RouteRecording(
     private long _sent;
 
     private string Silence => FormattableString.Invariant(
-        $"The server has taken no point for {context.Options.StreamSilence.TotalSeconds} s.");
+        $"The server has accepted no point for {context.Options.StreamSilence.TotalSeconds} s.");
 
-    /// <summary>Points that can be sent again, from the first.</summary>
+    /// <summary>Sends points that can be enumerated again for another attempt.</summary>
     public async Task<RouteSummary> RecordAsync(IReadOnlyCollection<Coordinate> points)
     {
         using var lifetime = NewLifetime();
@@ -40,7 +40,9 @@ internal sealed class RouteRecording(
             }).ConfigureAwait(false);
     }
 
-    /// <summary>Points that come once. The first are kept; while those are all that came, another attempt begins with them.</summary>
+    /// <summary>
+    /// Sends points that can be enumerated once. The first are kept; until further ones are sent, another attempt starts with them.
+    /// </summary>
     public async Task<RouteSummary> RecordOnceAsync(IAsyncEnumerable<Coordinate> points)
     {
         using var lifetime = NewLifetime();

@@ -1,7 +1,7 @@
 namespace RouteService.Client.Calls;
 
 /// <summary>Ends a stream that is silent during a wait. For one waiter at a time.</summary>
-/// <remarks>Waits are many and short, so they leave the timer alone: it looks once a silence whether one is under way.</remarks>
+/// <remarks>Waits are many and short, so they do not reset the timer: it checks once a period whether a wait is in progress.</remarks>
 internal sealed class SilenceTimer : IDisposable
 {
     private readonly TimeProvider _clock;

@@ -1,6 +1,6 @@
 namespace RouteService.Client.Chat;
 
-/// <summary>What a stream has received of the log, and so where the next one resumes (docs/chat.md, "Sequenced").</summary>
+/// <summary>The notes that a stream has received, and so the position at which the next one resumes (docs/chat.md, "Sequenced").</summary>
 /// <remarks>
 /// The places that a stream listens at from its beginning arrive in one order, so one number covers all of them. A place that a post joins
 /// is in that order from the acknowledgement of the post on. Its earlier notes arrive before that, in an order of their own, so each place

@@ -113,7 +113,7 @@ internal sealed partial class ChatSession
             }
         }
 
-        /// <summary>Whether another stream follows one that ended in this way; waits until it may.</summary>
+        /// <summary>Whether another stream follows after this end; waits until it may.</summary>
         private async Task<bool> GoesOnAsync(RpcException? failure, Resumption resumption)
         {
             Task restWanted;
@@ -299,8 +299,8 @@ internal sealed partial class ChatSession
             RouteNote note;
             lock (_lock)
             {
-                // The position has the place from here on, so an acknowledged post has no further use: also if nobody reads. Another note
-                // that has the id, such as one of the history of the place, says before the service does that the post is refused.
+                // The position has the place from here on, so an acknowledged post is not needed any more, even if nothing is read. Another
+                // note with the id, such as one of the history of the place, shows before the service's error that the post is refused.
                 session._pending.Remove(message.NoteId, out post);
                 isTaken = post is not null
                     && (post.Location != place || !string.Equals(post.Message, message.Message, StringComparison.Ordinal));

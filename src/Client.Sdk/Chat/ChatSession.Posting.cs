@@ -47,7 +47,7 @@ internal sealed partial class ChatSession
                 {
                     _room.Release();
                     ThrowIfOver();
-                    throw new ArgumentException($"A note with the id '{noteId}' is under way in this session.", nameof(noteId));
+                    throw new ArgumentException($"A note with the id '{noteId}' is already in flight in this session.", nameof(noteId));
                 }
 
                 if (noteId is not null && _known.TryGetValue(noteId, out var known))
@@ -151,7 +151,7 @@ internal sealed partial class ChatSession
             return post;
         }
 
-        /// <summary>Whether the note may be in the log from an earlier stream.</summary>
+        /// <summary>Whether an earlier stream has sent the post, so that the note may be in the log.</summary>
         public bool IsRepeated { get; set; }
 
         /// <summary>The lane whose streams send it.</summary>

@@ -5,7 +5,7 @@ using RouteService.Contracts.Routeguide;
 namespace RouteService.Client.Chat;
 
 /// <summary>
-/// A chat session: streams in the sequenced mode (docs/chat.md), which are opened again when they break. Reading and the end are here,
+/// A chat session: streams in the sequenced mode (docs/chat.md), which are reopened when they break. Reading and the end are here,
 /// posting is in ChatSession.Posting.cs, the streams are in ChatSession.Lane.cs, and <see cref="ChatPosition"/> decides where the next
 /// stream resumes.
 /// </summary>

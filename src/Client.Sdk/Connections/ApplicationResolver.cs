@@ -37,7 +37,7 @@ internal sealed class ApplicationResolverFactory(
                 static resolver => ((ApplicationResolver)resolver!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         }
 
-        /// <summary>What this throws is the status of calls until there are addresses. Addresses that are known stay.</summary>
+        /// <summary>An exception is the status of calls until there are addresses. Known addresses stay.</summary>
         protected override async Task ResolveAsync(CancellationToken cancellationToken)
         {
             if (_resolved != 0 && _clock.GetElapsedTime(_resolved) is var age && age < MinInterval)

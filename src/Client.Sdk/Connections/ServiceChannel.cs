@@ -14,7 +14,7 @@ namespace RouteService.Client.Connections;
 /// <summary>Creates the channel of a client from its options.</summary>
 internal static class ServiceChannel
 {
-    // An address that is down may drop packets and say nothing; a unary call then still has time for another address.
+    // An address that is down may drop packets silently; a unary call then still has time for another address.
     public static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
 
     /// <summary>Interval at which a <c>dns</c> host is resolved while no connection is lost.</summary>
@@ -99,12 +99,12 @@ internal static class ServiceChannel
     {
         var sockets = new SocketsHttpHandler
         {
-            // A connection takes as many calls at once as the server allows, mostly 100; beyond that another is opened.
+            // A connection takes as many concurrent calls as the server allows, mostly 100; further calls open another connection.
             EnableMultipleHttp2Connections = true,
             AllowAutoRedirect = false,
             UseCookies = false,
 
-            // HTTP/2 goes through a proxy in a tunnel, which needs TLS; and a proxy would find the addresses of a host by itself.
+            // HTTP/2 goes through a proxy in a tunnel, which requires TLS; and a proxy would resolve the host itself.
             UseProxy = options is { IsSecure: true, IsDns: false },
             AutomaticDecompression = DecompressionMethods.None,
 
@@ -165,7 +165,7 @@ internal static class ServiceChannel
         return options;
     }
 
-    /// <summary>The one service that a channel asks its provider for: where the addresses of <c>dns</c> come from.</summary>
+    /// <summary>Provides the only service that a channel requests: the resolver of <c>dns</c> addresses.</summary>
     private sealed class ResolverProvider(ResolverFactory factory) : IServiceProvider
     {
         public object? GetService(Type serviceType) => serviceType == typeof(IEnumerable<ResolverFactory>) ? new[] { factory } : null;

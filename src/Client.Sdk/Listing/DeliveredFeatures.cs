@@ -16,7 +16,7 @@ internal sealed class DeliveredFeatures(int capacity) : IDisposable
     private ulong[] _places = [];
     private int _count;
 
-    // What fits into the array, and the capacity.
+    // Number of places that fit: the length of the array, at most the capacity.
     private int _room;
 
     // Delivered before the last break: these come first, sorted.

@@ -5,7 +5,7 @@ namespace RouteService.Domain.Chat;
 /// <summary>The limits of the chat.</summary>
 public sealed class ChatOptions
 {
-    /// <summary>The most earlier notes that a post, or the joining of a location, brings: the newest.</summary>
+    /// <summary>Limit of the earlier notes that a post, or the joining of a location, brings: the newest.</summary>
     [Range(1, 1_000_000)]
     public int HistoryPerPost { get; init; } = 1_000;
 
@@ -13,7 +13,7 @@ public sealed class ChatOptions
     [Range(1, 1_048_576)]
     public int MaxMessageBytes { get; init; } = 4_096;
 
-    /// <summary>How long notes are kept, in days.</summary>
+    /// <summary>Retention of notes, in days.</summary>
     [Range(1, 36_500)]
     public int KeepDays { get; init; } = 30;
 
@@ -21,7 +21,7 @@ public sealed class ChatOptions
     [Range(1, 65_536)]
     public int CacheMegabytes { get; init; } = 64;
 
-    /// <summary>The most locations of one stream.</summary>
+    /// <summary>Limit of the locations of one stream.</summary>
     [Range(1, 1_000_000)]
     public int MaxLocationsPerStream { get; init; } = 10_000;
 
@@ -29,14 +29,11 @@ public sealed class ChatOptions
     [Range(1, 10_000)]
     public int MaxUnansweredPosts { get; init; } = 64;
 
-    /// <summary>The longest id of a note, in bytes of UTF-8.</summary>
-    public const int MaxIdBytes = 128;
-
-    /// <summary>The most streams of one client, a caller where there are credentials, else an address; 0 for no limit.</summary>
+    /// <summary>Limit of the streams of one client, which is the authenticated caller, else the address; 0 for no limit.</summary>
     [Range(0, 1_000_000)]
     public int MaxStreamsPerClient { get; init; }
 
-    /// <summary>How long a stream may be behind without a break, in seconds, before it is ended as a slow consumer.</summary>
+    /// <summary>Time that a stream may be behind without a break, in seconds, before it is ended as a slow consumer.</summary>
     [Range(1, 86_400)]
     public int MaxSecondsBehind { get; init; } = 600;
 }

@@ -8,15 +8,15 @@ using RouteService.Domain.Geography;
 namespace RouteService.Domain.Chat;
 
 /// <summary>
-/// One stream of a client: posts go in, notes come out. Posts go to the <see cref="NoteWriter"/>. What comes out is decided by the kind of
-/// the stream, <see cref="PublishedStream"/> or <see cref="SequencedStream"/>, whose reader takes work from a queue: posts that were
-/// committed, and notifications of the <see cref="NoteFeed"/>. At one location notes come in the log's order.
+/// One stream of a client: posts go in, notes come out. Posts go to the <see cref="NoteWriter"/>. The kind of the stream,
+/// <see cref="PublishedStream"/> or <see cref="SequencedStream"/>, decides which notes come out. Its reader takes work from a queue: posts
+/// that were committed, and notifications of the <see cref="NoteFeed"/>. At one location notes come in the log's order.
 /// </summary>
 /// <threadsafety>One poster and one reader at a time; these two may run at once.</threadsafety>
 [SuppressMessage("Naming", "CA1711", Justification = "A stream of messages, as gRPC has them, and not of bytes.")]
 public abstract class ChatStream : IAsyncDisposable
 {
-    // Notes are read in pages of this many.
+    // Notes in a page.
     private protected const int PageSize = 256;
 
     private readonly NoteWriter _writer;
@@ -25,7 +25,7 @@ public abstract class ChatStream : IAsyncDisposable
     private readonly Action _onDispose;
     private readonly SemaphoreSlim _unanswered;
 
-    // The poster's.
+    // Used by the poster only.
     private readonly Dictionary<Coordinate, Subscription> _subscriptions = [];
 
     // The reader's queue. It is bounded although the channel is not: _unanswered bounds the own posts, and a notification is queued only
@@ -35,8 +35,7 @@ public abstract class ChatStream : IAsyncDisposable
         SingleReader = true, // Only ReadAllAsync reads.
     });
 
-    private long _queued;
-    private long _done;
+    private readonly SlowConsumerLimit _limit;
 
     // Uncommitted posts, plus one while the poster is active. Reaching zero completes the queue.
     private int _uncommitted = 1;
@@ -52,6 +51,7 @@ public abstract class ChatStream : IAsyncDisposable
         _metrics = metrics;
         _onDispose = onDispose;
         _unanswered = new SemaphoreSlim(options.MaxUnansweredPosts);
+        _limit = new SlowConsumerLimit(options, clock, metrics);
     }
 
     /// <summary>The sequence of the last note that the reader was given; 0 for none.</summary>
@@ -72,10 +72,10 @@ public abstract class ChatStream : IAsyncDisposable
     /// </summary>
     /// <param name="note">The note.</param>
     /// <param name="id">
-    /// Its author's own name for it, unique among all notes. The same note posted again with its id is not kept again; another note with
-    /// the same id ends the stream with <see cref="NoteIdTakenException"/>. Null for none.
+    /// The author's own name for the note, unique among all notes (<see cref="NoteId"/>). Another note with the same id ends the stream
+    /// with <see cref="NoteIdTakenException"/>. Null for none.
     /// </param>
-    /// <param name="cancellationToken">Gives up waiting.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
     /// <exception cref="ChatLimitException">The note or its id is too long, or the stream is at too many locations.</exception>
     public async ValueTask PostAsync(RouteNote note, string? id, CancellationToken cancellationToken)
     {
@@ -103,36 +103,24 @@ public abstract class ChatStream : IAsyncDisposable
     /// <summary>Ends the posts. Pending output is still emitted; then the stream ends, with this error if one is given.</summary>
     public void Complete(Exception? error = null) => Release(error);
 
-    /// <summary>What this stream is sent, in pages, until <see cref="Complete"/>.</summary>
+    /// <summary>The notes to send to the client, in pages, until <see cref="Complete"/>.</summary>
     /// <exception cref="ChatLimitException">The reader is a slow consumer.</exception>
     /// <exception cref="NoteIdTakenException">A post has the id of another note.</exception>
     /// <exception cref="StoreUnavailableException">The log cannot answer; unanswered posts may be kept or lost.</exception>
     public async IAsyncEnumerable<ReadOnlyMemory<LoggedNote>> ReadAllAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        // The lag of a stream is the time until everything queued now has been read.
-        var (waiting, since) = (0L, _clock.GetTimestamp());
         await foreach (var page in ReadAsync(cancellationToken))
         {
             LastSequence = page.Span[^1].Sequence;
             yield return page;
 
-            if (_done >= waiting)
-            {
-                (waiting, since) = (Volatile.Read(ref _queued), _clock.GetTimestamp());
-            }
-            else if (_clock.GetElapsedTime(since).TotalSeconds > Options.MaxSecondsBehind)
-            {
-                throw SlowConsumer();
-            }
+            _limit.Check();
         }
     }
 
-    /// <summary>The error that ends a stream whose client does not read fast enough; counts it.</summary>
-    public ChatLimitException SlowConsumer()
-    {
-        _metrics.FellBehind();
-        return new ChatLimitException(ChatLimit.SecondsBehind, Options.MaxSecondsBehind, Options.MaxSecondsBehind);
-    }
+    /// <summary>Waits until a message has been written to a client that is not reading.</summary>
+    /// <exception cref="ChatLimitException">The reader is a slow consumer.</exception>
+    public Task WaitForClientAsync(Task write) => _limit.WaitAsync(write);
 
     public ValueTask DisposeAsync()
     {
@@ -147,10 +135,10 @@ public abstract class ChatStream : IAsyncDisposable
         return ValueTask.CompletedTask;
     }
 
-    /// <summary>The reader: takes the work from the queue, and emits what is due.</summary>
+    /// <summary>The reader: takes the work from the queue, and emits the notes that are due.</summary>
     private protected abstract IAsyncEnumerable<ReadOnlyMemory<LoggedNote>> ReadAsync(CancellationToken cancellationToken);
 
-    /// <summary>A note is in the log where the stream is subscribed. Called in the log's order; returns at once.</summary>
+    /// <summary>A note at a subscribed location is in the log. Called in the log's order; returns at once.</summary>
     private protected abstract void OnNote(Subscription subscription, in LoggedNote note);
 
     /// <summary>The stream makes its first post at a location where it is not subscribed yet.</summary>
@@ -170,14 +158,14 @@ public abstract class ChatStream : IAsyncDisposable
 
     private protected void Enqueue(WorkKind kind, Subscription? subscription, long sequence = 0)
     {
-        Interlocked.Increment(ref _queued);
+        _limit.Queued();
         _work.Writer.TryWrite(new Work(kind, subscription, sequence, _clock.GetTimestamp()));
     }
 
-    /// <summary>The reader has done as many pieces of work, the first of which was queued at this timestamp.</summary>
+    /// <summary>Records that the reader has done pieces of work, the first of which was queued at this timestamp.</summary>
     private protected void Done(int count, long queuedAt)
     {
-        _done += count;
+        _limit.Done(count);
         _metrics.Delivered(_clock.GetElapsedTime(queuedAt));
     }
 
@@ -204,18 +192,14 @@ public abstract class ChatStream : IAsyncDisposable
             throw new ChatLimitException(ChatLimit.MessageBytes, bytes, Options.MaxMessageBytes);
         }
 
-        if (id is not null && Encoding.UTF8.GetByteCount(id) is var idBytes && idBytes > ChatOptions.MaxIdBytes)
-        {
-            throw new ChatLimitException(ChatLimit.IdBytes, idBytes, ChatOptions.MaxIdBytes);
-        }
-
+        NoteId.CheckLength(id);
         if (_subscriptions.Count >= Options.MaxLocationsPerStream && !_subscriptions.ContainsKey(note.Location))
         {
             throw new ChatLimitException(ChatLimit.LocationsPerStream, _subscriptions.Count + 1, Options.MaxLocationsPerStream);
         }
     }
 
-    /// <summary>What the reader has to do.</summary>
+    /// <summary>Kinds of work for the reader.</summary>
     private protected enum WorkKind
     {
         /// <summary>Send the notes that have come: those at the subscription's location, or at all of a sequenced stream.</summary>
@@ -228,7 +212,7 @@ public abstract class ChatStream : IAsyncDisposable
         Join,
     }
 
-    /// <summary>A piece of work for the reader, and the clock's timestamp when it came up.</summary>
+    /// <summary>A piece of work for the reader, and the clock's timestamp when it was queued.</summary>
     private protected readonly record struct Work(WorkKind Kind, Subscription? Subscription, long Sequence, long QueuedAt);
 
     /// <summary>A subscription that queues an answer for each post that was committed, and ends the stream when one fails.</summary>
@@ -244,8 +228,8 @@ public abstract class ChatStream : IAsyncDisposable
 
         public override void OnFailed(Exception error)
         {
-            // The client may be waiting for this answer, so the stream ends after the answers before it. A copy, as the error may be that
-            // of several streams.
+            // The client may be waiting for this answer, so the stream ends after the answers before it. A copy, because several streams
+            // may share the error.
             stream._work.Writer.TryComplete(
                 error is StoreUnavailableException store ? new StoreUnavailableException(store.Message, store.Failure, store) : error);
             stream.Release(error: null);

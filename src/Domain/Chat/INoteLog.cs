@@ -12,17 +12,17 @@ public interface INoteLog
 {
     /// <summary>Appends notes, all or none: when this returns they are kept, through a crash too.</summary>
     /// <param name="notes">At least one. One whose id is in the log already is not kept again.</param>
-    /// <param name="cancellationToken">Gives up waiting; the notes may be kept or not.</param>
+    /// <param name="cancellationToken">Stops waiting; the notes may be kept or not.</param>
     /// <returns>
-    /// For each note how it is kept, or the note that has its id, which may be another one. New sequences ascend in this order, and are
-    /// above all that were read before.
+    /// For each note: the note as it is kept, or the note that already has its id, which may be another one. New sequences ascend in this
+    /// order, and are above all that were read before.
     /// </returns>
     /// <exception cref="StoreUnavailableException">
     /// With <see cref="StoreFailure.Refused"/>, a value of one of the notes cannot be stored; none of them is kept.
     /// </exception>
     Task<IReadOnlyList<LoggedNote>> AppendAsync(IReadOnlyList<NewNote> notes, CancellationToken cancellationToken);
 
-    /// <summary>The highest sequence number that has been given; 0 where none has.</summary>
+    /// <summary>The highest sequence number given so far; 0 for none.</summary>
     Task<long> ReadHeadAsync(CancellationToken cancellationToken);
 
     /// <summary>The first notes at all locations with a sequence above <paramref name="after"/>, in order.</summary>
@@ -37,7 +37,7 @@ public interface INoteLog
         IReadOnlyCollection<Coordinate> locations, long before, int limit, CancellationToken cancellationToken);
 
     /// <summary>Removes the oldest notes that were posted before a time, up to a limit.</summary>
-    /// <returns>How many.</returns>
+    /// <returns>Number of notes removed.</returns>
     Task<int> RemoveAsync(DateTimeOffset postedBefore, int limit, CancellationToken cancellationToken);
 
     /// <summary>
@@ -50,12 +50,12 @@ public interface INoteLog
 /// <summary>A note to be appended.</summary>
 /// <param name="Author">The stream that posts it.</param>
 /// <param name="Note">The note.</param>
-/// <param name="Id">Its author's own name for it, unique among all notes; null for none.</param>
+/// <param name="Id">The author's own name for the note, unique among all notes; null for none.</param>
 public readonly record struct NewNote(Guid Author, RouteNote Note, string? Id);
 
 /// <summary>A note in the log.</summary>
-/// <param name="Sequence">Its position in the order of all notes, from 1.</param>
+/// <param name="Sequence">Position in the order of all notes, from 1.</param>
 /// <param name="Author">The stream that posted it.</param>
 /// <param name="Note">The note.</param>
-/// <param name="Id">Its author's own name for it; null for none.</param>
+/// <param name="Id">The author's own name for the note; null for none.</param>
 public readonly record struct LoggedNote(long Sequence, Guid Author, RouteNote Note, string? Id);

@@ -10,7 +10,7 @@ namespace RouteService.Domain.Chat;
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 internal sealed class NoteCache(long maxBytes)
 {
-    // What a note costs besides its text: itself, and its entries in the page and in the queue.
+    // Bytes of a note besides its text: the note itself, and its entries in the page and in the queue.
     private const int NoteOverhead = 160;
 
     private readonly Lock _gate = new();
@@ -93,7 +93,7 @@ internal sealed class NoteCache(long maxBytes)
 
     /// <summary>Adds older notes of a location, read from the log because they were missing here.</summary>
     /// <param name="location">The location.</param>
-    /// <param name="notes">Those just up to <paramref name="upTo"/>, in order.</param>
+    /// <param name="notes">The last notes up to <paramref name="upTo"/>, in order.</param>
     /// <param name="upTo">The completeness bound when they were read; if it has changed since, they are not added.</param>
     /// <param name="areAll">Whether there are no older ones.</param>
     public void Prepend(Coordinate location, IReadOnlyList<LoggedNote> notes, long upTo, bool areAll)
@@ -124,7 +124,7 @@ internal sealed class NoteCache(long maxBytes)
         }
     }
 
-    /// <summary>How many of these notes have a sequence of at most this.</summary>
+    /// <summary>Number of notes with a sequence of at most this.</summary>
     private static int CountUpTo(ReadOnlySpan<LoggedNote> notes, long sequence)
     {
         var (low, high) = (0, notes.Length);

@@ -10,7 +10,7 @@ namespace RouteService.Domain.Chat;
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 public sealed class NoteWriter : IAsyncDisposable
 {
-    // The most notes of one commit.
+    // Limit of the notes in one commit.
     private const int MaxBatch = 1_000;
 
     private readonly INoteLog _log;
@@ -36,8 +36,8 @@ public sealed class NoteWriter : IAsyncDisposable
         _running = Task.Run(RunAsync);
     }
 
-    /// <summary>Removes the notes that have been kept long enough, in small batches.</summary>
-    /// <returns>How many.</returns>
+    /// <summary>Removes the notes that have reached the age limit, in small batches.</summary>
+    /// <returns>Number of notes removed.</returns>
     /// <exception cref="StoreUnavailableException">The log cannot answer.</exception>
     public async Task<int> RemoveOldAsync(CancellationToken cancellationToken)
     {
@@ -53,14 +53,14 @@ public sealed class NoteWriter : IAsyncDisposable
         return removed;
     }
 
-    /// <summary>Commits the posts that were queued, and ends.</summary>
+    /// <summary>Commits the posts that are queued, then ends the loop.</summary>
     public async ValueTask DisposeAsync()
     {
         _posts.Writer.TryComplete();
         await _running;
     }
 
-    /// <summary>Queues a post. The posts of one stream are committed in their order, and end in it.</summary>
+    /// <summary>Queues a post. The posts of one stream are committed, and answered, in their order.</summary>
     internal ValueTask PostAsync(Post post, CancellationToken cancellationToken) => _posts.Writer.WriteAsync(post, cancellationToken);
 
     private async Task RunAsync()
@@ -78,7 +78,7 @@ public sealed class NoteWriter : IAsyncDisposable
         }
     }
 
-    /// <summary>Commits a batch, and tells each post's stream how it ended. Does not throw.</summary>
+    /// <summary>Commits a batch, and reports the result to each post's stream. Does not throw.</summary>
     private async Task CommitAsync(List<Post> batch)
     {
         IReadOnlyList<LoggedNote>? kept = null;
@@ -90,7 +90,7 @@ public sealed class NoteWriter : IAsyncDisposable
             _metrics.Committed(batch.Count, _clock.GetElapsedTime(started));
             for (var i = 0; i < batch.Count; i++)
             {
-                End(batch[i], kept[i]);
+                Answer(batch[i], kept[i]);
             }
         }
         catch (StoreUnavailableException e) when (e.Failure is StoreFailure.Refused && kept is null && batch.Count > 1)
@@ -110,35 +110,20 @@ public sealed class NoteWriter : IAsyncDisposable
         }
     }
 
-    /// <summary>
-    /// A note is kept once for each id. The same note posted again is acknowledged with the sequence it has; another note with that id is
-    /// refused.
-    /// </summary>
-    private static void End(Post post, LoggedNote kept)
+    private static void Answer(Post post, LoggedNote kept)
     {
-        if (kept.Note == post.Note.Note)
+        if (NoteId.Refusal(post.Note.Note, kept) is { } refusal)
         {
-            post.Subscription.OnCommitted(kept.Sequence);
+            post.Subscription.OnFailed(refusal);
         }
         else
         {
-            post.Subscription.OnFailed(new NoteIdTakenException(kept.Id!, kept.Sequence));
+            post.Subscription.OnCommitted(kept.Sequence);
         }
     }
 }
 
 /// <summary>A note on its way to the log.</summary>
-/// <param name="Subscription">Where its stream has posted it.</param>
+/// <param name="Subscription">The subscription of its stream at its location.</param>
 /// <param name="Note">The note.</param>
 internal readonly record struct Post(Subscription Subscription, NewNote Note);
-
-/// <summary>The id of a post is in the log already, with another location or message. The post is not kept.</summary>
-/// <param name="id">The id.</param>
-/// <param name="sequence">The sequence of the note that has it.</param>
-public sealed class NoteIdTakenException(string id, long sequence)
-    : Exception(FormattableString.Invariant($"The id '{id}' is that of another note, {sequence}."))
-{
-    public string Id => id;
-
-    public long Sequence => sequence;
-}

@@ -93,15 +93,15 @@ internal sealed class PublishedStream(
         }
     }
 
-    /// <summary>How far the stream is at a location.</summary>
+    /// <summary>The stream's cursor at a location.</summary>
     private sealed class LocationCursor(PublishedStream stream, Coordinate location) : StreamSubscription(stream, location)
     {
         private int _isNotified;
 
-        /// <summary>The reader's: the sequence up to which notes were sent.</summary>
+        /// <summary>The sequence up to which notes were sent. For the reader.</summary>
         public long Cursor { get; set; }
 
-        /// <summary>The reader's: whether the first own post here is answered, so that notes of others are sent.</summary>
+        /// <summary>Whether the first own post here is answered, so that notes of others are sent. For the reader.</summary>
         public bool IsLive { get; set; }
 
         /// <returns>False if a notification is queued already.</returns>

@@ -12,8 +12,8 @@ internal sealed class SequencedStream : ChatStream
 {
     private readonly ChatJoin _join;
 
-    // The reader's, as is what follows: for each joined location, the sequence above which notes are sent in order, and the one above which
-    // any have been sent.
+    // Used by the reader only, as the fields below. For each joined location: the sequence above which notes are sent in order, and the
+    // one above which notes have been sent at all.
     private readonly Dictionary<Coordinate, (long InOrderAbove, long SentAbove)> _joined = [];
 
     // All notes at the joined locations up to this sequence have been sent.

@@ -4,7 +4,7 @@ namespace RouteService.Domain.Chat;
 
 /// <summary>
 /// A stream at one location. <see cref="NoteFeed"/> notifies it of every note there, and <see cref="NoteWriter"/> of the end of each of the
-/// stream's posts there. Its methods return at once: a subscription records the news, and the stream's reader acts on it.
+/// stream's posts there. Its methods return at once: a subscription records the event, and the stream's reader acts on it.
 /// </summary>
 internal abstract class Subscription(Coordinate location)
 {

@@ -2,7 +2,7 @@ using RouteService.Domain.Geography;
 
 namespace RouteService.Domain.Features;
 
-/// <summary>A place on the map. There is at most one at a coordinate.</summary>
-/// <param name="Location">Where it is.</param>
-/// <param name="Name">Its name, any Unicode; empty for a place without one.</param>
+/// <summary>A named location. There is at most one feature at a coordinate.</summary>
+/// <param name="Location">Location of the feature.</param>
+/// <param name="Name">Name, any Unicode; empty for a feature without a name.</param>
 public sealed record Feature(Coordinate Location, string Name);

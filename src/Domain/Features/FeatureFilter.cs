@@ -3,18 +3,18 @@ using RouteService.Domain.Geography;
 namespace RouteService.Domain.Features;
 
 /// <summary>
-/// Which features a search finds: those for which all that is set holds; every feature where nothing is. A store finds candidates in its
-/// own way, and this decides.
+/// Decides which features a search finds: those that meet all conditions that are set; every feature if none is. A store finds candidates
+/// in its own way.
 /// </summary>
 /// <threadsafety>Immutable.</threadsafety>
 public sealed class FeatureFilter
 {
-    /// <summary>The most characters, as Unicode counts them, of a text.</summary>
+    /// <summary>Limit of a text, in Unicode characters.</summary>
     public const int MaxTextLength = 256;
 
-    /// <param name="area">Where features are; null for everywhere.</param>
-    /// <param name="text">What their names contain, without regard to case and accents (<see cref="TextFold"/>); empty for any.</param>
-    /// <param name="properties">Members that they have, with equal values; null or empty for any.</param>
+    /// <param name="area">Area of the features; null for everywhere.</param>
+    /// <param name="text">Text that names contain, ignoring case and accents (<see cref="TextFold"/>); empty for any.</param>
+    /// <param name="properties">Members that properties have, with equal values; null or empty for any.</param>
     /// <exception cref="InvalidValueException">
     /// The text is too long, cannot be in a name, or is nothing but accents; or a member is a list or an object.
     /// </exception>
@@ -54,14 +54,14 @@ public sealed class FeatureFilter
 
     public Area? Area { get; }
 
-    /// <summary>Folded; empty for any name.</summary>
+    /// <summary>Folded text that names contain; empty for any name.</summary>
     public string FoldedText { get; }
 
     /// <summary>Members that a feature must have; empty for any. Strings, numbers, booleans and nulls.</summary>
     public Properties Properties { get; }
 
-    /// <param name="location">Where the feature is.</param>
-    /// <param name="name">Its name, as it is written.</param>
+    /// <param name="location">Location of the feature.</param>
+    /// <param name="name">Its name, not folded.</param>
     /// <param name="properties">Its properties.</param>
     public bool Matches(Coordinate location, string name, Properties properties) =>
         Area?.Contains(location) != false
@@ -69,10 +69,10 @@ public sealed class FeatureFilter
         && properties.HaveAll(Properties);
 
     /// <summary>
-    /// A number that is the same in every replica for this filter, and almost surely another one for others: a token has it
-    /// (<see cref="SearchToken"/>).
+    /// Checksum of this filter for tokens (<see cref="SearchToken"/>): the same in every replica, and almost surely another one for another
+    /// filter.
     /// </summary>
-    /// <param name="view">What else distinguishes a query.</param>
+    /// <param name="view">Distinguishes queries with the same filter.</param>
     public uint Fingerprint(int view)
     {
         using var bytes = new MemoryStream();

@@ -14,10 +14,10 @@ public static class FeatureName
     public static string Format(Coordinate location) =>
         string.Create(CultureInfo.InvariantCulture, $"{Collection}{location.LatitudeE7},{location.LongitudeE7}");
 
-    /// <exception cref="InvalidValueException">It is no name of a feature.</exception>
+    /// <exception cref="InvalidValueException">The text is not the name of a feature.</exception>
     public static Coordinate Parse(string name)
     {
-        // The round trip refuses all that int.Parse takes and a name does not have.
+        // The round trip refuses text that int.Parse accepts and no name has.
         var numbers = name.StartsWith(Collection, StringComparison.Ordinal) ? name[Collection.Length..].Split(',') : [];
         if (numbers.Length == 2
             && int.TryParse(numbers[0], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var latitude)

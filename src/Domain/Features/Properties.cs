@@ -1,19 +1,19 @@
 namespace RouteService.Domain.Features;
 
 /// <summary>
-/// What is kept of a feature besides its place and name: the members of an object of I-JSON (RFC 7493), at most 64 KiB in the canonical
-/// form, at most 32 deep. Numbers are doubles. Refused are NaN and the infinities, U+0000 and unpaired surrogates.
+/// Properties of a feature: the members of an object of I-JSON (RFC 7493), at most 64 KiB in the canonical form, at most 32 deep. Numbers
+/// are doubles. NaN, infinities, U+0000 and unpaired surrogates are refused.
 /// </summary>
 /// <threadsafety>Immutable.</threadsafety>
 public sealed class Properties : IEquatable<Properties>
 {
-    /// <summary>The most bytes of <see cref="Json"/> in UTF-8.</summary>
+    /// <summary>Limit of <see cref="Json"/>, in bytes of UTF-8.</summary>
     public const int MaxBytes = 64 * 1024;
 
-    /// <summary>The most objects and lists around a value, that of the properties themselves counted.</summary>
+    /// <summary>Limit of nested objects and lists, the properties themselves included.</summary>
     public const int MaxDepth = 32;
 
-    /// <exception cref="InvalidValueException">They cannot be kept.</exception>
+    /// <exception cref="InvalidValueException">The members cannot be stored.</exception>
     public Properties(IReadOnlyDictionary<string, PropertyValue> members)
     {
         Members = members;
@@ -33,24 +33,25 @@ public sealed class Properties : IEquatable<Properties>
     /// <summary>Properties from a caller.</summary>
     /// <param name="utf8Json">An object of JSON in UTF-8.</param>
     /// <exception cref="InvalidValueException">
-    /// It is none, cannot be kept, has a member twice, or a number that a double does not hold: an integer without fraction and exponent
-    /// that would change, or any number that would become infinite or 0. Other numbers are rounded to the nearest double.
+    /// The text is not an object, cannot be stored, repeats a member, or has a number that a double does not hold: an integer without
+    /// fraction and exponent that would change, or any number that would become infinite or 0. Other numbers are rounded to the nearest
+    /// double.
     /// </exception>
     public static Properties Parse(ReadOnlySpan<byte> utf8Json) => new(PropertyReader.Read(utf8Json, isStored: false));
 
     /// <summary>
-    /// Properties as a store gives them back. A store may write numbers in another way: jsonb has 1e300 with all of its zeros, an integer
-    /// that a double does not hold exactly. So all numbers are rounded to the nearest double here, which is the one that was stored.
+    /// Properties read from a store. A store may write numbers in another form: jsonb writes 1e300 with all of its zeros, an integer that a
+    /// double does not hold exactly. All numbers are therefore rounded to the nearest double, which is the one that was stored.
     /// </summary>
-    /// <exception cref="InvalidValueException">It is not what <see cref="Json"/> was.</exception>
+    /// <exception cref="InvalidValueException">The text is not a form of <see cref="Json"/>.</exception>
     public static Properties FromStore(ReadOnlySpan<byte> utf8Json) => new(PropertyReader.Read(utf8Json, isStored: true));
 
     /// <summary>
     /// Whether there is a member of each of these names with an equal value of the same kind. Only strings, numbers, booleans and null are
     /// compared; see <see cref="FeatureFilter"/>.
     /// </summary>
-    internal bool HaveAll(Properties wanted) =>
-        wanted.Members.All(member => Members.TryGetValue(member.Key, out var value) && value == member.Value);
+    internal bool HaveAll(Properties expected) =>
+        expected.Members.All(member => Members.TryGetValue(member.Key, out var value) && value == member.Value);
 
     public bool Equals(Properties? other) => other is not null && string.Equals(Json, other.Json, StringComparison.Ordinal);
 

@@ -3,14 +3,14 @@ using System.Text;
 
 namespace RouteService.Domain.Features;
 
-/// <summary>Where a reader or a writer of properties is: <c>a.b[3]["other names"]</c>.</summary>
+/// <summary>Path of the value at which a reader or a writer of properties is: <c>a.b[3]["other names"]</c>.</summary>
 internal sealed class PropertyPath
 {
     private const int MaxQuoted = 100;
 
     private readonly List<(string? Name, int Index)> _steps = [];
 
-    /// <summary>How many objects and lists are around what is here.</summary>
+    /// <summary>Number of objects and lists around the value.</summary>
     public int Depth => _steps.Count;
 
     public void Enter(string name) => _steps.Add((name, 0));
@@ -28,7 +28,7 @@ internal sealed class PropertyPath
         }
     }
 
-    /// <param name="fault">Follows the place: "is NaN; expected a finite number".</param>
+    /// <param name="fault">Text after the path: "is NaN; expected a finite number".</param>
     public InvalidValueException Invalid(string fault)
     {
         var place = ToString();
@@ -59,7 +59,7 @@ internal sealed class PropertyPath
 
     private static bool IsPlain(char letter) => char.IsAsciiLetterOrDigit(letter) || letter is '_' or '-' or ':';
 
-    /// <summary>A name for a message: shortened, and without what cannot be sent.</summary>
+    /// <summary>A name as messages show it: shortened, and without control characters.</summary>
     private static string Printable(string name)
     {
         var shown = new StringBuilder();

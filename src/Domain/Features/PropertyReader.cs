@@ -8,13 +8,13 @@ namespace RouteService.Domain.Features;
 /// <summary>Reads an object of JSON into values, strictly: no comments, no trailing commas, no member twice.</summary>
 internal static class PropertyReader
 {
-    // Any integer of so many digits is a double.
+    // A double holds every integer of this many digits.
     private const int SafeDigits = 15;
 
-    /// <exception cref="InvalidValueException">It is no such object, or has a number that a double does not hold.</exception>
+    /// <exception cref="InvalidValueException">The text is not such an object, or has a number that a double does not hold.</exception>
     public static Dictionary<string, PropertyValue> Read(ReadOnlySpan<byte> utf8Json, bool isStored)
     {
-        // One deeper than allowed, so that the check of the path is the one that is met.
+        // One deeper than allowed, so that PropertyPath reports the depth.
         var reader = new Utf8JsonReader(utf8Json, new JsonReaderOptions { MaxDepth = Properties.MaxDepth + 1 });
         var path = new PropertyPath();
         try

@@ -9,7 +9,7 @@ internal sealed class PropertyWriter
     private readonly StringBuilder _json = new();
     private readonly PropertyPath _path = new();
 
-    /// <exception cref="InvalidValueException">A value cannot be kept, or they are too many or too deep.</exception>
+    /// <exception cref="InvalidValueException">A value cannot be stored, or the values are too large or too deep.</exception>
     public static string Write(PropertyValue.Map members)
     {
         var writer = new PropertyWriter();
@@ -121,7 +121,7 @@ internal sealed class PropertyWriter
         _json.Append('"');
     }
 
-    /// <summary>As ECMAScript does (Number::toString): without an exponent from 1e-6 to below 1e21.</summary>
+    /// <summary>Writes a number as ECMAScript does (Number::toString): without an exponent from 1e-6 to below 1e21.</summary>
     private void AppendNumber(double number)
     {
         if (number == 0)

@@ -5,7 +5,7 @@ using RouteService.Domain.Geography;
 namespace RouteService.Domain.Features;
 
 /// <summary>
-/// Where a search goes on: after a feature, in the order of <see cref="ZOrder"/>. 18 bytes in base64url, without padding:
+/// Position at which a search continues: after a feature, in the order of <see cref="ZOrder"/>. 18 bytes in base64url, without padding:
 /// <code>
 /// version (1) | kind (1) | code of the last feature (8) | fingerprint of the query (4) | CRC-32C of the bytes before (4)
 /// </code>
@@ -17,7 +17,7 @@ public static class SearchToken
     private const int Length = 18;
     private const int Checked = Length - sizeof(uint);
 
-    /// <param name="kind">What it goes on with.</param>
+    /// <param name="kind">The call that the token continues.</param>
     /// <param name="query">The query's <see cref="FeatureFilter.Fingerprint"/>.</param>
     /// <param name="last">The last feature that was sent.</param>
     public static string Encode(SearchTokenKind kind, uint query, Coordinate last)
@@ -32,7 +32,7 @@ public static class SearchToken
     }
 
     /// <summary>The code of the last feature that was sent.</summary>
-    /// <exception cref="InvalidValueException">It is no such token, or one of another query or of another kind.</exception>
+    /// <exception cref="InvalidValueException">The text is not a token, or the token is of another query or another kind.</exception>
     public static long Decode(SearchTokenKind kind, uint query, string token)
     {
         var bytes = new byte[Length];
@@ -61,7 +61,7 @@ public static class SearchToken
     }
 }
 
-/// <summary>What a token goes on with; the numbers are in tokens.</summary>
+/// <summary>The call that a token continues; the numbers are in tokens.</summary>
 public enum SearchTokenKind
 {
     Page = 1,

@@ -1,6 +1,6 @@
 namespace RouteService.Domain.Features;
 
-/// <summary>The store cannot answer now; the same call may succeed later. The message is fit for the caller.</summary>
+/// <summary>The store cannot answer now; the same call may succeed later. The message may be sent to the caller.</summary>
 public sealed class StoreUnavailableException : Exception
 {
     public StoreUnavailableException(string message, Exception? innerException = null)
@@ -17,15 +17,15 @@ public sealed class StoreUnavailableException : Exception
 /// <summary>Why a store cannot answer, as far as it changes what the caller does next.</summary>
 public enum StoreFailure
 {
-    /// <summary>It is down, starting, or not set up.</summary>
+    /// <summary>The store is down, starting, or not set up.</summary>
     Unreachable,
 
-    /// <summary>It is up, and has no room for one call more.</summary>
+    /// <summary>The store is at its capacity.</summary>
     Overloaded,
 
-    /// <summary>It has not answered in the time it is given.</summary>
+    /// <summary>The store has not answered in time.</summary>
     TooSlow,
 
-    /// <summary>It refuses a value of the request; the same request fails again.</summary>
+    /// <summary>The store refuses a value of the request; the same request fails again.</summary>
     Refused,
 }

@@ -4,9 +4,9 @@ using System.Text;
 namespace RouteService.Domain.Features;
 
 /// <summary>
-/// Text without regard to case and accents, for searches: of two texts that differ only in these, the folds are the same. By a table of our
-/// own, so that all stores, cultures and versions of ICU have one answer, also in invariant mode, where .NET normalizes nothing. What the
-/// table does is told in eng/make-text-fold.py, which makes it. Folding what is folded changes nothing.
+/// Folds text for searches that ignore case and accents: texts that differ only in these have the same fold. The table is our own, so the
+/// fold is the same with all stores, cultures and versions of ICU, also in invariant mode, where .NET normalizes nothing.
+/// eng/make-text-fold.py makes the table, and says how. Folding a fold changes nothing.
 /// </summary>
 public static partial class TextFold
 {
@@ -63,7 +63,7 @@ public static partial class TextFold
         }
     }
 
-    /// <summary>What each character folds to, by pages; null where that is the character itself.</summary>
+    /// <summary>The fold of each character, by pages; null for the character itself.</summary>
     private static string?[]?[] ReadTable()
     {
         var pages = new string?[(0x10FFFF >> PageBits) + 1][];

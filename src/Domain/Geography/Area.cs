@@ -1,8 +1,8 @@
 namespace RouteService.Domain.Geography;
 
 /// <summary>
-/// A part of the earth's surface, its edge included: a <see cref="Box"/>, a <see cref="Circle"/> or a <see cref="Polygon"/>. What an area
-/// has is decided here alone, in E7, so that all stores agree; a store finds candidates by <see cref="Boxes"/>.
+/// A part of the earth's surface, its edge included: a <see cref="Box"/>, a <see cref="Circle"/> or a <see cref="Polygon"/>. Only
+/// <see cref="Contains"/> decides what is inside, in E7, so that all stores agree; a store finds candidates by <see cref="Boxes"/>.
 /// </summary>
 /// <threadsafety>Immutable.</threadsafety>
 public abstract class Area
@@ -11,12 +11,12 @@ public abstract class Area
     {
     }
 
-    /// <summary>One box or two, disjoint, that have every place of the area and possibly others.</summary>
+    /// <summary>One box or two, disjoint, that contain every location of the area, and possibly others.</summary>
     public abstract IReadOnlyList<BoundingBox> Boxes { get; }
 
     public abstract bool Contains(Coordinate place);
 
-    /// <summary>Writes what tells this area from others: the numbers that it was made of.</summary>
+    /// <summary>Writes the numbers that define the area, and so distinguish it from others.</summary>
     internal abstract void WriteTo(BinaryWriter writer);
 
     /// <summary>

@@ -1,15 +1,15 @@
 namespace RouteService.Domain.Geography;
 
 /// <summary>
-/// Every place whose great-circle distance from a center, as <see cref="Haversine"/> has it, is at most a radius. Both longitudes of the
-/// antimeridian and all longitudes of a pole are one place here.
+/// Every location whose great-circle distance from a center, by <see cref="Haversine"/>, is at most a radius. Both longitudes of the
+/// antimeridian, and all longitudes of a pole, are one location here.
 /// </summary>
 public sealed class Circle : Area
 {
     /// <summary>Half the earth's circumference in metres, rounded up: such a circle is the whole earth.</summary>
     public const double MaxRadiusMeters = 20_015_087;
 
-    /// <summary>More than rounding can be worth: Haversine's errors reach decimetres near the antipodes of its center.</summary>
+    /// <summary>Margin for rounding errors, which reach decimetres near the antipodes of the center.</summary>
     private const double SpareMeters = 1;
 
     /// <exception cref="InvalidValueException">The radius is not a number from 0 to <see cref="MaxRadiusMeters"/>.</exception>

@@ -1,7 +1,7 @@
 namespace RouteService.Domain.Geography;
 
 /// <summary>
-/// A place on the earth in E7: degrees times 10⁷. Always in range: latitude within ±900 000 000 (±90°),
+/// A location on the earth in E7: degrees times 10⁷. Always in range: latitude within ±900 000 000 (±90°),
 /// longitude within ±1 800 000 000 (±180°), all four edges included. The default value is 0° N 0° E.
 /// </summary>
 /// <remarks>
@@ -43,8 +43,8 @@ public readonly record struct Coordinate
     public static bool IsLongitude(int e7) => e7 is >= -MaxLongitudeE7 and <= MaxLongitudeE7;
 
     /// <summary>
-    /// From degrees, rounded to the nearest E7 (ties to even), which is at most 5.6 mm away. The rounded value has to be in range:
-    /// 180.00000000000003, as projections leave it, is 180.
+    /// From degrees, rounded to the nearest E7 (ties to even), which is at most 5.6 mm away. The rounded value must be in range:
+    /// 180.00000000000003, a result of projections, is 180.
     /// </summary>
     /// <returns>Whether both are finite and in range.</returns>
     public static bool TryFromDegrees(double latitude, double longitude, out Coordinate coordinate)

@@ -5,14 +5,14 @@ namespace RouteService.Domain.Geography;
 /// </summary>
 public static class Haversine
 {
-    /// <summary>The earth's mean radius in metres, as the published RouteGuide servers have it.</summary>
+    /// <summary>The earth's mean radius in metres, the one of the published RouteGuide servers.</summary>
     public const double EarthRadiusMeters = 6_371_000;
 
     private const double RadiansPerE7 = Math.PI / 180 / Coordinate.E7;
 
     /// <summary>
-    /// The way from one place to another in metres: never negative, at most half the earth's circumference. Exactly 0 between longitudes
-    /// 180 and -180 of a latitude, and between all longitudes of a pole.
+    /// Distance between two locations in metres: never negative, at most half the earth's circumference. Exactly 0 between longitudes 180
+    /// and -180 of a latitude, and between all longitudes of a pole.
     /// </summary>
     public static double Meters(Coordinate from, Coordinate to)
     {

@@ -1,6 +1,6 @@
 namespace RouteService.Domain.Geography;
 
-/// <summary>Longitudes in E7 that go on beyond ±180°, where a line is followed across the antimeridian.</summary>
+/// <summary>Longitudes in E7 that continue beyond ±180°, for lines that cross the antimeridian.</summary>
 internal static class Longitudes
 {
     /// <summary>Once around the earth.</summary>

@@ -2,11 +2,11 @@ namespace RouteService.Domain.Geography;
 
 /// <summary>
 /// An outer ring and holes in it. Edges are straight in longitude and latitude and go the shorter way round; both longitudes of the
-/// antimeridian are one place. Edges belong to the polygon, those of its holes too. Rings may have either orientation.
+/// antimeridian are one location. Edges belong to the polygon, those of its holes too. Rings may have either orientation.
 /// </summary>
 public sealed class Polygon : Area
 {
-    /// <summary>The most points of all rings together.</summary>
+    /// <summary>Limit of the points of all rings together.</summary>
     public const int MaxPoints = 10_000;
 
     private const int MaxBands = 1_024;
@@ -21,8 +21,8 @@ public sealed class Polygon : Area
 
     /// <param name="rings">The outer ring, then its holes; the first point of each is its last again.</param>
     /// <exception cref="InvalidValueException">
-    /// They are no polygon; the place is the ring and the vertex. Besides what <see cref="PolygonValidity"/> says, a ring has no edge of
-    /// exactly 180° of longitude, does not go around a pole, and spans less than 360°.
+    /// The rings form no polygon; the place is the ring and the vertex. Besides the rules of <see cref="PolygonValidity"/>, a ring has no
+    /// edge of exactly 180° of longitude, does not go around a pole, and spans less than 360°.
     /// </exception>
     public Polygon(IReadOnlyList<IReadOnlyList<Coordinate>> rings)
     {

@@ -23,7 +23,7 @@ internal sealed class PolygonRing
         _isCounterclockwise = PlanePoint.Side(Before(corner), points[corner], After(corner)) > 0;
     }
 
-    /// <summary>Its place among the rings of the polygon.</summary>
+    /// <summary>Index among the rings of the polygon.</summary>
     public int Number { get; }
 
     public int Count => _points.Length;
@@ -42,7 +42,7 @@ internal sealed class PolygonRing
     public IEnumerable<PolygonEdge> Edges => _points.Select((point, i) => new PolygonEdge(point, After(i)));
 
     /// <exception cref="InvalidValueException">
-    /// It has too few points, is not closed, has an edge of exactly 180°, goes around a pole, or spans 360°.
+    /// The ring has too few points, is not closed, has an edge of exactly 180°, goes around a pole, or spans 360°.
     /// </exception>
     public static PolygonRing Unroll(int number, IReadOnlyList<Coordinate> ring)
     {
@@ -113,10 +113,10 @@ internal sealed class PolygonRing
 
     public bool AreNeighbours(int edge, int other) => Math.Abs(edge - other) is var apart && (apart == 1 || apart == Count - 1);
 
-    /// <summary>Whether the box of the other ring is in the box of this one.</summary>
+    /// <summary>Whether the box of this ring contains the box of the other ring.</summary>
     public bool MayHave(PolygonRing other) => other.MinX >= MinX && other.MaxX <= MaxX && other.MinY >= MinY && other.MaxY <= MaxY;
 
-    /// <summary>Whether the inside of this ring has the other ring, where neither crosses the other.</summary>
+    /// <summary>Whether this ring contains the other ring; the two do not cross.</summary>
     public bool Has(PolygonRing other) => MayHave(other) && HasWayOut(other[0], other[1]);
 
     /// <summary>Whether a line from the vertex to a point turns off to the left of the ring's way through the vertex.</summary>

@@ -1,14 +1,14 @@
 namespace RouteService.Domain.Geography;
 
 /// <summary>
-/// That rings make a polygon: each is simple, none crosses another or has a piece of an edge in common with it, the holes are in the shell
-/// and none is in another. Rings may touch at points.
+/// Checks that rings form a polygon: each ring is simple, no ring crosses another or shares a piece of an edge with it, and the holes are
+/// in the shell and beside each other. Rings may touch at points.
 /// </summary>
 internal static class PolygonValidity
 {
     private static readonly (int X, int Y)[] Axes = [(1, 0), (0, 1), (1, 1), (1, -1)];
 
-    /// <exception cref="InvalidValueException">They do not; the place is a vertex.</exception>
+    /// <exception cref="InvalidValueException">The rings form no polygon; the place is a vertex.</exception>
     public static void Check(PolygonRing[] rings)
     {
         var shell = rings[0];
@@ -46,7 +46,7 @@ internal static class PolygonValidity
         }
     }
 
-    /// <summary>How many edges a place of the axis has on average.</summary>
+    /// <summary>Average number of edges at a position of the axis.</summary>
     private static double Crowding(Edge[] edges)
     {
         var (low, high) = (edges.Min(static edge => edge.Low), edges.Max(static edge => edge.High));
@@ -137,7 +137,7 @@ internal static class PolygonValidity
 
     private readonly record struct Edge(PolygonRing Ring, int Vertex, PlanePoint From, PlanePoint To, long Low, long High)
     {
-        /// <summary>With where it begins and ends on an axis.</summary>
+        /// <summary>The edge with its extent on an axis.</summary>
         public Edge Along(int x, int y)
         {
             var (from, to) = ((From.X * x) + (From.Y * y), (To.X * x) + (To.Y * y));

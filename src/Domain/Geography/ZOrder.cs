@@ -11,7 +11,7 @@ public static class ZOrder
 {
     private const ulong EvenBits = 0x5555_5555_5555_5555;
 
-    // A box is mostly in its ranges with few of them; a thin strip crosses the curve again and again and needs more.
+    // A few ranges cover a box well; a thin strip crosses the curve again and again, and needs more.
     private const int RangesOfABox = 16;
     private const int RangesOfAStrip = 64;
     private const int StripRatio = 16;
@@ -33,7 +33,7 @@ public static class ZOrder
 
     /// <summary>
     /// The smallest code above this one that is in the box: BIGMIN of H. Tropf and H. Herzog, "Multidimensional range search in dynamically
-    /// balanced trees", Angewandte Informatik 2/1981. Goes down the bits as a search tree of the curve would be gone down.
+    /// balanced trees", Angewandte Informatik 2/1981. Descends the bits like a search tree of the curve.
     /// </summary>
     /// <param name="code">Within the range of the box's codes, and not itself in the box.</param>
     /// <param name="southWest">The code of the box's south-west corner, its smallest.</param>
@@ -66,9 +66,9 @@ public static class ZOrder
     }
 
     /// <summary>
-    /// Ranges of codes that together have every place of the boxes, and as few others as their number allows: at most 16, or 64 where a
+    /// Ranges of codes that together contain every location of the boxes, and as few others as their number allows: at most 16, or 64 if a
     /// side of a box is more than 16 times the other. Sorted, disjoint and with a gap between neighbours, so reading them one after the
-    /// other reads in the order of codes. Each begins and ends with a place of a box.
+    /// other reads in the order of codes. Each begins and ends with a location of a box.
     /// </summary>
     public static IReadOnlyList<ZOrderRange> Ranges(IReadOnlyList<BoundingBox> boxes) =>
         Ranges(boxes, boxes.Any(IsStrip) ? RangesOfAStrip : RangesOfABox);
@@ -100,7 +100,7 @@ public static class ZOrder
     /// <summary>The boxes as about this many smaller ones, each as the range from its first code to its last, in order.</summary>
     private static List<ZOrderRange> Pieces(IReadOnlyList<BoundingBox> boxes, int count)
     {
-        // The piece whose range has the most codes that are not in it is halved first.
+        // The piece whose range has the most codes outside the piece is halved first.
         var open = new PriorityQueue<ZOrderRange, long>(boxes.Select(static box =>
         {
             var range = new ZOrderRange(Encode(box.SouthWest), Encode(box.NorthEast));
@@ -129,7 +129,7 @@ public static class ZOrder
         return whole;
     }
 
-    /// <summary>How many codes between those of a box's corners are not of the box.</summary>
+    /// <summary>Number of codes between those of a box's corners that are outside the box.</summary>
     private static long Waste(ZOrderRange range)
     {
         var (southWest, northEast) = ((ulong)range.First, (ulong)range.Last);

@@ -4,8 +4,8 @@ using RouteService.Domain.Geography;
 namespace RouteService.Domain.Routes;
 
 /// <summary>
-/// Measures one route while it is travelled. Points are looked up in batches, one query for many points. The next batch fills while the
-/// store looks up the previous one; a full one waits for that, so memory does not grow with the route.
+/// Measures one route as its points arrive. Points are looked up in batches, one query for many points. The next batch fills while the
+/// store looks up the previous one, and a full batch waits for that, so memory does not grow with the route.
 /// </summary>
 /// <threadsafety>For one caller at a time.</threadsafety>
 public sealed class RouteRecorder
@@ -18,6 +18,8 @@ public sealed class RouteRecorder
 
     private Coordinate[] _batch = new Coordinate[BatchSize];
     private int _batched;
+
+    // A query may still be reading this batch, so the next one fills the other array.
     private Coordinate[] _batchBefore = new Coordinate[BatchSize];
     private Task<int> _lookUp = Task.FromResult(0);
     private Coordinate _last;
@@ -63,9 +65,13 @@ public sealed class RouteRecorder
     }
 }
 
-/// <summary>A route that was travelled.</summary>
-/// <param name="PointCount">The points of it.</param>
-/// <param name="FeatureCount">The points at which there is a feature, named or not; one passed twice counts twice.</param>
-/// <param name="Meters">The sum of the ways between neighbours.</param>
-/// <param name="Elapsed">From the making of the recorder to the end.</param>
-public sealed record RouteSummary(long PointCount, long FeatureCount, double Meters, TimeSpan Elapsed);
+/// <summary>A recorded route.</summary>
+/// <param name="PointCount">Number of points.</param>
+/// <param name="FeatureCount">Number of points with a feature, named or not; a point passed twice counts twice.</param>
+/// <param name="Meters">Sum of the great-circle distances between neighbouring points (<see cref="Haversine"/>).</param>
+/// <param name="Elapsed">Time from the creation of the recorder to the end of the route.</param>
+public sealed record RouteSummary(long PointCount, long FeatureCount, double Meters, TimeSpan Elapsed)
+{
+    /// <summary>The distance as the contract has it: truncated once, after the sum; the largest int32 for anything longer.</summary>
+    public int WholeMeters => (int)Math.Min(int.MaxValue, Meters);
+}

@@ -7,12 +7,13 @@ using static RouteService.Infrastructure.Import.FeatureRecord;
 namespace RouteService.Infrastructure.Import;
 
 /// <summary>
-/// Features in CSV (RFC 4180), separated by commas, semicolons or tabs. The header names the columns, in any case and order; other columns
-/// are ignored. Where the separator is not a comma, a decimal comma is read as well.
+/// Features in CSV (RFC 4180), separated by commas, semicolons or tabs. The header names the columns, in any case and order; of several
+/// names for one column, the first that the header has counts. Other columns are ignored. If the separator is not a comma, a decimal comma
+/// is read as well.
 /// </summary>
 internal static class FeatureCsv
 {
-    // A record longer than this is a quote that is never closed.
+    // A longer record is taken for a quote that is never closed.
     private const int MaxRecord = 1024 * 1024;
 
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);

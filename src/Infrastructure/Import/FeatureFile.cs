@@ -7,8 +7,8 @@ using RouteService.Domain.Features;
 namespace RouteService.Infrastructure.Import;
 
 /// <summary>
-/// A file of features, read as a stream, so that memory does not grow with it. Text is UTF-8, or UTF-16; a name that ends in <c>.gz</c>
-/// means gzip. The content is JSON (<see cref="FeatureJson"/>) where it begins with a bracket, else CSV (<see cref="FeatureCsv"/>).
+/// A file of features, read as a stream, so that memory does not grow with it. Text is UTF-8 or UTF-16; a name that ends in <c>.gz</c>
+/// means gzip. Content that begins with a bracket is JSON (<see cref="FeatureJson"/>), other content CSV (<see cref="FeatureCsv"/>).
 /// </summary>
 public sealed class FeatureFile : IDisposable
 {
@@ -39,13 +39,13 @@ public sealed class FeatureFile : IDisposable
     /// <summary>Features read so far.</summary>
     public long Features { get; private set; }
 
-    /// <summary>How many of <see cref="Features"/> have a name.</summary>
+    /// <summary>Number of <see cref="Features"/> with a name.</summary>
     public long Named { get; private set; }
 
     /// <summary>Invalid records skipped so far, by what was invalid: a few entries however many records there are.</summary>
     public IReadOnlyCollection<SkippedRecords> Skipped => _skipped.Values;
 
-    /// <exception cref="FeatureFileException">It is missing, unreadable or empty.</exception>
+    /// <exception cref="FeatureFileException">The file is missing, unreadable or empty.</exception>
     public static FeatureFile Open(string path)
     {
         try
@@ -68,8 +68,8 @@ public sealed class FeatureFile : IDisposable
         }
     }
 
-    /// <summary>All its features, once.</summary>
-    /// <param name="skipInvalid">Skips and counts records that are invalid, instead of ending at the first one.</param>
+    /// <summary>All features of the file. It can be read once.</summary>
+    /// <param name="skipInvalid">Skips and counts invalid records, instead of ending at the first one.</param>
     /// <exception cref="FeatureFileException">A record is invalid, or the file cannot be read as a whole.</exception>
     public IEnumerable<Feature> ReadAll(bool skipInvalid)
     {
@@ -115,7 +115,7 @@ public sealed class FeatureFile : IDisposable
         }
     }
 
-    /// <summary>Why the file cannot be read further. What the parsers say is shown without their own positions.</summary>
+    /// <summary>Why the file cannot be read further. Messages of the parsers are shown without their own positions.</summary>
     private string? Explain(Exception exception)
     {
         switch (exception)
@@ -186,7 +186,7 @@ public sealed class FeatureFile : IDisposable
 }
 
 /// <summary>Records that were skipped for one reason.</summary>
-/// <param name="Subject">What was invalid, such as "geometry".</param>
-/// <param name="Count">How many.</param>
-/// <param name="First">The first of them: where it is, and what is wrong with it.</param>
+/// <param name="Subject">The invalid part, such as "geometry".</param>
+/// <param name="Count">Number of records.</param>
+/// <param name="First">The first of them: its position and its fault.</param>
 public sealed record SkippedRecords(string Subject, long Count, string First);

@@ -30,8 +30,8 @@ internal static class FeatureJson
     };
 
     /// <param name="utf8">The text.</param>
-    /// <param name="hasSeparators">Whether it has separators of RFC 8142, which are then read as white space.</param>
-    /// <param name="position">Is kept up to date.</param>
+    /// <param name="hasSeparators">Whether the text has separators of RFC 8142, which are then read as white space.</param>
+    /// <param name="position">Kept up to date.</param>
     public static IEnumerable<FeatureRecord> Read(Stream utf8, bool hasSeparators, FilePosition position)
     {
         var records = new JsonRecords(utf8, hasSeparators, position);
@@ -42,7 +42,7 @@ internal static class FeatureJson
     }
 
     /// <summary>Checks the member <c>crs</c> of GeoJSON of 2008; RFC 7946 knows only WGS 84.</summary>
-    /// <exception cref="FeatureFileException">It names another coordinate reference system.</exception>
+    /// <exception cref="FeatureFileException">The member names another coordinate reference system.</exception>
     public static void CheckCrs(JsonElement crs, FilePosition position)
     {
         if (crs.ValueKind == JsonValueKind.Null)
@@ -82,7 +82,7 @@ internal static class FeatureJson
         }
         catch (InvalidOperationException)
         {
-            // System.Text.Json finds it only where a text is read.
+            // System.Text.Json finds such text only when it is read.
             return new FeatureRecord(Feature: null, new InvalidRecordException("text", NotUnicode));
         }
     }

@@ -3,7 +3,7 @@ using RouteService.Domain.Geography;
 
 namespace RouteService.Infrastructure.Import;
 
-/// <summary>A record of a file: a feature, or what is wrong with it.</summary>
+/// <summary>A record of a file: a feature, or the fault of the record.</summary>
 internal readonly record struct FeatureRecord(Feature? Feature, InvalidRecordException? Fault)
 {
     public static Coordinate Location(double latitude, double longitude, string unit)
@@ -16,12 +16,13 @@ internal readonly record struct FeatureRecord(Feature? Feature, InvalidRecordExc
             subject, FormattableString.Invariant($"{subject} is {value}; expected a number from -{limit} to {limit} ({unit})"));
     }
 
-    /// <summary>This name, if every store can keep it. The readers have refused text that is not Unicode.</summary>
-    public static string Name(string text) => text.Contains('\0', StringComparison.Ordinal)
-        ? throw new InvalidRecordException("name", "name has a NUL character (U+0000), which cannot be stored")
+    /// <summary>The same name.</summary>
+    /// <exception cref="InvalidRecordException">The name cannot be stored.</exception>
+    public static string Name(string text) => StorableText.Fault(text) is { } fault
+        ? throw new InvalidRecordException("name", $"name has {fault}")
         : text;
 
-    /// <summary>Text of the file as a message shows it: on one line, and not all of a long one.</summary>
+    /// <summary>Text of the file as messages show it: on one line, and shortened.</summary>
     public static string Shown(string text)
     {
         const int Most = 80;
@@ -30,9 +31,9 @@ internal readonly record struct FeatureRecord(Feature? Feature, InvalidRecordExc
     }
 }
 
-/// <summary>A record is invalid, and the file can be read on.</summary>
-/// <param name="subject">What is invalid: one of a few words.</param>
-/// <param name="reason">Why, and what is expected.</param>
+/// <summary>A record is invalid; the records after it can be read.</summary>
+/// <param name="subject">The invalid part, such as "name": one of a few words.</param>
+/// <param name="reason">The fault, and what is expected.</param>
 internal sealed class InvalidRecordException(string subject, string reason) : Exception(reason)
 {
     public string Subject => subject;

@@ -1,12 +1,12 @@
 namespace RouteService.Infrastructure.Import;
 
-/// <summary>Where in a file its reader is, and how errors say so.</summary>
+/// <summary>Position of a reader in its file, and errors that name it.</summary>
 internal sealed class FilePosition(string file)
 {
-    /// <summary>The record that is read, from 1; 0 in the header.</summary>
+    /// <summary>Number of the current record, from 1; 0 in the header.</summary>
     public long Record { get; set; }
 
-    /// <summary>The line where it begins, from 1.</summary>
+    /// <summary>Line where the record begins, from 1.</summary>
     public long Line { get; set; }
 
     /// <summary>An error of this record.</summary>

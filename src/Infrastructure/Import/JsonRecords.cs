@@ -8,7 +8,7 @@ namespace RouteService.Infrastructure.Import;
 /// </summary>
 internal sealed class JsonRecords(Stream utf8, bool hasSeparators, FilePosition position)
 {
-    // Without a bound, a file without an end would fill the memory.
+    // Without a bound, an unclosed bracket would read the whole file into memory.
     private const int MaxRecord = 16 * 1024 * 1024;
 
     private byte[] _buffer = new byte[64 * 1024];
@@ -46,7 +46,7 @@ internal sealed class JsonRecords(Stream utf8, bool hasSeparators, FilePosition 
         }
     }
 
-    /// <summary>Takes the next record and what comes before it. False where its end is not in the buffer, or there is none.</summary>
+    /// <summary>Takes the next record and the tokens before it. False if its end is not in the buffer, or there is none.</summary>
     private bool TryScan(out ReadOnlyMemory<byte> json)
     {
         var reader = new Utf8JsonReader(_buffer.AsSpan(_start, _end - _start), _isLast, _state);
@@ -69,7 +69,7 @@ internal sealed class JsonRecords(Stream utf8, bool hasSeparators, FilePosition 
                     break;
 
                 case JsonTokenType.StartObject:
-                    // Not taken: where it has no features, it is a record itself.
+                    // Not taken: an object without features is a record itself.
                     start = reader.TokenStartIndex;
                     break;
 

@@ -25,8 +25,8 @@ internal sealed class CoalescedLookUps : IAsyncDisposable
     private readonly Channel<Waiter> _waiting = Channel.CreateBounded<Waiter>(Capacity);
     private readonly Task _asking;
 
-    /// <param name="lookUp">The names at these places, in their order; null where there is none.</param>
-    /// <param name="maxBatch">The most places of one query.</param>
+    /// <param name="lookUp">The names at these locations, in their order; null for none.</param>
+    /// <param name="maxBatch">Limit of the locations of one query.</param>
     public CoalescedLookUps(Func<ReadOnlyMemory<Coordinate>, Task<string?[]>> lookUp, int maxBatch)
     {
         _lookUp = lookUp;
@@ -34,9 +34,9 @@ internal sealed class CoalescedLookUps : IAsyncDisposable
         _asking = Task.WhenAll(Enumerable.Range(0, Askers).Select(_ => Task.Run(AskAsync)));
     }
 
-    /// <summary>The name at this place, or null.</summary>
-    /// <param name="location">The place.</param>
-    /// <param name="cancellationToken">Ends the waiting; the query is others' too, and goes on.</param>
+    /// <summary>The name at this location, or null.</summary>
+    /// <param name="location">The location.</param>
+    /// <param name="cancellationToken">Stops waiting; the query also serves others, and goes on.</param>
     public async ValueTask<string?> FindAsync(Coordinate location, CancellationToken cancellationToken)
     {
         var waiter = new Waiter(location);

@@ -3,8 +3,8 @@ using RouteService.Domain.Geography;
 namespace RouteService.Infrastructure.Postgis;
 
 /// <summary>
-/// The order of features on disk: a Hilbert curve through all coordinates (D. Hilbert, Mathematische Annalen 38, 1891). A rectangle is in
-/// fewer pieces of it than of a Z-order curve, so a listing reads fewer pages.
+/// The order of features on disk: a Hilbert curve through all coordinates (D. Hilbert, Mathematische Annalen 38, 1891). A rectangle has
+/// fewer pieces on this curve than on a Z-order curve, so a listing reads fewer pages.
 /// </summary>
 internal static class HilbertCurve
 {

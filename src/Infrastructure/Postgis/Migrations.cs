@@ -5,8 +5,8 @@ using Microsoft.EntityFrameworkCore.Migrations;
 namespace RouteService.Infrastructure.Postgis;
 
 /// <summary>
-/// A migration whose work is in migrations/NAME.sql, which is part of this assembly. Its first line can say with which earlier programs the
-/// schema stays compatible; the database keeps that for programs that do not have the file. There is no way back but a backup.
+/// A migration by migrations/NAME.sql, which is part of this assembly. Its first line can say with which earlier programs the schema stays
+/// compatible; the database stores that for programs that do not have the file. Only a backup undoes a migration.
 /// </summary>
 internal abstract class SqlFileMigration : Migration
 {
@@ -34,7 +34,7 @@ internal abstract class SqlFileMigration : Migration
             return;
         }
 
-        // EF Core writes the row of a migration after its work, in the same transaction, and knows nothing of the column: the default does.
+        // EF Core writes the row of a migration after its SQL, in the same transaction, and does not know the column: the default sets it.
         migrationBuilder.Sql(
             $"ALTER TABLE {RouteDbContext.HistoryTable} ALTER COLUMN compatible_with "
             + (CompatibleWith(sql) is { } earliest ? $"SET DEFAULT '{earliest}'" : "DROP DEFAULT"));

@@ -7,7 +7,7 @@ using RouteService.Domain.Features;
 namespace RouteService.Infrastructure.Postgis;
 
 /// <summary>
-/// The connections to PostgreSQL. Only this class knows hosts, pools, and what is tried again after a fault.
+/// The connections to PostgreSQL. Only this class knows hosts and pools, and retries after a fault.
 /// </summary>
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 public sealed class PostgisDatabase : IAsyncDisposable
@@ -15,13 +15,13 @@ public sealed class PostgisDatabase : IAsyncDisposable
     // db.client.connection.pool.name of the metrics.
     private const string PoolName = "routeservice";
 
-    // Those that this version of PostgreSQL has.
+    // Of these settings, the ones that this version of PostgreSQL has.
     private const string UnhurriedSql = """
         SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN (
             'statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout')
         """;
 
-    // A query that was cancelled in favour of another one meets the same again while a standby replays; the pauses grow by this.
+    // While a standby replays, a query that was cancelled in favour of another one is cancelled again; the pauses grow by this.
     private static readonly TimeSpan RepeatPause = TimeSpan.FromMilliseconds(50);
 
     private readonly NpgsqlDataSource _reads;
@@ -38,7 +38,7 @@ public sealed class PostgisDatabase : IAsyncDisposable
     /// Npgsql's keywords, or a URI (postgresql://…). With several hosts, writes go to the primary, and reads to the hosts that
     /// "Target Session Attributes" allows.
     /// </param>
-    /// <exception cref="ConnectionStringException">The connection string cannot be used; says why, without a part of it.</exception>
+    /// <exception cref="ConnectionStringException">The connection string cannot be used; the message quotes no part of it.</exception>
     public PostgisDatabase(string connectionString)
     {
         var settings = PostgresConnectionString.Parse(connectionString);
@@ -54,47 +54,47 @@ public sealed class PostgisDatabase : IAsyncDisposable
         (_, _unpooled) = Build(settings, $"{PoolName}-unpooled");
     }
 
-    /// <summary>Where it is, without secrets: "database 'places' on db-1,db-2".</summary>
+    /// <summary>Name and hosts, without secrets: "database 'places' on db-1,db-2".</summary>
     public string Description { get; }
 
-    /// <summary>Changes when the primary has turned out to be another server; connections from before are not to be used on.</summary>
+    /// <summary>Changes when another server has become the primary; earlier connections must not be used any more.</summary>
     internal int PrimaryChanges => Volatile.Read(ref _primaryChanges);
 
     /// <summary>
-    /// Runs a query that changes nothing. It is tried again where its connection was lost, since after a restart or a failover every
-    /// connection of the pool is a dead one, and where it was cancelled in favour of another, on the primary if there is one.
+    /// Runs a query that changes nothing. It is retried after a lost connection, because after a restart or a failover all connections of
+    /// the pool are dead, and after it was cancelled in favour of another query, then on the primary if there is one.
     /// </summary>
-    /// <param name="query">Reads all that it returns before it returns, so that nothing of the first time is left.</param>
-    /// <param name="cancellationToken">Stops the query in the database too.</param>
-    /// <exception cref="StoreUnavailableException">No attempt had an answer.</exception>
+    /// <param name="query">Reads its whole result before it returns, so that a retry starts from scratch.</param>
+    /// <param name="cancellationToken">Cancels the query, also in the database.</param>
+    /// <exception cref="StoreUnavailableException">All attempts have failed.</exception>
     public Task<T> ReadAsync<T>(Func<NpgsqlConnection, CancellationToken, Task<T>> query, CancellationToken cancellationToken) =>
         RunAsync(_reads, _preferPrimary, query, mayRepeat: true, cancellationToken);
 
-    /// <summary>The same of the primary, for what must not be older than what was just written.</summary>
+    /// <summary>Runs a query on the primary, for results that must include the last commit.</summary>
     public Task<T> ReadPrimaryAsync<T>(Func<NpgsqlConnection, CancellationToken, Task<T>> query, CancellationToken cancellationToken) =>
         RunAsync(_writes, _writes, query, mayRepeat: true, cancellationToken);
 
     /// <summary>
-    /// The same of the primary, or of a standby while there is no primary: for the schema. A standby may lag, but is enough to serve reads.
+    /// Runs a query on the primary, or on a standby while there is no primary: for the schema. A standby may lag, but can serve reads.
     /// </summary>
     internal Task<T> ReadPreferPrimaryAsync<T>(
         Func<NpgsqlConnection, CancellationToken, Task<T>> query, CancellationToken cancellationToken) =>
         RunAsync(_preferPrimary, _preferPrimary, query, mayRepeat: true, cancellationToken);
 
     /// <summary>
-    /// Runs one transaction on the primary. It is tried again where it certainly changed nothing: on a server that is read-only, because
-    /// the primary is another one now, and after a conflict with another transaction.
+    /// Runs one transaction on the primary. It is retried if it certainly changed nothing: if the server is read-only, because another one
+    /// is the primary now, and after a conflict with another transaction.
     /// </summary>
-    /// <param name="transaction">The work; commits at its end.</param>
-    /// <param name="mayRepeat">Whether it may run twice, so that it is also tried again where its connection was lost.</param>
-    /// <param name="cancellationToken">Stops it in the database too.</param>
+    /// <param name="transaction">Does the work and commits it.</param>
+    /// <param name="mayRepeat">Whether it may run twice, so that it is also retried after a lost connection.</param>
+    /// <param name="cancellationToken">Cancels the transaction, also in the database.</param>
     /// <exception cref="StoreUnavailableException">The last attempt failed; after a lost connection it may have been committed.</exception>
     public Task<T> WriteAsync<T>(
         Func<NpgsqlConnection, CancellationToken, Task<T>> transaction, bool mayRepeat, CancellationToken cancellationToken) =>
         RunAsync(_writes, _writes, transaction, mayRepeat, cancellationToken);
 
-    /// <summary>A connection to the primary that is its user's alone, and closed when it is disposed.</summary>
-    /// <exception cref="StoreUnavailableException">It cannot be opened.</exception>
+    /// <summary>Opens a connection to the primary outside of the pool; disposal closes it.</summary>
+    /// <exception cref="StoreUnavailableException">The connection cannot be opened.</exception>
     public async Task<NpgsqlConnection> OpenUnpooledAsync(CancellationToken cancellationToken)
     {
         try
@@ -110,8 +110,8 @@ public sealed class PostgisDatabase : IAsyncDisposable
     }
 
     /// <summary>
-    /// The same without the limits of time that the role or the database may have, for work that no caller waits for. Not through
-    /// PgBouncer, where the next user of the session would be without them too.
+    /// Opens a connection without the time limits of the role and the database, for work that no caller waits for. Not through PgBouncer,
+    /// where the next user of the session would be without them too.
     /// </summary>
     internal async Task<NpgsqlConnection> OpenUnhurriedAsync(CancellationToken cancellationToken)
     {
@@ -130,7 +130,7 @@ public sealed class PostgisDatabase : IAsyncDisposable
     }
 
     /// <summary>
-    /// Returns when the primary can be written to. A primary that has become read-only has been replaced: its connections are dropped.
+    /// Returns if the primary can be written to. A primary that has become read-only has been replaced, so its connections are dropped.
     /// </summary>
     /// <exception cref="StoreUnavailableException">There is no primary, or it is read-only.</exception>
     public async Task CheckWritableAsync(CancellationToken cancellationToken)
@@ -212,7 +212,7 @@ public sealed class PostgisDatabase : IAsyncDisposable
         }
     }
 
-    /// <summary>How often a query is tried at most, after this fault.</summary>
+    /// <summary>Limit of the attempts of a query after this fault.</summary>
     private static int Attempts(Remedy remedy, bool mayRepeat) => remedy switch
     {
         Remedy.FindPrimary => 2,
@@ -221,7 +221,7 @@ public sealed class PostgisDatabase : IAsyncDisposable
         _ => 1,
     };
 
-    /// <summary>Drops the connections to what was the primary, so that the next ones go to what is the primary now.</summary>
+    /// <summary>Drops the connections to the former primary, so that the next ones go to the current primary.</summary>
     private void DropPrimary()
     {
         Interlocked.Increment(ref _primaryChanges);
@@ -259,8 +259,8 @@ public sealed class PostgisDatabase : IAsyncDisposable
     }
 
     /// <summary>
-    /// Ends the transaction of a statement that failed or was cancelled, and drops what the connection has prepared. Npgsql takes a
-    /// statement for prepared that failed while its parameters were bound for the first time, and cannot read its next answer.
+    /// Ends the transaction of a statement that failed or was cancelled, and drops the prepared statements of the connection. If a
+    /// statement fails while its parameters are bound for the first time, Npgsql believes it prepared, and cannot read its next answer.
     /// </summary>
     private static async Task ForgetStatementsAsync(NpgsqlConnection connection)
     {

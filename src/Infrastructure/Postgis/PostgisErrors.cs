@@ -5,12 +5,12 @@ using RouteService.Domain.Features;
 namespace RouteService.Infrastructure.Postgis;
 
 /// <summary>
-/// What a fault of PostgreSQL means, by the type of the exception and its SQLSTATE; docs/operations/runbooks.md has the table. Messages
-/// are for any client: no host and no SQL; the inner exception has those.
+/// The meaning of a fault of PostgreSQL, by the type of the exception and its SQLSTATE; docs/operations/runbooks.md has the table. Messages
+/// may reach any client, so they name neither hosts nor SQL; the inner exception does.
 /// </summary>
 internal static class PostgisErrors
 {
-    // Npgsql has no name for it.
+    // Npgsql has no constant for it.
     private const string IdleSessionTimeout = "57P05";
 
     private static readonly string[] LostStates =
@@ -31,7 +31,7 @@ internal static class PostgisErrors
         PostgresErrorCodes.InvalidSchemaName,
     ];
 
-    /// <summary>What can be done about a fault: whether and where to try again.</summary>
+    /// <summary>Whether and where to try again after a fault.</summary>
     public static Remedy RemedyOf(NpgsqlException fault) => fault switch
     {
         PostgresException { SqlState: PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected } => Remedy.Repeat,
@@ -41,7 +41,7 @@ internal static class PostgisErrors
         _ => Remedy.None,
     };
 
-    /// <summary>Whether Npgsql gave up waiting, for a connection or for an answer: it has the same exception for both.</summary>
+    /// <summary>Whether Npgsql stopped waiting, for a connection or for an answer; it throws the same exception for both.</summary>
     public static bool IsTimeout(Exception fault) => fault switch
     {
         { InnerException: TimeoutException } => true,
@@ -49,11 +49,11 @@ internal static class PostgisErrors
         _ => false,
     };
 
-    /// <summary>The database's fault, which EF Core wraps where it takes it for transient; null for any other exception.</summary>
+    /// <summary>The database's fault, which EF Core wraps if it takes it for transient; null for any other exception.</summary>
     public static NpgsqlException? FaultIn(Exception e) =>
         e as NpgsqlException ?? (e as InvalidOperationException)?.InnerException as NpgsqlException;
 
-    /// <summary>A query has failed.</summary>
+    /// <summary>The exception for a query that has failed.</summary>
     public static StoreUnavailableException Unavailable(Exception cause) => cause switch
     {
         PostgresException answer => Unavailable(answer),
@@ -61,13 +61,13 @@ internal static class PostgisErrors
         _ => new("The database cannot be reached.", cause),
     };
 
-    /// <summary>Opening a connection has failed.</summary>
+    /// <summary>The exception for a connection that could not be opened.</summary>
     /// <param name="cause">The fault.</param>
-    /// <param name="inUse">How many connections work now.</param>
-    /// <param name="maximum">The size of the pool.</param>
+    /// <param name="inUse">Number of connections in use.</param>
+    /// <param name="maximum">Size of the pool.</param>
     public static StoreUnavailableException NotOpened(NpgsqlException cause, int inUse, int maximum) => cause switch
     {
-        // Npgsql has one exception for a pool without a free connection and for a server that does not answer.
+        // Npgsql throws one exception for an exhausted pool and for a server that does not answer.
         _ when IsTimeout(cause) && inUse >= maximum => new(
             "All connections to the database are in use; try again, with fewer calls at once.", StoreFailure.Overloaded, cause),
         _ when IsTimeout(cause) => new("The database cannot be reached.", cause),
@@ -104,30 +104,30 @@ internal static class PostgisErrors
     private static StoreUnavailableException NoConnectionLeft(PostgresException answer) => new(
         "The database has no connection left; try again, with fewer calls at once.", StoreFailure.Overloaded, answer);
 
-    // PgBouncer has one code for all it says, and its words are in no other language: its clients are used up, by us or by others, or all
-    // its servers were for too long.
+    // PgBouncer has one SQLSTATE for all errors, and its messages are never translated. These two say that its client connections are
+    // exhausted, or that its server connections were for too long.
     private static bool IsFullPooler(PostgresException answer) =>
         answer.SqlState is PostgresErrorCodes.ProtocolViolation
         && (answer.MessageText.StartsWith("no more connections allowed", StringComparison.Ordinal)
             || answer.MessageText.StartsWith("query_wait_timeout", StringComparison.Ordinal));
 
-    // Class 08 is the connection's; PgBouncer says 08P01 when its server is lost.
+    // Class 08 is for connections; PgBouncer sends 08P01 when its server is lost.
     private static bool IsLost(string state) =>
         LostStates.Contains(state, StringComparer.Ordinal) || state.StartsWith("08", StringComparison.Ordinal);
 }
 
-/// <summary>What can be done about a fault of the database.</summary>
+/// <summary>The remedy for a fault of the database.</summary>
 internal enum Remedy
 {
-    /// <summary>Nothing; the same query fails again.</summary>
+    /// <summary>None; the same query fails again.</summary>
     None,
 
-    /// <summary>The connection was lost under the query, and others are dead as well: drop them, and try again on a new one.</summary>
+    /// <summary>The connection was lost, and the others are dead as well: drop them, and try again on a new one.</summary>
     Reconnect,
 
     /// <summary>The query was cancelled in favour of another, and has changed nothing: try again, elsewhere if possible.</summary>
     Repeat,
 
-    /// <summary>The server is not the primary, or no longer: drop all connections, and try again on new ones.</summary>
+    /// <summary>The server is not the primary any more: drop all connections, and try again on new ones.</summary>
     FindPrimary,
 }

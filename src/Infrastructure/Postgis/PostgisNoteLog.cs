@@ -131,7 +131,7 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
     }
 
     /// <summary>Waits for a notification, and no longer than <see cref="Patience"/>.</summary>
-    /// <returns>Whether the connection can be used on; another one is opened at once if not.</returns>
+    /// <returns>Whether the connection is still usable; if not, another one is opened at once.</returns>
     private async Task<bool> WaitAsync(NpgsqlConnection connection, long opened, CancellationToken cancellationToken)
     {
         try
@@ -151,7 +151,7 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
         }
     }
 
-    /// <returns>Each note with its sequence; with 0 where another with its id is kept.</returns>
+    /// <returns>Each note with its sequence; 0 if the log has a note with its id already.</returns>
     private static async Task<LoggedNote[]> InsertAsync(
         NpgsqlConnection connection, IReadOnlyList<NewNote> notes, CancellationToken cancellationToken)
     {
@@ -195,7 +195,7 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
         return kept;
     }
 
-    /// <summary>Finds the notes that have the ids of those that were not kept.</summary>
+    /// <summary>Finds the notes that have the ids of the notes that were not kept.</summary>
     private static async Task FindAsync(
         NpgsqlConnection connection, IReadOnlyList<NewNote> notes, LoggedNote[] kept, CancellationToken cancellationToken)
     {

@@ -4,13 +4,13 @@ using RouteService.Domain.Features;
 
 namespace RouteService.Infrastructure.Postgis;
 
-/// <summary>The schema: whether the database has the one this program was built for, and how it gets it.</summary>
+/// <summary>Checks whether the database has the schema of this program, and migrates it.</summary>
 public static class PostgisSchema
 {
-    // Any number that nobody else locks; these are the letters "RouteSvc".
+    // A number that no other program locks: the letters "RouteSvc".
     private const long MigrationLock = 0x526F757465537663;
 
-    // What a database must have before there is a schema.
+    // The requirements of a database before it has a schema.
     private const string SettingSql = """
         SELECT
             current_setting('server_encoding'),
@@ -20,22 +20,22 @@ public static class PostgisSchema
             current_setting('transaction_read_only')::boolean
         """;
 
-    // An import that was killed may have left none; only the owner may build it.
+    // A killed import may have left the table without the index; only the owner may build it.
     private const string LacksIndexSql = """
         SELECT count(*) > 0 FROM pg_class
         WHERE oid = to_regclass('feature') AND pg_has_role(relowner, 'USAGE') AND to_regclass('feature_location') IS NULL
             AND NOT current_setting('transaction_read_only')::boolean
         """;
 
-    // Later migrations that do not say that programs with the newest of ours run on the database. The first programs had no such column.
+    // Later migrations that do not declare compatibility with our newest one. The first programs had no such column.
     private const string IncompatibleSql = $"""
         SELECT "MigrationId" FROM {RouteDbContext.HistoryTable} AS applied
         WHERE "MigrationId" = ANY ($1) AND (to_jsonb(applied) ->> 'compatible_with' COLLATE "C" <= $2) IS NOT TRUE
         ORDER BY 1
         """;
 
-    /// <summary>Looks whether the database has PostGIS, the migrations of this program, and no later ones but compatible ones.</summary>
-    /// <exception cref="SchemaException">It has not; says so and what to do, in one line.</exception>
+    /// <summary>Checks that the database has PostGIS, the migrations of this program, and no incompatible later ones.</summary>
+    /// <exception cref="SchemaException">It has not; one line says what is wrong and what to do.</exception>
     /// <exception cref="StoreUnavailableException">It cannot be asked.</exception>
     public static Task CheckAsync(PostgisDatabase database, CancellationToken cancellationToken) => database.ReadPreferPrimaryAsync(
         async (connection, token) =>
@@ -53,17 +53,17 @@ public static class PostgisSchema
         },
         cancellationToken);
 
-    /// <summary>Brings the database to this program's schema; of many that do so at once, one does, and the others wait for it.</summary>
+    /// <summary>Migrates the database to this program's schema. Of several processes at once, one migrates and the others wait.</summary>
     /// <param name="database">The database.</param>
-    /// <param name="grantTo">Roles that get what the service needs, on these tables and on those of later migrations.</param>
+    /// <param name="grantTo">Roles that are granted what the service needs, on these tables and on those of later migrations.</param>
     /// <param name="cancellationToken">Leaves the schema as it was.</param>
-    /// <returns>The names of what was applied; none where it was up to date.</returns>
-    /// <exception cref="SchemaException">The database is newer, or does not allow it; says what to do, in one line.</exception>
+    /// <returns>The migrations that were applied; empty if the schema was up to date.</returns>
+    /// <exception cref="SchemaException">The database is newer, or does not allow the migration; one line says what to do.</exception>
     /// <exception cref="StoreUnavailableException">It cannot be asked.</exception>
     public static async Task<IReadOnlyList<string>> MigrateAsync(
         PostgisDatabase database, IReadOnlyList<string> grantTo, CancellationToken cancellationToken)
     {
-        // The lock is the connection's, which takes it along when it is closed or we are killed.
+        // The lock belongs to the connection, and is released with it, also if this process is killed.
         await using var connection = await database.OpenUnhurriedAsync(cancellationToken);
         await using var context = new RouteDbContext(connection);
         context.Database.SetCommandTimeout(TimeSpan.Zero);
@@ -76,7 +76,7 @@ public static class PostgisSchema
                 await CheckSettingAsync(connection, database, toMigrate: true, cancellationToken);
                 await CheckNoneInTheWayAsync(context, missing, database, cancellationToken);
 
-                // Even with nothing to do it creates its history table, which a role that only reads may not.
+                // EF Core creates its history table even if there is nothing to do, which a role that only reads may not.
                 await context.Database.MigrateAsync(cancellationToken);
             }
 
@@ -95,7 +95,7 @@ public static class PostgisSchema
     }
 
     /// <summary>The migrations of this program that the database does not have.</summary>
-    /// <exception cref="SchemaException">It has later ones that are not compatible with this program.</exception>
+    /// <exception cref="SchemaException">The database has later migrations that are not compatible with this program.</exception>
     private static async Task<List<string>> MissingAsync(
         RouteDbContext context, PostgisDatabase database, CancellationToken cancellationToken)
     {
@@ -107,7 +107,7 @@ public static class PostgisSchema
             return missing;
         }
 
-        // What is missing below a later migration is not for this program to add.
+        // A migration that is missing below a later one is not this program's to add.
         var incompatible = missing.Count > 0 ? later : await IncompatibleAsync(context, later, known[^1], cancellationToken);
         return incompatible.Count == 0
             ? []
@@ -132,8 +132,8 @@ public static class PostgisSchema
         return incompatible;
     }
 
-    /// <summary>Grants a role what the service needs. For tables of later migrations it gets all but the right to change them.</summary>
-    /// <exception cref="SchemaException">There is no such role.</exception>
+    /// <summary>Grants a role what the service needs; on tables of later migrations, all rights but to alter them.</summary>
+    /// <exception cref="SchemaException">The role does not exist.</exception>
     private static async Task GrantAsync(NpgsqlConnection connection, string role, CancellationToken cancellationToken)
     {
         await using var look = new NpgsqlCommand(
@@ -171,7 +171,7 @@ public static class PostgisSchema
         await grant.ExecuteNonQueryAsync(cancellationToken);
     }
 
-    /// <exception cref="SchemaException">The database lacks what no migration gives it.</exception>
+    /// <exception cref="SchemaException">The database lacks a requirement that no migration provides.</exception>
     private static async Task CheckSettingAsync(
         NpgsqlConnection connection, PostgisDatabase database, bool toMigrate, CancellationToken cancellationToken)
     {
@@ -201,7 +201,7 @@ public static class PostgisSchema
         }
     }
 
-    /// <exception cref="SchemaException">A table that is to be created exists, and is not this program's.</exception>
+    /// <exception cref="SchemaException">A table that would be created exists, and this program did not create it.</exception>
     private static async Task CheckNoneInTheWayAsync(
         RouteDbContext context, List<string> missing, PostgisDatabase database, CancellationToken cancellationToken)
     {
@@ -249,5 +249,5 @@ public static class PostgisSchema
     private static string OneLine(PostgresException answer) => answer.MessageText.ReplaceLineEndings(" ");
 }
 
-/// <summary>The database's schema is not this program's. The message is for the person who runs it, one line.</summary>
+/// <summary>The database does not have this program's schema. The message is one line for the operator.</summary>
 public sealed class SchemaException(string message, Exception? innerException = null) : Exception(message, innerException);

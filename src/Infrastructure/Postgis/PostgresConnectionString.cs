@@ -5,25 +5,16 @@ using Npgsql;
 namespace RouteService.Infrastructure.Postgis;
 
 /// <summary>
-/// Reads a connection string: Npgsql's keywords, or a URI such as libpq reads. Error messages never contain a part of it, because any part
-/// may be a piece of a password that was not quoted.
+/// Reads a connection string: Npgsql's keywords, or a URI as libpq reads it. Error messages never quote a part of it, because any part may
+/// be a piece of a password that was not quoted.
 /// </summary>
 internal static class PostgresConnectionString
 {
-    // Defaults that the connection string can override. Waits are short, because a call that waits for a database holds its client up: five
-    // seconds for a connection, new or from the pool, and ten for an answer. The pool leaves room for four replicas in PostgreSQL's default
-    // of 100 connections. A connection prepares a statement on its second use and returns to the pool without a reset: we leave no state in
-    // a session, and the reset would cost as much as a look-up. Idle connections are checked every 30 seconds. GSSAPI encryption is off,
-    // because the runtime image has no library for it, and each connection would look for one.
-    private const string Defaults =
-        "Application Name=route-service;Timeout=5;Command Timeout=10;Cancellation Timeout=1000;Maximum Pool Size=20;"
-        + "Max Auto Prepare=20;Auto Prepare Min Usages=2;Keepalive=30;No Reset On Close=true;GSS Encryption Mode=Disable";
-
     private const string Quoting = "A value that contains ';' or '=' must be in quotes: Password=\"a;b\".";
 
     private static readonly string[] Schemes = ["postgres://", "postgresql://"];
 
-    // libpq's parameters whose keyword in Npgsql is not the same words.
+    // Parameters of libpq that have another name in Npgsql.
     private static readonly Dictionary<string, string> UriParameters = new(StringComparer.Ordinal)
     {
         ["user"] = "Username",
@@ -40,11 +31,11 @@ internal static class PostgresConnectionString
         ["target_session_attrs"] = "Target Session Attributes",
     };
 
-    /// <summary>The settings of a connection string, over the defaults.</summary>
-    /// <exception cref="ConnectionStringException">It cannot be used; says why, without a part of it.</exception>
+    /// <summary>The settings of a connection string, over <see cref="PostgresOptions.ConnectionDefaults"/>.</summary>
+    /// <exception cref="ConnectionStringException">The text cannot be used; the message quotes no part of it.</exception>
     public static NpgsqlConnectionStringBuilder Parse(string text)
     {
-        var settings = new NpgsqlConnectionStringBuilder(Defaults);
+        var settings = PostgresOptions.ConnectionDefaults();
         var trimmed = text.Trim();
         if (Schemes.FirstOrDefault(scheme => trimmed.StartsWith(scheme, StringComparison.OrdinalIgnoreCase)) is { } scheme)
         {
@@ -66,7 +57,7 @@ internal static class PostgresConnectionString
             throw new ConnectionStringException("Host is missing.");
         }
 
-        // The host is told in the log, and a URI in its place may have the password.
+        // The host is logged, and a URI in its place may contain the password.
         if (host.Contains("://", StringComparison.Ordinal) || host.LastIndexOf('@') > 0)
         {
             throw new ConnectionStringException("Host is not a host name. A URI is the whole connection string: postgresql://…");
@@ -100,7 +91,7 @@ internal static class PostgresConnectionString
         }
     }
 
-    /// <summary>The keywords and values of a connection string; null where it has another form.</summary>
+    /// <summary>The keywords and values of a connection string; null for another form.</summary>
     private static List<(string Keyword, string Value)>? Split(string text)
     {
         try
@@ -136,7 +127,7 @@ internal static class PostgresConnectionString
         }
     }
 
-    /// <summary>A keyword as Npgsql spells it, so that nothing of the text is told.</summary>
+    /// <summary>A keyword as Npgsql spells it, so that the message quotes no part of the text.</summary>
     private static string Canonical(string keyword)
     {
         var spelled = new NpgsqlConnectionStringBuilder();
@@ -238,12 +229,12 @@ internal static class PostgresConnectionString
     private static bool IsPort(string port) =>
         ushort.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0;
 
-    /// <summary>What is before and after a separator; all is before where there is none.</summary>
+    /// <summary>The text before and after a separator; without a separator, all of it is before.</summary>
     private static (string Before, string After) Cut(string text, int separator) =>
         separator < 0 ? (text, "") : (text[..separator], text[(separator + 1)..]);
 
     private static string Decode(string text) => Uri.UnescapeDataString(text);
 }
 
-/// <summary>The connection string cannot be used. The message is one line, and has no part of the string.</summary>
+/// <summary>The connection string cannot be used. The message is one line, and quotes no part of the string.</summary>
 public sealed class ConnectionStringException(string message) : Exception(message);

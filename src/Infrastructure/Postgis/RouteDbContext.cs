@@ -7,8 +7,8 @@ using Npgsql;
 namespace RouteService.Infrastructure.Postgis;
 
 /// <summary>
-/// The database for EF Core: the migrations, and every query that is not hot. Look-ups, rectangles, and the notes of the chat are SQL
-/// beside the code that runs it. The schema's source is migrations/*.sql; a test compares this model with the database that they make.
+/// The database for EF Core: the migrations, and every query that is not hot. Look-ups, rectangles and the notes of the chat are SQL
+/// beside the code that runs it. The source of the schema is migrations/*.sql; a test compares this model with the migrated database.
 /// </summary>
 /// <param name="connection">Open; the caller closes it.</param>
 internal sealed class RouteDbContext(NpgsqlConnection connection) : DbContext
@@ -82,7 +82,7 @@ internal sealed class RouteDbContext(NpgsqlConnection connection) : DbContext
     }
 }
 
-/// <summary>A feature. The integers are what is kept, in degrees times 10^7; the database makes the point from them.</summary>
+/// <summary>A feature. The integers are degrees times 10^7; the database generates the point from them.</summary>
 internal sealed record FeatureRow(int Latitude, int Longitude, string Name)
 {
     public Point Location { get; init; } = null!;
@@ -92,5 +92,5 @@ internal sealed record FeatureRow(int Latitude, int Longitude, string Name)
 internal sealed record NoteRow(
     long Sequence, int Latitude, int Longitude, string Message, Guid Author, string? NoteId, DateTimeOffset PostedAt);
 
-/// <summary>The one row with the highest sequence that a note was given.</summary>
+/// <summary>The single row with the highest sequence given to a note.</summary>
 internal sealed record NoteHeadRow(bool OnlyRow, long Sequence);

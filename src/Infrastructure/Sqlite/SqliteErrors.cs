@@ -4,29 +4,29 @@ using SQLitePCL;
 
 namespace RouteService.Infrastructure.Sqlite;
 
-/// <summary>What SQLite says (https://sqlite.org/rescode.html), in the domain's words.</summary>
+/// <summary>Maps SQLite's result codes (https://sqlite.org/rescode.html) to exceptions of the domain.</summary>
 internal static class SqliteErrors
 {
     /// <summary>
-    /// For a call that failed. The message may reach any client, so it has neither paths nor SQL; the inner exception has those.
+    /// The exception for a call that failed. The message may reach any client, so it names neither paths nor SQL; the inner exception does.
     /// </summary>
     public static StoreUnavailableException Unavailable(SqliteException cause) => new(
         cause.SqliteErrorCode switch
         {
-            raw.SQLITE_BUSY or raw.SQLITE_LOCKED => "The store is held by another program that writes; try again.",
+            raw.SQLITE_BUSY or raw.SQLITE_LOCKED => "The store is locked by another program that writes; try again.",
             raw.SQLITE_FULL => "The disk of the store is full.",
             raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB => "The file of the store is damaged.",
             raw.SQLITE_CANTOPEN or raw.SQLITE_PERM or raw.SQLITE_READONLY or raw.SQLITE_AUTH =>
-                "The file of the store may not be opened or written.",
+                "The service lacks the rights to open or write the file of the store.",
             raw.SQLITE_IOERR => "The file of the store cannot be read or written.",
             var code => FormattableString.Invariant($"The store cannot answer (SQLite error {code})."),
         },
         cause);
 
-    /// <summary>For a store that cannot be opened: to the person who starts the program, with the file and what to do.</summary>
+    /// <summary>The exception for a store that cannot be opened, for the operator: it names the file and what to do.</summary>
     /// <param name="path">The file.</param>
     /// <param name="variable">The setting that names it.</param>
-    /// <param name="cause">What SQLite says.</param>
+    /// <param name="cause">The error of SQLite.</param>
     public static StoreUnavailableException Unusable(string path, string variable, SqliteException cause) => new(
         cause.SqliteErrorCode switch
         {
@@ -36,7 +36,7 @@ internal static class SqliteErrors
             raw.SQLITE_CANTOPEN or raw.SQLITE_PERM or raw.SQLITE_READONLY or raw.SQLITE_AUTH =>
                 $"The database '{path}' cannot be opened for writing. "
                 + $"Check the rights on it and on its folder, or set {variable} to another.",
-            raw.SQLITE_BUSY or raw.SQLITE_LOCKED => $"The database '{path}' is held by another program that writes; try again.",
+            raw.SQLITE_BUSY or raw.SQLITE_LOCKED => $"The database '{path}' is locked by another program that writes; try again.",
             raw.SQLITE_FULL => $"The disk of the database '{path}' is full. Make room, or set {variable} to another.",
             _ => $"The database '{path}' cannot be opened: {cause.Message.ReplaceLineEndings(" ")} Set {variable} to another.",
         },

@@ -3,7 +3,7 @@ using RouteService.Domain.Features;
 
 namespace RouteService.Infrastructure.Sqlite;
 
-/// <summary>The file: made whole or not at all, and checked when it is opened.</summary>
+/// <summary>The file: created whole or not at all, and checked when it is opened.</summary>
 public sealed partial class SqliteFeatureStore
 {
     private const int SchemaVersion = 1;
@@ -11,7 +11,7 @@ public sealed partial class SqliteFeatureStore
     // A file up to this size is checked in full when it is opened; damage in a larger one shows when a read meets it.
     private const long CheckedWhole = 64 * 1024 * 1024;
 
-    // How long another program's write is waited for.
+    // Longest wait for another program's write.
     private const int BusyTimeoutMilliseconds = 10_000;
 
     private const string PathVariable = "RouteService__Sqlite__Path";
@@ -24,12 +24,12 @@ public sealed partial class SqliteFeatureStore
         ) STRICT;
         """;
 
-    /// <summary>Opens the store, and makes it where the file is missing.</summary>
-    /// <param name="options">Where.</param>
-    /// <param name="seed">What a new store starts with; null for nothing.</param>
-    /// <param name="clock">For the age of snapshots.</param>
+    /// <summary>Opens the store, and creates it if the file is missing.</summary>
+    /// <param name="options">Path of the file.</param>
+    /// <param name="seed">Features of a new store; null for none.</param>
+    /// <param name="clock">Measures the age of snapshots.</param>
     /// <param name="cancellationToken">Leaves no file.</param>
-    /// <exception cref="StoreUnavailableException">The file cannot be made, read or understood; says why and what to do.</exception>
+    /// <exception cref="StoreUnavailableException">The file cannot be created, read or understood; the message says what to do.</exception>
     public static async Task<SqliteFeatureStore> OpenAsync(
         SqliteOptions options, IAsyncEnumerable<Feature>? seed, TimeProvider clock, CancellationToken cancellationToken)
     {
@@ -62,8 +62,8 @@ public sealed partial class SqliteFeatureStore
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new StoreUnavailableException(
-                $"The folder of the database '{path}' cannot be made: {e.Message} "
-                + $"Set {PathVariable} to a place that can be written.", e);
+                $"The folder of the database '{path}' cannot be created: {e.Message} "
+                + $"Set {PathVariable} to a writable path.", e);
         }
     }
 
@@ -105,7 +105,7 @@ public sealed partial class SqliteFeatureStore
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new StoreUnavailableException(
-                $"The database '{path}' cannot be made: {e.Message} Set {PathVariable} to a place that can be written.", e);
+                $"The database '{path}' cannot be created: {e.Message} Set {PathVariable} to a writable path.", e);
         }
         finally
         {
@@ -140,7 +140,7 @@ public sealed partial class SqliteFeatureStore
         var tables = Scalar(connection, "SELECT count(*) FROM sqlite_schema WHERE type = 'table'");
         if (version == 0 && tables == 0)
         {
-            // An empty file, as a mount or a touch makes it.
+            // An empty file, as a mount or touch creates it.
             Execute(connection, $"BEGIN IMMEDIATE; {Schema} PRAGMA user_version = {SchemaVersion}; COMMIT;");
             version = SchemaVersion;
         }

@@ -7,12 +7,12 @@ using RouteService.Domain.Geography;
 namespace RouteService.Infrastructure.Sqlite;
 
 /// <summary>
-/// Features in one SQLite file, for a service that runs with nothing installed. The key of the one table is the Z-order code of the place:
+/// Features in one SQLite file, for a service that runs with nothing installed. The key of its table is the Z-order code of the location:
 /// a look-up is one seek, a box is a range scan, and a page continues where the last one ended (docs/adr/0003-sqlite-z-order-key.md).
 /// Opening and making the file is in SqliteFeatureStore.Open.cs, import in SqliteFeatureStore.Import.cs.
 /// </summary>
 /// <remarks>
-/// The calls are synchronous inside: SQLite has no asynchronous ones, and a look-up takes microseconds. A call rents a reader and returns
+/// The calls are synchronous inside: SQLite has no asynchronous API, and a look-up takes microseconds. A call rents a reader and returns
 /// it before it ends, so there are never more readers than threads.
 /// </remarks>
 public sealed partial class SqliteFeatureStore : IFeatureStore, IDisposable
@@ -21,7 +21,7 @@ public sealed partial class SqliteFeatureStore : IFeatureStore, IDisposable
     private const int FirstPage = 64;
     private const int Page = 1_024;
 
-    // Maximum age of a reader's snapshot: imports of another process are seen after so long, own imports at once.
+    // Maximum age of a reader's snapshot: imports of another process are seen after this time, own imports at once.
     private static readonly TimeSpan MaxSnapshotAge = TimeSpan.FromMilliseconds(50);
 
     // Interval at which unused snapshots are ended: an open one keeps the write-ahead log from starting over.
@@ -96,7 +96,7 @@ public sealed partial class SqliteFeatureStore : IFeatureStore, IDisposable
         }
     }
 
-    /// <summary>Closes the file; calls under way are let finish.</summary>
+    /// <summary>Closes the file; calls in progress finish.</summary>
     public void Dispose()
     {
         _disposed = true;

@@ -55,8 +55,8 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
         }
     }
 
-    /// <summary>Opens the log, and makes it where the file is missing.</summary>
-    /// <exception cref="StoreUnavailableException">The file cannot be made, read or understood; says why and what to do.</exception>
+    /// <summary>Opens the log, and creates it if the file is missing.</summary>
+    /// <exception cref="StoreUnavailableException">The file cannot be created, read or understood; the message says what to do.</exception>
     public static SqliteNoteLog Open(SqliteOptions options, TimeProvider clock)
     {
         var path = Path.GetFullPath(options.NotesPath);
@@ -82,8 +82,8 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new StoreUnavailableException(
-                $"The database '{path}' cannot be made: {e.Message} "
-                + $"Set {PathVariable} to a place that can be written.", e);
+                $"The database '{path}' cannot be created: {e.Message} "
+                + $"Set {PathVariable} to a writable path.", e);
         }
     }
 
@@ -172,7 +172,7 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
         }
     }
 
-    /// <summary>Ends at once: nobody else writes to the file.</summary>
+    /// <summary>Ends at once: no other process writes to the file.</summary>
     public async IAsyncEnumerable<bool> ListenAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await Task.CompletedTask;

@@ -5,7 +5,7 @@ namespace RouteService.Infrastructure.Sqlite;
 /// <summary>The embedded store.</summary>
 public sealed class SqliteOptions
 {
-    /// <summary>The database file; a relative path is under the working directory. Missing folders are made.</summary>
+    /// <summary>The database file; a relative path is under the working directory. Missing folders are created.</summary>
     [Required]
     public string Path { get; init; } = ".data/route-service.db";
 

@@ -14,13 +14,13 @@ namespace RouteService.Infrastructure.Sqlite;
 /// <threadsafety>For one caller at a time.</threadsafety>
 internal sealed class SqliteReader : IDisposable
 {
-    // A gap in the range of a box is stepped over row by row this far before it is jumped: a jump costs about as much as so many steps.
+    // Rows of a gap in the range of a box that are stepped over before the gap is jumped: a jump costs about as much as these steps.
     private const int StepsBeforeJump = 8;
 
     // How often a long call checks for cancellation, in rows or look-ups: a few milliseconds.
     private const int RowsPerLook = 4_096;
 
-    // SQLite's own 2 MB hold a third of 100 000 features; what is not held is read from the file again for each look-up.
+    // SQLite's default of 2 MB holds a third of 100 000 features; the others are read from the file for each look-up.
     private const int CacheKibibytes = 8 * 1024;
 
     private readonly sqlite3 _connection;
@@ -70,7 +70,7 @@ internal sealed class SqliteReader : IDisposable
         Run(_end);
     }
 
-    /// <summary>The name of the feature at this place, or null.</summary>
+    /// <summary>The name of the feature at this location, or null.</summary>
     public string? Find(Coordinate location)
     {
         try
@@ -109,11 +109,11 @@ internal sealed class SqliteReader : IDisposable
 
     /// <summary>Fills a page with features of the box, in Z-order.</summary>
     /// <param name="area">The box.</param>
-    /// <param name="from">The Z-order code to begin with.</param>
+    /// <param name="from">Z-order code to begin with.</param>
     /// <param name="page">Filled from the start.</param>
-    /// <param name="count">How many it got.</param>
-    /// <param name="cancellationToken">Ends a long search.</param>
-    /// <returns>The code to go on with; null when there are no more.</returns>
+    /// <param name="count">Number of features in the page.</param>
+    /// <param name="cancellationToken">Cancels a long search.</param>
+    /// <returns>Code to continue with; null if there are no more features.</returns>
     public long? ReadPage(BoundingBox area, long from, Span<Feature> page, out int count, CancellationToken cancellationToken)
     {
         count = 0;
@@ -235,5 +235,5 @@ internal sealed class SqliteReader : IDisposable
     private static string Text(sqlite3_stmt statement, int column) => Encoding.UTF8.GetString(raw.sqlite3_column_blob(statement, column));
 }
 
-/// <summary>When a read transaction began: the clock's time, and how many imports there had been.</summary>
+/// <summary>The start of a read transaction: the clock's timestamp, and the number of imports until then.</summary>
 internal readonly record struct ReadSnapshot(long Timestamp, int Imports);

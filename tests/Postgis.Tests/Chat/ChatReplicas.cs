@@ -4,7 +4,7 @@ using RouteService.Infrastructure.Postgis;
 
 namespace RouteService.Postgis.Tests.Chat;
 
-/// <summary>Three replicas of the built program on one PostgreSQL, and what goes wrong with them. The tests of a class share them, one after the other.</summary>
+/// <summary>Three replicas of the built program on one PostgreSQL, and their faults. The tests of a class share them, one after the other.</summary>
 public sealed class ChatReplicas : IAsyncLifetime
 {
     public const int Count = 3;
@@ -14,7 +14,7 @@ public sealed class ChatReplicas : IAsyncLifetime
 
     private static readonly Dictionary<string, string> Settings = new()
     {
-        // The checker wants histories without a bound. The memory holds a part of what is posted, so that the log is read too.
+        // The checker needs histories without a bound. The cache holds a part of the notes, so that the log is read too.
         ["RouteService__Chat__HistoryPerPost"] = "1000000",
         ["RouteService__Chat__CacheMegabytes"] = "1",
         ["RouteService__Shutdown__GraceSeconds"] = "5",
@@ -28,12 +28,12 @@ public sealed class ChatReplicas : IAsyncLifetime
 
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
-    /// <summary>Starts what does not run.</summary>
+    /// <summary>Starts the database and the replicas that are not running.</summary>
     internal async Task StartAsync()
     {
         if (Cluster is null)
         {
-            // What is acknowledged outlives PostgreSQL's crash, though not the machine's.
+            // Acknowledged notes survive a crash of PostgreSQL, though not of the machine.
             Cluster = await Postgres.ClusterAsync("synchronous_commit = on");
             _database = await Postgres.DatabaseAsync(new PostgresServer(Cluster.ConnectionString));
         }
@@ -41,7 +41,7 @@ public sealed class ChatReplicas : IAsyncLifetime
         await Task.WhenAll(Enumerable.Range(0, Count).Where(i => _services[i].HasExited).Select(StartAsync));
     }
 
-    /// <summary>No replica has ended but those that were told to.</summary>
+    /// <summary>Checks that no replica has ended except by a fault.</summary>
     internal void AssertRunning() => Assert.DoesNotContain(_services, static service => service.HasExited);
 
     internal async Task StartAsync(int replica)
@@ -74,17 +74,17 @@ public sealed class ChatReplicas : IAsyncLifetime
         }
     }
 
-    /// <summary>Waits until every replica has a session by which it hears of the others.</summary>
+    /// <summary>Waits until every replica has a listening session.</summary>
     internal Task UntilAllListenAsync() => _database.UntilAsync(Listening, static sessions => sessions >= Count);
 
-    /// <summary>Ends the sessions by which replicas hear of each other.</summary>
-    /// <returns>How many there were.</returns>
+    /// <summary>Ends the listening sessions of the replicas.</summary>
+    /// <returns>Number of sessions.</returns>
     internal async Task<long> TerminateListenersAsync() => (long)(await _database.ExecuteAsync(
         $"SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE {Listening}"))!;
 
     internal Task TerminateSessionsAsync() => _database.TerminateAsync();
 
-    /// <summary>What the replicas have said.</summary>
+    /// <summary>The output of the replicas.</summary>
     internal string Output => string.Join("\n\n", _services.Select(static service => service.Output));
 
     internal async Task<IReadOnlyList<LoggedNote>> ReadLogAsync()

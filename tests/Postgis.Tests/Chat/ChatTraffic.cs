@@ -4,7 +4,7 @@ using RouteService.Domain.Geography;
 
 namespace RouteService.Postgis.Tests.Chat;
 
-/// <summary>Clients of all kinds at four places that no other traffic uses.</summary>
+/// <summary>Clients of all kinds at four locations that no other traffic uses.</summary>
 internal sealed class ChatTraffic : IAsyncDisposable
 {
     // For a busy machine, and a replica that was stopped for twenty seconds.
@@ -26,7 +26,7 @@ internal sealed class ChatTraffic : IAsyncDisposable
         _replicas = replicas;
         _travellers =
         [
-            // Who only listen, who listen where they post, and who join places as they post.
+            // Clients that only listen, clients that listen where they post, and clients that join locations by posts.
             .. Travellers(3, "listener", _places, []),
             .. Travellers(4, "both", _places, _places),
             .. Travellers(4, "some", _places[..2], _places),
@@ -44,8 +44,8 @@ internal sealed class ChatTraffic : IAsyncDisposable
 
     public static ChatTraffic Start(ChatReplicas replicas, int replicaCount, int seed) => new(replicas, replicaCount, seed);
 
-    /// <summary>Lets what was posted be acknowledged and be seen by all, and holds everything against the log.</summary>
-    /// <returns>What there was, in a sentence.</returns>
+    /// <summary>Waits until all posts are acknowledged and received, and checks everything against the log.</summary>
+    /// <returns>A summary, in a sentence.</returns>
     public async Task<string> FinishAsync()
     {
         _travellers.ForEach(static each => each.IsPosting = false);

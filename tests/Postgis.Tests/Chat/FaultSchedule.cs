@@ -1,10 +1,10 @@
 
 namespace RouteService.Postgis.Tests.Chat;
 
-/// <summary>What goes wrong, when and where.</summary>
+/// <summary>Faults with their times and targets.</summary>
 internal sealed record FaultSchedule(IReadOnlyList<Fault> Faults)
 {
-    /// <summary>One that chance has made: replicas and the database each have one fault after the other, and at the same time.</summary>
+    /// <summary>A random schedule: replicas and the database each have one fault after the other, in parallel.</summary>
     public static FaultSchedule Create(Random chance, double seconds)
     {
         var faults = new List<Fault>();
@@ -27,7 +27,7 @@ internal sealed record FaultSchedule(IReadOnlyList<Fault> Faults)
         }
     }
 
-    /// <summary>Makes it so, and returns when all is well again.</summary>
+    /// <summary>Carries out the schedule, and returns when all replicas are ready again.</summary>
     public Task RunAsync(ChatReplicas replicas) =>
         Task.WhenAll(Faults.GroupBy(static fault => fault.Replica).Select(faults => RunAsync(replicas, [.. faults])));
 
@@ -75,10 +75,10 @@ internal sealed record FaultSchedule(IReadOnlyList<Fault> Faults)
     }
 }
 
-/// <summary>One thing that goes wrong.</summary>
-/// <param name="At">After so many seconds, or when the fault before it there has ended.</param>
-/// <param name="Replica">Null for the database.</param>
-/// <param name="Lasts">In seconds, where it lasts.</param>
+/// <summary>One fault.</summary>
+/// <param name="At">Seconds until the fault, which also waits for the end of the target's fault before it.</param>
+/// <param name="Replica">Replica; null for the database.</param>
+/// <param name="Lasts">Duration in seconds, for faults that last.</param>
 internal sealed record Fault(double At, FaultKind Kind, int? Replica, double Lasts)
 {
     public override string ToString() => FormattableString.Invariant($"{At,6} s: {Kind}{(Replica is null ? "" : $" of replica {Replica}")}, {Lasts} s");
@@ -86,10 +86,10 @@ internal sealed record Fault(double At, FaultKind Kind, int? Replica, double Las
 
 internal enum FaultKind
 {
-    /// <summary>kill -9, and another start.</summary>
+    /// <summary>kill -9, and a restart.</summary>
     Kill,
 
-    /// <summary>SIGTERM, and another start.</summary>
+    /// <summary>SIGTERM, and a restart.</summary>
     Terminate,
 
     /// <summary>SIGSTOP, and SIGCONT.</summary>
@@ -104,6 +104,6 @@ internal enum FaultKind
     /// <summary>pg_terminate_backend on all sessions of the service.</summary>
     EndSessions,
 
-    /// <summary>pg_terminate_backend on the sessions by which replicas hear of each other.</summary>
+    /// <summary>pg_terminate_backend on the listening sessions of the replicas.</summary>
     EndListeners,
 }

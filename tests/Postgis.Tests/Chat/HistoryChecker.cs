@@ -4,9 +4,9 @@ using RouteService.Domain.Geography;
 namespace RouteService.Postgis.Tests.Chat;
 
 /// <summary>
-/// What RouteChat promises, held against what clients have seen and what the log has in the end: each note is in the log once and as it was sent; at each
-/// place every stream has the log's notes in the log's order, none left out and none twice; a stream that resumes goes on exactly where the one before it ended.
-/// The service is to have no bound on the history of a place.
+/// Checks the guarantees of RouteChat against the notes that clients have received and the log at the end: each note is in the log once and as it was sent; at
+/// each location every stream has the log's notes in the log's order, none missing and none repeated; a stream that resumes continues exactly where the one before
+/// it ended. The service must have no bound on the history of a location.
 /// </summary>
 internal sealed class HistoryChecker
 {
@@ -31,7 +31,7 @@ internal sealed class HistoryChecker
         }
     }
 
-    /// <returns>What is not as promised, in sentences.</returns>
+    /// <returns>The violations, in sentences.</returns>
     public static List<string> Check(IEnumerable<LoggedNote> log, IEnumerable<ClientHistory> clients, IEnumerable<PublishedStream> published)
     {
         var checker = new HistoryChecker(log);
@@ -50,7 +50,7 @@ internal sealed class HistoryChecker
 
     private void CheckClient(string client, IReadOnlyList<SequencedStream> streams)
     {
-        // Up to where the client has been sent each place.
+        // The sequence up to which the client has received each location.
         var sentUpTo = new Dictionary<Coordinate, long>();
         foreach (var (i, stream) in streams.Index())
         {
@@ -79,8 +79,8 @@ internal sealed class HistoryChecker
     }
 
     /// <summary>
-    /// The notes of a stream, by place, without the acknowledgements of repeated posts, which may come outside of the order. Nothing comes below the highest
-    /// that has come, since the client may resume there, but the earlier notes at a place that it joins by a post, until one of them is the highest.
+    /// The notes of a stream by location, without the acknowledgements of repeated posts, which may be outside of the order. No note is below the highest so far,
+    /// because the client may resume there, except the earlier notes of a location that a post joins, until one of them is the highest.
     /// </summary>
     private Dictionary<Coordinate, List<LoggedNote>> CheckOrder(string name, SequencedStream stream)
     {

@@ -4,12 +4,12 @@ using RouteService.Domain.Geography;
 
 namespace RouteService.Postgis.Tests.Chat;
 
-/// <summary>A client that knows nothing of the sequenced mode: it posts a note, listens for some seconds, leaves, and comes again somewhere else.</summary>
+/// <summary>A client of the published mode: it posts a note, listens for some seconds, leaves, and joins again elsewhere.</summary>
 internal sealed class PublishedTraveller(string name, int seed, ChatReplicas replicas, int replicaCount, Coordinate[] places)
 {
     private readonly Random _chance = new(seed);
 
-    /// <summary>To be looked at when <see cref="RunAsync"/> has ended.</summary>
+    /// <summary>Its streams; complete when <see cref="RunAsync"/> has ended.</summary>
     public List<PublishedStream> Streams { get; } = [];
 
     public async Task RunAsync(CancellationToken stop)

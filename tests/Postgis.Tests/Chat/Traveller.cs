@@ -8,13 +8,13 @@ using RouteService.Domain.Geography;
 namespace RouteService.Postgis.Tests.Chat;
 
 /// <summary>
-/// A client of the sequenced mode as docs/chat.md tells to write one: it posts and listens, and after a drop, of which it makes some itself, goes on at
-/// another replica. All that it does and sees is recorded.
+/// A client of the sequenced mode by the rules of docs/chat.md: it posts and listens, and after a break, of which it causes some itself, continues at
+/// another replica. It records everything that it sends and receives.
 /// </summary>
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 internal sealed class Traveller(string name, int seed, ChatReplicas replicas, int replicaCount, Coordinate[] listen, Coordinate[] posting)
 {
-    // One that waits longer for an acknowledgement goes elsewhere.
+    // Longest wait for an acknowledgement, after which it continues at another replica.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     private readonly Random _chance = new(seed);
@@ -23,12 +23,12 @@ internal sealed class Traveller(string name, int seed, ChatReplicas replicas, in
     private readonly HashSet<Coordinate> _places = [.. listen];
     private readonly Dictionary<Coordinate, long> _sentUpTo = [];
 
-    // To be repeated after a drop: until they are acknowledged, and their place can be listened to.
+    // Posts to repeat after a break, until they are acknowledged and their location is joined.
     private readonly List<(string Id, Coordinate Place)> _open = [];
     private readonly HashSet<string> _acknowledged = [];
     private readonly HashSet<Coordinate> _postedAt = [];
 
-    // One who listens from the beginning wants all, whenever the first stream comes about.
+    // A client that listens from the beginning expects all notes, whenever its first stream opens.
     private long? _after = listen.Length > 0 ? 0 : null;
     private long _lastNews = Stopwatch.GetTimestamp();
     private int _posted;
@@ -59,7 +59,7 @@ internal sealed class Traveller(string name, int seed, ChatReplicas replicas, in
         }
     }
 
-    /// <summary>Whether it has come to the end of each of its places.</summary>
+    /// <summary>Whether it has received the last note of each of its locations.</summary>
     public bool HasReached(IReadOnlyDictionary<Coordinate, long> ends)
     {
         lock (_gate)
@@ -152,7 +152,7 @@ internal sealed class Traveller(string name, int seed, ChatReplicas replicas, in
         }
         catch (Exception e) when (e is RpcException or IOException or OperationCanceledException or InvalidOperationException)
         {
-            // The stream has ended, and its reader says how.
+            // The stream has ended, and its reader has the reason.
         }
     }
 
@@ -194,7 +194,7 @@ internal sealed class Traveller(string name, int seed, ChatReplicas replicas, in
                 _places.Add(place);
             }
 
-            // Also one of an earlier stream that comes before this one repeats it: it does not come twice.
+            // Also the note of an earlier stream, before this stream repeats the post: it is not sent twice.
             if (note.NoteId.StartsWith($"{name}-", StringComparison.Ordinal))
             {
                 _acknowledged.Add(note.NoteId);
@@ -204,7 +204,7 @@ internal sealed class Traveller(string name, int seed, ChatReplicas replicas, in
         }
     }
 
-    /// <summary>Of any length up to 300, and the same each time.</summary>
+    /// <summary>A text of any length up to 300, the same each time.</summary>
     private static string TextOf(string id) => id.PadRight(20 + (id.Sum(static letter => letter) * 31 % 280), '.');
 
     private static Metadata HeadersOf(SequencedStream stream)

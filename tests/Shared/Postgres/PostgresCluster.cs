@@ -6,13 +6,13 @@ using Npgsql;
 namespace RouteService.Testing;
 
 /// <summary>
-/// A throw-away PostgreSQL from the machine's own programs, on a free port of 127.0.0.1. Everybody is let in; the superuser is postgres.
-/// It ends with this process, however that ends.
+/// A throw-away PostgreSQL from the machine's own programs, on a free port of 127.0.0.1. It requires no password; the superuser is postgres.
+/// It ends with this process, also if this process is killed.
 /// </summary>
 public sealed class PostgresCluster : IAsyncDisposable
 {
-    // Waits for the end of its input, which comes when we end, even by kill -9: then it stops what runs in the folder and removes that.
-    // It goes on in the background and holds nothing of ours open, so that nobody waits for it. The second pass is for what was just starting.
+    // Waits for the end of its input, which comes when this process ends, even by kill -9: then it stops the server in the folder, and removes the
+    // folder. It runs in the background and holds none of our files open, so nothing waits for it. The second pass is for a server that was starting.
     private const string Guard = """
         trap '' INT HUP TERM
         exec 3<&0 >/dev/null 2>&1
@@ -30,7 +30,7 @@ public sealed class PostgresCluster : IAsyncDisposable
         ) &
         """;
 
-    // Durability is for what should outlive the machine.
+    // Durability is not needed: the data need not survive the machine.
     private const string Settings = """
         listen_addresses = '127.0.0.1'
         unix_socket_directories = ''
@@ -42,7 +42,7 @@ public sealed class PostgresCluster : IAsyncDisposable
         wal_keep_size = 256MB
         """;
 
-    // Between our look for a free port and PostgreSQL's use of it another may have it.
+    // Another program may take the port between our check and PostgreSQL's use of it.
     private const int Attempts = 5;
 
     private readonly Programs _programs;
@@ -58,13 +58,13 @@ public sealed class PostgresCluster : IAsyncDisposable
         _guard = guard;
     }
 
-    /// <summary>It stays the same when the cluster is stopped and started again.</summary>
+    /// <summary>The port, which stays the same when the cluster is stopped and started again.</summary>
     public int Port { get; private set; }
 
-    /// <summary>The superuser's.</summary>
+    /// <summary>The connection string of the superuser.</summary>
     public string ConnectionString => $"Host=127.0.0.1;Port={Port};Username=postgres;Database=postgres";
 
-    /// <summary>Makes a cluster and starts it.</summary>
+    /// <summary>Creates a cluster and starts it.</summary>
     /// <exception cref="PostgresMissingException">This machine has no PostgreSQL.</exception>
     public static async Task<PostgresCluster> CreateAsync(params string[] settings)
     {
@@ -87,7 +87,7 @@ public sealed class PostgresCluster : IAsyncDisposable
         }
     }
 
-    /// <summary>Makes a hot standby of this one, which follows it by streaming, and starts it. It is disposed of before its primary.</summary>
+    /// <summary>Creates a hot standby of this cluster, which follows it by streaming, and starts it. Dispose of it before its primary.</summary>
     public async Task<PostgresCluster> CreateStandbyAsync()
     {
         var standby = new PostgresCluster(_programs, _folder, $"standby-{Guid.NewGuid():N}", guard: null);
@@ -110,10 +110,10 @@ public sealed class PostgresCluster : IAsyncDisposable
         await StartAsync();
     }
 
-    /// <summary>Makes a primary of a standby.</summary>
+    /// <summary>Promotes a standby to primary.</summary>
     public Task PromoteAsync() => _programs.RunAsync("pg_ctl", "-D", _data, "-t", "120", "-w", "promote");
 
-    /// <summary>Returns when a standby has all that this primary has.</summary>
+    /// <summary>Returns when a standby has caught up with this primary.</summary>
     public async Task WaitForStandbyAsync(PostgresCluster standby)
     {
         await using var ours = new NpgsqlConnection($"{ConnectionString};Pooling=false");
@@ -132,7 +132,7 @@ public sealed class PostgresCluster : IAsyncDisposable
         }
     }
 
-    /// <summary>What it has logged.</summary>
+    /// <summary>Its log.</summary>
     public Task<string> ReadLogAsync() => File.ReadAllTextAsync(LogFile);
 
     public async ValueTask DisposeAsync()
@@ -143,7 +143,7 @@ public sealed class PostgresCluster : IAsyncDisposable
         }
         catch (InvalidOperationException)
         {
-            // It does not run. Where it does and cannot be stopped, the guard tries again.
+            // It is not running. If it is and cannot be stopped, the guard tries again.
         }
 
         _guard?.StandardInput.Close();

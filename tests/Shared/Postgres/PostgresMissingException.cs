@@ -1,4 +1,4 @@
 namespace RouteService.Testing;
 
-/// <summary>There is no PostgreSQL with PostGIS to test against. The message says in one line what is missing and what to do.</summary>
+/// <summary>No PostgreSQL with PostGIS is available for tests. The message says in one line what is missing and what to do.</summary>
 public sealed class PostgresMissingException(string message) : Exception(message);

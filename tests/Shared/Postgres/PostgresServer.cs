@@ -5,8 +5,8 @@ using Testcontainers.PostgreSql;
 namespace RouteService.Testing;
 
 /// <summary>
-/// A PostgreSQL with PostGIS in which each test makes a database of its own. The first that there is of: ROUTESERVICE_TEST_POSTGRES, a connection
-/// string of a role that may create databases; a container, where a Docker engine answers; a throw-away cluster from the machine's own programs.
+/// A PostgreSQL with PostGIS in which each test creates its own database. The first that is available of: ROUTESERVICE_TEST_POSTGRES, a connection
+/// string of a role that may create databases; a container, if a Docker engine answers; a throw-away cluster of the machine's own programs.
 /// </summary>
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 public sealed class PostgresServer
@@ -19,7 +19,7 @@ public sealed class PostgresServer
 
     private readonly Lazy<Task<string>> _template;
 
-    /// <param name="connectionString">Of a role that may create databases, and the extension postgis in them.</param>
+    /// <param name="connectionString">Connection string of a role that may create databases, and the extension postgis in them.</param>
     public PostgresServer(string connectionString)
     {
         ConnectionString = connectionString;
@@ -31,29 +31,29 @@ public sealed class PostgresServer
 
     public string ConnectionString { get; }
 
-    /// <summary>Which of the ways it was found by, for whoever reads the run.</summary>
+    /// <summary>The kind of server, for the output of the run.</summary>
     public string Origin { get; private init; } = "as given";
 
-    /// <summary>What runs it, where that is ours to say. It would end if nobody held it.</summary>
+    /// <summary>The cluster or container, if it is ours. It would end without this reference.</summary>
     public PostgresCluster? Cluster { get; }
 
-    /// <summary>The one that the tests of this process share; it ends with the process.</summary>
-    /// <exception cref="PostgresMissingException">There is none to be had.</exception>
+    /// <summary>The server that the tests of this process share; it ends with the process.</summary>
+    /// <exception cref="PostgresMissingException">No server is available.</exception>
     public static Task<PostgresServer> SharedAsync() => Shared.Value;
 
-    /// <summary>Makes a database that has PostGIS and nothing else.</summary>
+    /// <summary>Creates a database with PostGIS and nothing else.</summary>
     public async Task<TestDatabase> CreateDatabaseAsync()
     {
-        // A copy takes a fifth of the time that making the extension takes.
+        // A copy takes a fifth of the time of creating the extension.
         return await CreateDatabaseAsync(await _template.Value);
     }
 
-    /// <summary>Makes a database that has nothing at all.</summary>
+    /// <summary>Creates an empty database.</summary>
     public Task<TestDatabase> CreateEmptyDatabaseAsync() => CreateDatabaseAsync("template0");
 
     /// <summary>Runs statements as the role of <see cref="ConnectionString"/>.</summary>
-    /// <param name="sql">What to run.</param>
-    /// <param name="database">Where; null for the database of <see cref="ConnectionString"/>.</param>
+    /// <param name="sql">Statements.</param>
+    /// <param name="database">Name of the database; null for that of <see cref="ConnectionString"/>.</param>
     /// <returns>The first value of the first row, if any.</returns>
     public async Task<object?> ExecuteAsync(string sql, string? database = null)
     {
@@ -74,7 +74,7 @@ public sealed class PostgresServer
     {
         var server = await FindAsync();
 
-        // For the run's own output, which has the standard error of the test hosts.
+        // The output of the run has the standard error of the test hosts.
         await Console.Error.WriteLineAsync($"PostgreSQL of the tests: {server.Origin}.");
         return server;
     }
@@ -85,7 +85,7 @@ public sealed class PostgresServer
         {
             var server = new PostgresServer(given) { Origin = $"the one that {Variable} names" };
 
-            // What is ours ends with us; this is not.
+            // This server is not ours, and does not end with this process.
             AppDomain.CurrentDomain.ProcessExit += (_, _) => server.DropTemplate();
             return server;
         }

@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace RouteService.Testing;
 
-/// <summary>PostgreSQL's own programs on this machine, and how to run them: as root it will not, so root hands them to an ordinary user.</summary>
+/// <summary>PostgreSQL's programs on this machine. They do not run as root, so root runs them as an ordinary user.</summary>
 internal sealed class Programs
 {
     private const string Install = "Install it (Debian: postgresql-15-postgis-3) or set ROUTESERVICE_TEST_POSTGRES to a connection string.";
@@ -15,11 +15,11 @@ internal sealed class Programs
         Account = account;
     }
 
-    /// <summary>The user that PostgreSQL runs as; null for ourselves.</summary>
+    /// <summary>The user that PostgreSQL runs as; null for the current user.</summary>
     public string? Account { get; }
 
-    /// <summary>The newest version there is.</summary>
-    /// <exception cref="PostgresMissingException">There is none, or nobody to run it.</exception>
+    /// <summary>The newest version on this machine.</summary>
+    /// <exception cref="PostgresMissingException">PostgreSQL, or a user to run it, is missing.</exception>
     public static async Task<Programs> FindAsync()
     {
         var folders = Directory.Exists("/usr/lib/postgresql")
@@ -41,14 +41,14 @@ internal sealed class Programs
     public string[] Command(string program, params string[] arguments) => AsAccount([Path.Combine(_folder, program), .. arguments]);
 
     /// <summary>Runs a program of PostgreSQL to its end.</summary>
-    /// <exception cref="InvalidOperationException">It failed; has what it said.</exception>
+    /// <exception cref="InvalidOperationException">The program failed; the message has its output.</exception>
     public Task<string> RunAsync(string program, params string[] arguments) => RunAsync(Command(program, arguments));
 
-    /// <summary>Makes an empty folder that PostgreSQL may write to.</summary>
+    /// <summary>Creates an empty folder that PostgreSQL may write to.</summary>
     public async Task<string> MakeFolderAsync() =>
         (await RunAsync(AsAccount(["mktemp", "-d", Path.Combine(Path.GetTempPath(), "route-service-postgres-XXXXXX")]))).Trim();
 
-    /// <summary>Puts text at the end of a file of PostgreSQL's.</summary>
+    /// <summary>Appends text to a file of PostgreSQL.</summary>
     public Task AppendAsync(string file, string text) => RunAsync(AsAccount(["sh", "-c", "printf '%s\\n' \"$2\" >> \"$1\"", "sh", file, text]));
 
     private string[] AsAccount(string[] command) => Account is null ? command : ["runuser", "-u", Account, "--", .. command];
@@ -75,7 +75,7 @@ internal sealed class Programs
     {
         var start = new ProcessStartInfo(command[0], command[1..])
         {
-            // What an account may not enter makes its programs complain.
+            // Programs complain about a folder that their account may not enter.
             WorkingDirectory = "/",
             RedirectStandardInput = true,
             RedirectStandardOutput = true,

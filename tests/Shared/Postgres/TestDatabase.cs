@@ -2,7 +2,7 @@ using Npgsql;
 
 namespace RouteService.Testing;
 
-/// <summary>A database of a test's own; gone with all its sessions when disposed of.</summary>
+/// <summary>A database of one test; disposal drops it with all its sessions.</summary>
 public sealed class TestDatabase : IAsyncDisposable
 {
     internal TestDatabase(PostgresServer server, string name)

@@ -3,15 +3,15 @@ using System.Text;
 
 namespace RouteService.Testing;
 
-/// <summary>A program that was run to its end.</summary>
+/// <summary>A program that has run to its end.</summary>
 public sealed record Command(int ExitCode, string Output, string Error)
 {
-    /// <param name="program">What to run.</param>
-    /// <param name="arguments">With what.</param>
-    /// <param name="environment">What is set for it beside what is set here.</param>
-    /// <param name="folder">Where; the repository's root unless given.</param>
-    /// <param name="minutes">After which it is ended.</param>
-    /// <exception cref="TimeoutException">It was.</exception>
+    /// <param name="program">Program.</param>
+    /// <param name="arguments">Arguments.</param>
+    /// <param name="environment">Further variables of the environment.</param>
+    /// <param name="folder">Working directory; default the root of the repository.</param>
+    /// <param name="minutes">Time limit, after which the program is killed.</param>
+    /// <exception cref="TimeoutException">The time limit has passed.</exception>
     public static async Task<Command> RunAsync(
         string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null, string? folder = null, int minutes = 3)
     {

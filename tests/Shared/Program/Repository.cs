@@ -1,11 +1,11 @@
 namespace RouteService.Testing;
 
-/// <summary>Where things are.</summary>
+/// <summary>Paths of the repository.</summary>
 public static class Repository
 {
     public static string Root { get; } = FindRoot();
 
-    /// <summary>The configuration that these tests are built in; what they start is built in the same.</summary>
+    /// <summary>The build configuration of the tests, and of the programs that they start.</summary>
     public static string Configuration { get; } = AppContext.BaseDirectory.Contains($"{Path.DirectorySeparatorChar}Release{Path.DirectorySeparatorChar}")
         ? "Release"
         : "Debug";

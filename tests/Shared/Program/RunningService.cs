@@ -14,12 +14,12 @@ public sealed partial class RunningService : IAsyncLifetime
     private readonly StringBuilder _output = new();
     private Process? _process;
 
-    // Where the output of the process begins; what is before it is of those that ran before.
+    // Start of the output of the current process, after that of earlier ones.
     private int _outputStart;
 
     public string Folder { get; } = Directory.CreateTempSubdirectory("route-service-test-").FullName;
 
-    /// <summary>As the start-up lines tell it.</summary>
+    /// <summary>The gRPC port, from the start-up lines.</summary>
     public int GrpcPort => Port(GrpcPortLine());
 
     public int ManagementPort => Port(ManagementPortLine());
@@ -47,10 +47,10 @@ public sealed partial class RunningService : IAsyncLifetime
         ["RouteService__Management__Port"] = "0",
     };
 
-    /// <summary>What is set for it.</summary>
+    /// <summary>Variables of its environment.</summary>
     public Dictionary<string, string> Settings { get; } = Environment;
 
-    /// <summary>The lines that it may log as errors: a pattern; null for none.</summary>
+    /// <summary>Pattern of the lines that it may log as errors; null for none.</summary>
     public string? ExpectedErrors { get; init; }
 
     public async ValueTask InitializeAsync() => await StartAsync("dotnet", Repository.Program);
@@ -62,7 +62,7 @@ public sealed partial class RunningService : IAsyncLifetime
         await WaitForReadinessAsync(HttpStatusCode.OK);
     }
 
-    /// <summary>Starts it and waits until it has said where it is.</summary>
+    /// <summary>Starts it and waits until it has logged its ports.</summary>
     public async Task LaunchAsync(string program, params string[] arguments)
     {
         var start = new ProcessStartInfo(program, arguments)
@@ -90,19 +90,19 @@ public sealed partial class RunningService : IAsyncLifetime
         await WaitAsync("up", () => Task.FromResult(ManagementPort > 0));
     }
 
-    /// <summary>Waits until /healthz/ready answers so.</summary>
+    /// <summary>Waits until /healthz/ready has this answer.</summary>
     public Task WaitForReadinessAsync(HttpStatusCode status) =>
         WaitAsync($"{status} by readiness", async () => (await HealthAsync("ready")).StatusCode == status);
 
-    /// <summary>Waits until it has said this.</summary>
-    /// <returns>All that it has said.</returns>
+    /// <summary>Waits until its output has this text.</summary>
+    /// <returns>The whole output.</returns>
     public async Task<string> OutputAsync(string text)
     {
         await WaitAsync($"saying \"{text}\"", () => Task.FromResult(Output.Contains(text, StringComparison.Ordinal)));
         return Output;
     }
 
-    /// <summary>What a probe is answered, and with which text; 0 while nothing listens.</summary>
+    /// <summary>Status and text of the answer to a probe; 0 while nothing listens.</summary>
     public async Task<(HttpStatusCode StatusCode, string Text)> HealthAsync(string probe)
     {
         try
@@ -127,7 +127,7 @@ public sealed partial class RunningService : IAsyncLifetime
         }
     }
 
-    /// <summary>Sends a signal and waits for the end.</summary>
+    /// <summary>Sends a signal and waits for the end of the process.</summary>
     /// <returns>The exit code.</returns>
     public async Task<int> StopAsync(int signal = SigTerm)
     {
@@ -155,7 +155,7 @@ public sealed partial class RunningService : IAsyncLifetime
     public const int SigCont = 18;
     public const int SigStop = 19;
 
-    /// <summary>Ends it as an operator does, and sees that its clients have done it no harm: it ends cleanly, and has logged no error.</summary>
+    /// <summary>Stops it as an operator does, and checks that it ends cleanly and has logged no error.</summary>
     public async ValueTask DisposeAsync()
     {
         try

@@ -1,8 +1,8 @@
-{{/* Combinations of values that cannot work. Each check ends the rendering with what is wrong and what would be right. */}}
+{{/* Combinations of values that cannot work. Each check ends the rendering with what is wrong and what is expected. */}}
 
 {{- define "route-service.check" -}}
 {{- if and (not .Values.fullnameOverride) (regexMatch "^[0-9]" .Release.Name) -}}
-{{- fail (printf "The release's name is %s; the names of Services begin with a letter. Set fullnameOverride." .Release.Name) -}}
+{{- fail (printf "The release's name is %s; names of Services must begin with a letter. Set fullnameOverride." .Release.Name) -}}
 {{- end -}}
 {{- include "route-service.checkStore" . -}}
 {{- include "route-service.checkMigration" . -}}
@@ -12,7 +12,7 @@
 {{- include "route-service.checkShutdown" . -}}
 {{- range .Values.extraEnv -}}
 {{- if has .name (list "RouteService__Grpc__Port" "RouteService__Management__Port") -}}
-{{- fail (printf "extraEnv: %s cannot be set: probes and Services are on 50051 and 8081. service.port says which port clients see." .name) -}}
+{{- fail (printf "extraEnv: %s cannot be set: probes and Services are on 50051 and 8081. service.port is the port for clients." .name) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -25,26 +25,26 @@
 {{- if .Values.embedded.enabled }}{{ $stores = append $stores "embedded.enabled" }}{{ end -}}
 {{- if and (not .Values.database.existingSecret.name) .Values.database.host }}{{ $stores = append $stores "database.host" }}{{ end -}}
 {{- if and (not $stores) (not (include "route-service.ownConnection" .)) -}}
-{{- fail "Where is the database? Set database.existingSecret.name to a Secret with its connection string, or, to try the service, postgis.enabled=true or embedded.enabled=true." -}}
+{{- fail "No database is configured. Set database.existingSecret.name to a Secret with its connection string, or, to try the service, postgis.enabled=true or embedded.enabled=true." -}}
 {{- else if gt (len $stores) 1 -}}
-{{- fail (printf "There is one store; leave one of these: %s." (join ", " $stores)) -}}
+{{- fail (printf "Several stores are configured; keep one of these: %s." (join ", " $stores)) -}}
 {{- end -}}
 {{- if and .Values.postgis.enabled (not .Values.postgis.password) -}}
-{{- fail "postgis.enabled wants postgis.password." -}}
+{{- fail "postgis.enabled requires postgis.password." -}}
 {{- end -}}
 {{- if and .Values.embedded.enabled .Values.autoscaling.enabled -}}
-{{- fail "embedded.enabled has one pod, and no autoscaling: every pod would have places and notes of its own." -}}
+{{- fail "embedded.enabled allows one pod and no autoscaling: every pod would have its own places and notes." -}}
 {{- end -}}
 {{- with .Values.database -}}
 {{- if include "route-service.byParts" $ -}}
 {{- if and .existingSecret.hostKey (not .existingSecret.name) -}}
-{{- fail "database.existingSecret.hostKey wants database.existingSecret.name, the Secret that has it." -}}
+{{- fail "database.existingSecret.hostKey requires database.existingSecret.name, the Secret with this key." -}}
 {{- end -}}
 {{- if not (or .username (and .existingSecret.name .existingSecret.usernameKey)) -}}
-{{- fail "A database by parts wants its role: database.username, or database.existingSecret.usernameKey." -}}
+{{- fail "A database by parts requires its role: database.username, or database.existingSecret.usernameKey." -}}
 {{- end -}}
 {{- else if .username -}}
-{{- fail "database.username is for a database by parts, which database.host begins; else the role is in the connection string." -}}
+{{- fail "database.username is for a database by parts, which database.host selects; otherwise the role is in the connection string." -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -53,13 +53,13 @@
 {{- with .Values.database.migration -}}
 {{- $made := include "route-service.madeWithRelease" $ -}}
 {{- if and $made (eq (include "route-service.migrationMode" $) "hook") -}}
-{{- fail (printf "database.migration.hooks is true, and extraObjects makes what the job needs with the release (%s): neither would end. Leave hooks unset, or make that a hook as well." $made) -}}
+{{- fail (printf "database.migration.hooks is true, and extraObjects creates an object that the job needs with the release (%s): neither would end. Leave hooks unset, or make that object a hook as well." $made) -}}
 {{- end -}}
 {{- if and (not (include "route-service.byParts" $)) .username -}}
-{{- fail "database.migration.username is for a database by parts, which database.host begins; else the role is in the connection string." -}}
+{{- fail "database.migration.username is for a database by parts, which database.host selects; otherwise the role is in the connection string." -}}
 {{- end -}}
 {{- if and .grantTo (not (has .mode (list "job" "initContainer"))) -}}
-{{- fail (printf "database.migration.grantTo is for what `migrate` does; database.migration.mode is %s." .mode) -}}
+{{- fail (printf "database.migration.grantTo is for the `migrate` command; database.migration.mode is %s." .mode) -}}
 {{- end -}}
 {{- if and .existingSecret.name .connectionString -}}
 {{- fail "Set one of database.migration.existingSecret.name and database.migration.connectionString." -}}
@@ -75,14 +75,14 @@
 {{- with .Values.autoscaling -}}
 {{- if .enabled -}}
 {{- if gt (int .minReplicas) (int .maxReplicas) -}}
-{{- fail (printf "autoscaling.minReplicas is %d and autoscaling.maxReplicas %d; at most as many are wanted." (int .minReplicas) (int .maxReplicas)) -}}
+{{- fail (printf "autoscaling.minReplicas is %d and autoscaling.maxReplicas %d; expected at most that." (int .minReplicas) (int .maxReplicas)) -}}
 {{- end -}}
 {{- if not (or .targetCPUUtilizationPercentage .targetMemoryUtilizationPercentage .metrics) -}}
-{{- fail "autoscaling.enabled wants autoscaling.targetCPUUtilizationPercentage, targetMemoryUtilizationPercentage or metrics." -}}
+{{- fail "autoscaling.enabled requires autoscaling.targetCPUUtilizationPercentage, targetMemoryUtilizationPercentage or metrics." -}}
 {{- end -}}
 {{- range $resource, $target := dict "cpu" .targetCPUUtilizationPercentage "memory" .targetMemoryUtilizationPercentage -}}
 {{- if and $target (not (get (default dict (get (default dict $.Values.resources) "requests")) $resource)) -}}
-{{- fail (printf "autoscaling by %s wants resources.requests.%s, of which it is a percentage." $resource $resource) -}}
+{{- fail (printf "autoscaling by %s requires resources.requests.%s, of which it is a percentage." $resource $resource) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -91,10 +91,10 @@
 {{- if and .enabled (not (kindIs "invalid" .minAvailable)) -}}
 {{- $percent := hasSuffix "%" (toString .minAvailable) -}}
 {{- if and $pods (or (and $percent (or (eq (toString .minAvailable) "100%") (le (int $pods) 1))) (and (not $percent) (ge (int .minAvailable) (int $pods)))) -}}
-{{- fail (printf "podDisruptionBudget.minAvailable is %s of %s: no node with a pod on it could ever be drained. Fewer are wanted, or more pods." (toString .minAvailable) $pods) -}}
+{{- fail (printf "podDisruptionBudget.minAvailable is %s of %s: no node with a pod on it could ever be drained. Expected fewer, or more pods." (toString .minAvailable) $pods) -}}
 {{- end -}}
 {{- else if and .enabled (has (toString .maxUnavailable) (list "0" "0%" "<nil>")) -}}
-{{- fail "podDisruptionBudget.maxUnavailable is 0: no node with a pod on it could ever be drained. At least 1 is wanted." -}}
+{{- fail "podDisruptionBudget.maxUnavailable is 0: no node with a pod on it could ever be drained. Expected at least 1." -}}
 {{- end -}}
 {{- end -}}
 {{- with .Values.strategy -}}
@@ -108,13 +108,13 @@
 {{- with .Values.auth -}}
 {{- $tokens := or .jwt.authority .jwt.jwksUrl .jwt.jwks.existingConfigMap .jwt.symmetricKey.existingSecret -}}
 {{- if and .enabled (not (or .apiKeys.existingSecret .apiKeys.lines $tokens)) -}}
-{{- fail "auth.enabled wants a way to tell callers apart: auth.apiKeys.existingSecret or lines, auth.jwt.authority, jwksUrl, jwks.existingConfigMap, or symmetricKey.existingSecret." -}}
+{{- fail "auth.enabled requires credentials of callers: auth.apiKeys.existingSecret or lines, auth.jwt.authority, jwksUrl, jwks.existingConfigMap, or symmetricKey.existingSecret." -}}
 {{- end -}}
 {{- if and .enabled $tokens (not (or .jwt.issuer .jwt.authority)) -}}
-{{- fail "auth.jwt wants auth.jwt.issuer, whose tokens are accepted." -}}
+{{- fail "auth.jwt requires auth.jwt.issuer, whose tokens are accepted." -}}
 {{- end -}}
 {{- if and (not .enabled) (or .apiKeys.existingSecret .apiKeys.lines $tokens) -}}
-{{- fail "There are keys under auth, and auth.enabled is false: anybody could call. Set auth.enabled=true, or remove them." -}}
+{{- fail "Keys are configured under auth, and auth.enabled is false: every client could call. Set auth.enabled=true, or remove them." -}}
 {{- end -}}
 {{- if and .apiKeys.existingSecret .apiKeys.lines -}}
 {{- fail "Set one of auth.apiKeys.existingSecret and auth.apiKeys.lines." -}}
@@ -122,30 +122,30 @@
 {{- end -}}
 {{- with .Values.tls -}}
 {{- if and .enabled (not (or .existingSecret .certManager.enabled)) -}}
-{{- fail "tls.enabled wants tls.existingSecret, or tls.certManager.enabled=true." -}}
+{{- fail "tls.enabled requires tls.existingSecret, or tls.certManager.enabled=true." -}}
 {{- end -}}
 {{- if and (not .enabled) (or .existingSecret .certManager.enabled .clientCa.existingSecret) -}}
-{{- fail "There is a certificate under tls, and tls.enabled is false: calls would go unencrypted. Set tls.enabled=true, or remove it." -}}
+{{- fail "A certificate is configured under tls, and tls.enabled is false: calls would be unencrypted. Set tls.enabled=true, or remove it." -}}
 {{- end -}}
 {{- if and .certManager.enabled (not .certManager.issuerRef.name) -}}
-{{- fail "tls.certManager.enabled wants tls.certManager.issuerRef.name." -}}
+{{- fail "tls.certManager.enabled requires tls.certManager.issuerRef.name." -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) -}}
-{{- fail "ingress.enabled wants ingress.hosts, such as [{host: places.example.com, paths: [/]}]." -}}
+{{- fail "ingress.enabled requires ingress.hosts, such as [{host: places.example.com, paths: [/]}]." -}}
 {{- end -}}
 {{- if and .Values.grpcRoute.enabled (not .Values.grpcRoute.parentRefs) -}}
-{{- fail "grpcRoute.enabled wants grpcRoute.parentRefs, such as [{name: public, namespace: gateways}]." -}}
+{{- fail "grpcRoute.enabled requires grpcRoute.parentRefs, such as [{name: public, namespace: gateways}]." -}}
 {{- end -}}
 {{- end -}}
 
 {{- define "route-service.checkService" -}}
 {{- with .Values.service -}}
 {{- if and .nodePort (eq .type "ClusterIP") -}}
-{{- fail "service.nodePort wants service.type NodePort or LoadBalancer; it is ClusterIP." -}}
+{{- fail "service.nodePort requires service.type NodePort or LoadBalancer; it is ClusterIP." -}}
 {{- end -}}
 {{- if and (ne .type "LoadBalancer") (or .loadBalancerIP .loadBalancerClass .loadBalancerSourceRanges) -}}
-{{- fail (printf "service.loadBalancerIP, loadBalancerClass and loadBalancerSourceRanges want service.type LoadBalancer; it is %s." .type) -}}
+{{- fail (printf "service.loadBalancerIP, loadBalancerClass and loadBalancerSourceRanges require service.type LoadBalancer; it is %s." .type) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -157,10 +157,10 @@
 {{- with .Values.shutdown -}}
 {{- $least := int (include "route-service.leastGracePeriod" $) -}}
 {{- if and .terminationGracePeriodSeconds (lt (int .terminationGracePeriodSeconds) $least) -}}
-{{- fail (printf "shutdown.terminationGracePeriodSeconds is %d; calls would be cut off. At least %d is wanted: the three waits and 5." (int .terminationGracePeriodSeconds) $least) -}}
+{{- fail (printf "shutdown.terminationGracePeriodSeconds is %d; calls would be cut off. Expected at least %d: the three waits and 5." (int .terminationGracePeriodSeconds) $least) -}}
 {{- end -}}
 {{- if and .preStopSleepSeconds (semverCompare "<1.30.0-0" $.Capabilities.KubeVersion.Version) -}}
-{{- fail (printf "shutdown.preStopSleepSeconds wants Kubernetes 1.30 or later; this is %s. shutdown.delaySeconds does the same." $.Capabilities.KubeVersion.Version) -}}
+{{- fail (printf "shutdown.preStopSleepSeconds requires Kubernetes 1.30 or later; this is %s. shutdown.delaySeconds does the same." $.Capabilities.KubeVersion.Version) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -1,4 +1,4 @@
-{{/* Who migrates, and as whom. */}}
+{{/* The migration and its connection. */}}
 
 {{/* none, onStart, initContainer, job, or hook: the job before the rest of the release. */}}
 {{- define "route-service.migrationMode" -}}
@@ -16,7 +16,7 @@ job
 {{- end -}}
 {{- end -}}
 
-{{/* The extra object that makes the Secret the job needs, as KIND/NAME: a Secret, what other controllers make one from, or the database of an operator. A hook
+{{/* The extra object that creates the Secret of the job, as KIND/NAME: a Secret, the source of one for another controller, or the database of an operator. A hook
 would wait for it, and it for the hook. */}}
 {{- define "route-service.madeWithRelease" -}}
 {{- $needed := list -}}

@@ -1,11 +1,11 @@
-{{/* What this chart's objects are called. Keys that a release has not had are read as (.Values.section).key: `helm upgrade --reuse-values` brings the values of
+{{/* Names of this chart's objects. Keys of later charts are read as (.Values.section).key: `helm upgrade --reuse-values` brings the values of
 that release, without them. */}}
 
 {{- define "route-service.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* Short enough for the longest suffix that a name gets here, and for the pods' own. A name that is changed ends with a hash of what it was, so that no two
+{{/* Short enough for the longest suffix that a name gets here, and for the pods' own. A name that is cut ends with a hash of the whole, so that no two
 releases have the same objects. */}}
 {{- define "route-service.fullname" -}}
 {{- $name := include "route-service.name" . -}}

@@ -1,6 +1,6 @@
-{{/* Rules of NetworkPolicies that more than one pod has. */}}
+{{/* Rules of NetworkPolicies for more than one pod. */}}
 
-{{/* OpenShift's DNS has pods of its own, and its policies see the port of those. */}}
+{{/* OpenShift has its own DNS pods, and its policies apply to their port. */}}
 {{- define "route-service.dnsEgress" -}}
 - to:
     {{- toYaml .Values.networkPolicy.egress.dns | nindent 4 }}
@@ -33,7 +33,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* A rule for ports of peers, or of anybody where there are no peers. */}}
+{{/* A rule for ports of peers, or of all peers if none is given. */}}
 {{- define "route-service.egressRule" -}}
 - ports:
     {{- range .ports }}
@@ -45,7 +45,7 @@
   {{- end }}
 {{- end -}}
 
-{{/* Of a pod that nobody calls, and that needs names and the database. */}}
+{{/* The policy of a pod without callers that needs DNS and the database. */}}
 {{- define "route-service.egressOnly" -}}
 {{- if .Values.networkPolicy.egress.enabled -}}
 policyTypes: [Ingress, Egress]

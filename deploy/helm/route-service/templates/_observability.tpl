@@ -1,4 +1,4 @@
-{{/* How the telemetry of a release is told from that of others. Keys that a release has not had may be missing: `helm upgrade --reuse-values` brings the values of that release. */}}
+{{/* Names that distinguish the telemetry of a release from that of others. Keys of later charts may be missing: `helm upgrade --reuse-values` brings the values of that release. */}}
 
 {{- define "route-service.serviceName" -}}
 {{ default (include "route-service.fullname" .) .Values.telemetry.serviceName }}
@@ -8,7 +8,7 @@
 {{ default .Release.Namespace .Values.namespaceOverride }}
 {{- end -}}
 
-{{/* The job of the series in Prometheus: service.namespace and service.name, as Prometheus makes it of OTLP. A monitor gives what it scrapes the same. */}}
+{{/* The job of the series in Prometheus: service.namespace and service.name, as Prometheus derives it from OTLP. A monitor sets the same for its targets. */}}
 {{- define "route-service.job" -}}
 {{- $namespace := default (include "route-service.telemetryNamespace" .) (index (default dict .Values.telemetry.resourceAttributes) "service.namespace") -}}
 {{ default (printf "%s/%s" $namespace (include "route-service.serviceName" .)) .Values.telemetry.job }}
@@ -28,7 +28,7 @@ OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: ""
 {{- end }}
 {{- end -}}
 
-{{/* How often there is a sample of each series, as the panels have it. */}}
+{{/* The interval between samples of each series, for the panels. */}}
 {{- define "route-service.sampleInterval" -}}
 {{- if (.Values.serviceMonitor).enabled -}}
 {{ default "60s" .Values.serviceMonitor.interval }}
@@ -41,7 +41,7 @@ OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: ""
 {{- end -}}
 {{- end -}}
 
-{{/* What the files of rules say of "route-service" in "default", said of this release: (dict "root" $ "text" …). */}}
+{{/* The files of rules, with this release in place of "route-service" in "default": (dict "root" $ "text" …). */}}
 {{- define "route-service.rulesOf" -}}
 {{- $name := include "route-service.fullname" .root -}}
 {{- $objectives := default dict .root.Values.prometheusRule.objectives -}}
@@ -57,7 +57,7 @@ OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: ""
   | replace "name: route-service." (printf "name: %s.%s." (include "route-service.telemetryNamespace" $.root) $name) }}
 {{- end -}}
 
-{{/* The rules of this release without those that are disabled, as a PrometheusRule has them. */}}
+{{/* The rules of this release without those that are disabled, in the form of a PrometheusRule. */}}
 {{- define "route-service.ruleGroups" -}}
 {{- $labels := merge (dict "namespace" (include "route-service.telemetryNamespace" .)) (default dict .Values.prometheusRule.additionalLabels) -}}
 {{- $known := list -}}
@@ -90,7 +90,7 @@ OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: ""
 {{- toYaml (concat $groups .Values.prometheusRule.extraGroups) }}
 {{- end -}}
 
-{{/* The dashboard of this release. Grafana knows dashboards by their uid, and sidecars by the name of their file. */}}
+{{/* The dashboard of this release. Grafana identifies dashboards by their uid, and sidecars by the name of their file. */}}
 {{- define "route-service.dashboard" -}}
 {{- $job := include "route-service.job" . -}}
 {{- $links := "\"links\": [" -}}
@@ -105,7 +105,7 @@ OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: ""
   | replace "\"links\": [" $links }}
 {{- end -}}
 
-{{/* What a ServiceMonitor and a PodMonitor have in common: (dict "root" $ "monitor" its values). */}}
+{{/* The common part of a ServiceMonitor and a PodMonitor: (dict "root" $ "monitor" its values). */}}
 {{- define "route-service.scrapeEndpoint" -}}
 port: management
 path: /metrics

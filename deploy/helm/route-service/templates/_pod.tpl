@@ -1,6 +1,6 @@
 {{/* Parts of pods. */}}
 
-{{/* What decides where and how any pod of the chart runs: (dict "root" $ "own" …). The pod's own nodeSelector, tolerations and affinity count in place of the chart's, of
+{{/* Settings of where and how the pods of the chart run: (dict "root" $ "own" …). The pod's own nodeSelector, tolerations and affinity replace the chart's, of
 whose affinity other pods than the service's take the nodes alone: the rest is between pods of the service. */}}
 {{- define "route-service.podCommon" -}}
 {{- $own := default dict .own -}}
@@ -55,7 +55,7 @@ affinity:
 {{ end }}- name: {{ $name }}{{ end -}}
 {{- end -}}
 
-{{/* How many pods, or nothing where an autoscaler or another controller decides. */}}
+{{/* Number of pods; empty if an autoscaler or another controller decides. */}}
 {{- define "route-service.replicas" -}}
 {{- if .Values.embedded.enabled -}}
 {{ min 1 (default 1 .Values.replicas) }}
@@ -64,7 +64,7 @@ affinity:
 {{- end -}}
 {{- end -}}
 
-{{/* OpenShift gives each namespace users and groups of its own, and admits no pod that asks for another. */}}
+{{/* OpenShift gives each namespace its own users and groups, and admits no pod that requests another. */}}
 {{- define "route-service.openshift" -}}
 {{- if .Capabilities.APIVersions.Has "security.openshift.io/v1" }}true{{ end -}}
 {{- end -}}
@@ -90,7 +90,7 @@ securityContext:
 {{- end -}}
 {{- end -}}
 
-{{/* A container's environment: (dict "root" $ "first" … "user" … "last" …), lists of variables. No name comes twice: a user's variable counts in place of the chart's, and
+{{/* A container's environment: (dict "root" $ "first" … "user" … "last" …), lists of variables. No name is repeated: a user's variable replaces the chart's, and
 the later of the user's in place of the earlier. "last" may refer to the user's by $(NAME), for which they have to come before. */}}
 {{- define "route-service.env" -}}
 {{- $seen := dict -}}
@@ -109,7 +109,7 @@ env:
 {{- end -}}
 {{- end -}}
 
-{{/* What all containers end with: (dict "root" $ "resources" …). */}}
+{{/* The common end of all containers: (dict "root" $ "resources" …). */}}
 {{- define "route-service.containerCommon" -}}
 {{- with .root.Values.securityContext -}}
 securityContext:
@@ -201,7 +201,7 @@ resources:
 {{- end }}
 {{- end -}}
 
-{{/* What Kubernetes waits before it kills: all of the waits together, and 5 s for the process to end, which sends the last telemetry for up to two. */}}
+{{/* The grace period before Kubernetes kills: the sum of the waits, and 5 s for the end of the process, which sends the last telemetry for up to two. */}}
 {{- define "route-service.leastGracePeriod" -}}
 {{- with .Values.shutdown -}}
 {{ add .delaySeconds .graceSeconds .preStopSleepSeconds (dig "preStop" "sleep" "seconds" 0 (default dict $.Values.lifecycle)) 5 }}

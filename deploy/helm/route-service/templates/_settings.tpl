@@ -1,4 +1,4 @@
-{{/* What the service is told: its environment. */}}
+{{/* The environment of the service. */}}
 
 {{/* A section of .Values.settings as environment variables: (dict "prefix" "RouteService" "section" …), as the lines of a YAML map. */}}
 {{- define "route-service.sectionVariables" -}}
@@ -17,7 +17,7 @@
 {{- if kindIs "float64" . -}}{{ printf "%.0f" . }}{{- else -}}{{ . }}{{- end -}}
 {{- end -}}
 
-{{/* All that is not secret, which the ConfigMap holds. */}}
+{{/* Settings that are not secret, for the ConfigMap. */}}
 {{- define "route-service.variables" -}}
 RouteService__Grpc__Port: "50051"
 RouteService__Management__Port: "8081"
@@ -92,7 +92,7 @@ OTEL_TRACES_SAMPLER_ARG: {{ . | quote }}
 {{- include "route-service.sectionVariables" (dict "prefix" "RouteService" "section" .Values.settings) }}
 {{- end -}}
 
-{{/* What is secret, or known only where a pod runs, as "first" and "last" of its environment. In a ConfigMap Kubernetes would leave $(NAME) as it is. */}}
+{{/* Settings that are secret, or known only in the pod, as "first" and "last" of its environment. In a ConfigMap Kubernetes would leave $(NAME) as it is. */}}
 {{- define "route-service.serverVariables" -}}
 {{- $connection := include "route-service.connection" . | fromYaml -}}
 first:
@@ -124,7 +124,7 @@ last:
 {{- end }}
 {{- end -}}
 
-{{/* What the user's variables may refer to, in all of our containers. */}}
+{{/* Variables that the user's variables may refer to, in all of our containers. */}}
 {{- define "route-service.podVariables" -}}
 - name: POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
@@ -139,7 +139,7 @@ service.instance.id=$(POD_NAME){{ if not (hasKey (default dict .resourceAttribut
 {{- range $name, $value := .resourceAttributes }},{{ $name }}={{ $value }}{{ end }}
 {{- end -}}
 
-{{/* How the service finds the database, as "first" and "last" of its environment. */}}
+{{/* The connection of the service to the database, as "first" and "last" of its environment. */}}
 {{- define "route-service.connection" -}}
 {{- if .Values.embedded.enabled -}}
 first: []
@@ -152,7 +152,7 @@ first: []
 {{- end }}
 {{- end -}}
 
-{{/* The same for what migrates, where that is not the service itself. */}}
+{{/* The same for the migration, if the service itself does not migrate. */}}
 {{- define "route-service.migrationConnection" -}}
 {{- with .Values.database.migration -}}
 {{- $byParts := and (include "route-service.byParts" $) (or (not .existingSecret.name) .existingSecret.passwordKey) -}}
@@ -168,7 +168,7 @@ first: []
 {{- end }}
 {{- end -}}
 
-{{/* Whether the chart makes the Secret of the service's connection string. */}}
+{{/* Whether the chart creates the Secret of the service's connection string. */}}
 {{- define "route-service.makesConnection" -}}
 {{- if or .Values.postgis.enabled .Values.database.connectionString }}true{{ end -}}
 {{- end -}}
@@ -221,7 +221,7 @@ last:
     value: {{ $string | quote }}
 {{- end -}}
 
-{{/* The connection string of the Secret that the chart makes. */}}
+{{/* The connection string of the Secret that the chart creates. */}}
 {{- define "route-service.connectionString" -}}
 {{- with .Values.postgis }}
 {{- if .enabled -}}

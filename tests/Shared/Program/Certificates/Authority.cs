@@ -5,7 +5,7 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace RouteService.Testing;
 
-/// <summary>An authority of the test's own, and certificates by it.</summary>
+/// <summary>An authority of a test, and its certificates.</summary>
 public sealed class Authority : IDisposable
 {
     private readonly X509Certificate2 _own;
@@ -45,9 +45,9 @@ public sealed class Authority : IDisposable
         return X509CertificateLoader.LoadPkcs12(withKey.Export(X509ContentType.Pfx), null);
     }
 
-    /// <summary>A handler that trusts this authority alone, and shows a certificate where it has one.</summary>
-    /// <param name="shown">What it shows; null for nothing.</param>
-    /// <param name="seen">Told the name of each server's certificate.</param>
+    /// <summary>A handler that trusts only this authority, and presents a certificate if it has one.</summary>
+    /// <param name="shown">Certificate to present; null for none.</param>
+    /// <param name="seen">Called with the name of each server's certificate.</param>
     public SocketsHttpHandler Client(X509Certificate2? shown = null, Action<string>? seen = null)
     {
         var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
