@@ -11,7 +11,7 @@ internal static class HealthEndpoints
     /// <summary>The tag of the checks that make the service ready.</summary>
     public const string Ready = "ready";
 
-    /// <summary>The tag of the checks that notes can be written, which a service on a standby need not pass to be ready.</summary>
+    /// <summary>The tag of the checks of writing, which a service on a standby need not pass to be ready.</summary>
     public const string Writes = "writes";
 
     /// <summary>The tag of the check that is unhealthy during the shutdown alone.</summary>
@@ -31,8 +31,11 @@ internal static class HealthEndpoints
             }
 
             options.Services.Map("", static check => !check.Tags.Contains(Writes, StringComparer.Ordinal));
-            options.Services.Map("routeguide.RouteGuide", static check =>
-                check.Tags.Contains(Ready, StringComparer.Ordinal) || check.Tags.Contains(Writes, StringComparer.Ordinal));
+            foreach (var service in (string[])["routeguide.RouteGuide", "routeservice.v1.Features"])
+            {
+                options.Services.Map(service, static check =>
+                    check.Tags.Contains(Ready, StringComparer.Ordinal) || check.Tags.Contains(Writes, StringComparer.Ordinal));
+            }
         });
         checks.AddStoreCheck("reads", Ready, static provider =>
         {

@@ -2,6 +2,7 @@ using Grpc.AspNetCore.Server;
 using Grpc.Reflection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using RouteService.Api.Errors;
+using RouteService.Api.Features;
 using RouteService.Api.Greetings;
 using RouteService.Api.Routes;
 using RouteService.Api.Security;
@@ -35,11 +36,13 @@ internal static class RouteServiceHost
         services.AddSingleton<GreeterService>();
         services.AddSingleton<HelloService>();
         services.AddSingleton<RouteGuideService>();
+        services.AddSingleton<FeaturesService>();
         services.AddOptions<GrpcServiceOptions>()
             .Configure<GrpcOptions>(static (server, grpc) => server.MaxReceiveMessageSize = grpc.MaxReceiveMessageSize);
         services.AddGrpc()
             .AddServiceOptions<HelloService>(static options => options.Interceptors.Add<ErrorInterceptor>())
             .AddServiceOptions<RouteGuideService>(static options => options.Interceptors.Add<ErrorInterceptor>())
+            .AddServiceOptions<FeaturesService>(static options => options.Interceptors.Add<ErrorInterceptor>())
             .AddServiceOptions<ReflectionServiceImpl>(static options => options.Interceptors.Add<ErrorInterceptor>())
             .AddServiceOptions<ReflectionV1ServiceImpl>(static options => options.Interceptors.Add<ErrorInterceptor>())
             .CountMessages<HelloService>()
@@ -61,6 +64,7 @@ internal static class RouteServiceHost
         app.MapGrpcService<GreeterService>();
         app.MapGrpcService<HelloService>();
         app.MapGrpcService<RouteGuideService>();
+        app.MapGrpcService<FeaturesService>();
         var reflection = app.MapGrpcReflectionService();
         if (auth.AnonymousReflection)
         {

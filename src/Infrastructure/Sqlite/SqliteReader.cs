@@ -14,6 +14,11 @@ namespace RouteService.Infrastructure.Sqlite;
 /// <threadsafety>For one caller at a time.</threadsafety>
 internal sealed class SqliteReader : IDisposable
 {
+    public const string GetSql = """
+        SELECT name, (SELECT properties FROM feature_properties AS p WHERE p.place = f.place), revision, created_at, updated_at
+        FROM feature AS f WHERE place = $place
+        """;
+
     // A gap in the range of a box is stepped over row by row this far before it is jumped: a jump costs about as much as so many steps.
     private const int StepsBeforeJump = 8;
 
@@ -27,6 +32,7 @@ internal sealed class SqliteReader : IDisposable
     private readonly sqlite3_stmt _begin;
     private readonly sqlite3_stmt _end;
     private readonly sqlite3_stmt _find;
+    private readonly sqlite3_stmt _get;
     private readonly sqlite3_stmt _scan;
 
     /// <exception cref="StoreUnavailableException">The file cannot be opened.</exception>
@@ -42,6 +48,7 @@ internal sealed class SqliteReader : IDisposable
             _begin = Prepare("BEGIN");
             _end = Prepare("COMMIT");
             _find = Prepare("SELECT name FROM feature WHERE place = ?");
+            _get = Prepare(GetSql);
             _scan = Prepare("SELECT place, name FROM feature WHERE place BETWEEN ? AND ? ORDER BY place");
         }
         catch
@@ -80,6 +87,26 @@ internal sealed class SqliteReader : IDisposable
         finally
         {
             raw.sqlite3_reset(_find);
+        }
+    }
+
+    /// <summary>The feature at this place with all that is kept of it, or null.</summary>
+    public CatalogFeature? Get(Coordinate location)
+    {
+        try
+        {
+            Check(raw.sqlite3_bind_int64(_get, 1, ZOrder.Encode(location)));
+            return !Step(_get) ? null : SqliteFeatureStore.Feature(
+                location,
+                Text(_get, 0),
+                raw.sqlite3_column_blob(_get, 1),
+                raw.sqlite3_column_int64(_get, 2),
+                raw.sqlite3_column_int64(_get, 3),
+                raw.sqlite3_column_type(_get, 4) == raw.SQLITE_NULL ? null : raw.sqlite3_column_int64(_get, 4));
+        }
+        finally
+        {
+            raw.sqlite3_reset(_get);
         }
     }
 
@@ -171,6 +198,7 @@ internal sealed class SqliteReader : IDisposable
         _begin?.Dispose();
         _end?.Dispose();
         _find?.Dispose();
+        _get?.Dispose();
         _scan?.Dispose();
         _connection.Dispose();
     }
@@ -235,5 +263,5 @@ internal sealed class SqliteReader : IDisposable
     private static string Text(sqlite3_stmt statement, int column) => Encoding.UTF8.GetString(raw.sqlite3_column_blob(statement, column));
 }
 
-/// <summary>When a read transaction began: the clock's time, and how many imports there had been.</summary>
-internal readonly record struct ReadSnapshot(long Timestamp, int Imports);
+/// <summary>When a read transaction began: the clock's time, and how many writes there had been.</summary>
+internal readonly record struct ReadSnapshot(long Timestamp, int Commits);

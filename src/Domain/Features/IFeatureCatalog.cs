@@ -1,0 +1,22 @@
+using RouteService.Domain.Geography;
+
+namespace RouteService.Domain.Features;
+
+/// <summary>
+/// The features with all that is kept of them, and single writes to them. The features are those of <see cref="IFeatureStore"/>. Every
+/// method throws <see cref="StoreUnavailableException"/> while the store cannot answer.
+/// </summary>
+/// <threadsafety>All members may be called at once from any thread.</threadsafety>
+public interface IFeatureCatalog
+{
+    /// <summary>The feature at exactly this place, or null.</summary>
+    ValueTask<CatalogFeature?> GetAsync(Coordinate location, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Makes all changes or none. A write whose request was made before changes nothing; its outcome is the features as they are now.
+    /// </summary>
+    /// <returns>The features afterwards, in the order of the changes; null where there is none.</returns>
+    /// <exception cref="FeatureConflictException">The first change that does not fit what is there.</exception>
+    /// <exception cref="InvalidValueException">The request's id is that of another write.</exception>
+    Task<IReadOnlyList<CatalogFeature?>> WriteAsync(FeatureWrite write, CancellationToken cancellationToken);
+}
