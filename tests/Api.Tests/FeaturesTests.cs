@@ -3,6 +3,7 @@ using Google.Rpc;
 using Grpc.Core;
 using RouteService.Contracts.V1;
 using Feature = RouteService.Contracts.V1.Feature;
+using FeaturesClient = RouteService.Contracts.V1.Features.FeaturesClient;
 using Guide = RouteService.Contracts.Routeguide;
 
 namespace RouteService.Api.Tests;
@@ -14,13 +15,13 @@ public sealed class FeaturesTests : IAsyncDisposable
 
     private readonly string _folder = Directory.CreateTempSubdirectory("route-service-test-").FullName;
     private readonly Service _service;
-    private readonly Features.FeaturesClient _features;
+    private readonly FeaturesClient _features;
     private readonly Guide.RouteGuide.RouteGuideClient _guide;
 
     public FeaturesTests()
     {
         _service = Service.StartEmbedded(_folder);
-        _features = new Features.FeaturesClient(_service.Channel);
+        _features = new FeaturesClient(_service.Channel);
         _guide = new Guide.RouteGuide.RouteGuideClient(_service.Channel);
     }
 
@@ -60,9 +61,9 @@ public sealed class FeaturesTests : IAsyncDisposable
     [Fact]
     public async Task The_sample_places_are_features_and_can_be_given_properties()
     {
-        const string Berkshire = "features/409146138,-746188906";
-        var sample = await _features.GetFeatureAsync(new GetFeatureRequest { Name = Berkshire });
-        Assert.Equal("Berkshire Valley Management Area Trail, Jefferson, NJ, USA", sample.DisplayName);
+        var sample = (await _features.SearchFeaturesAsync(new SearchFeaturesRequest { PageSize = 1 })).Results[0].Feature;
+        Assert.Equal((await ClassicAsync(sample)).Name, sample.DisplayName);
+        Assert.NotEmpty(sample.DisplayName);
         Assert.Null(sample.Properties);
 
         var updated = await _features.UpdateFeatureAsync(new UpdateFeatureRequest
@@ -170,6 +171,143 @@ public sealed class FeaturesTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_search_finds_by_area_text_and_properties_in_pages()
+    {
+        var kinds = Struct.Parser.ParseJson("""{"kind":"tower"}""");
+        foreach (var (name, place) in new[] { ("Łódź", 1), ("lodz", 2), ("Paris", 3), ("ŁODZIE", 4) })
+        {
+            await _features.CreateFeatureAsync(new CreateFeatureRequest
+            {
+                Feature = new Feature { Location = new Point { LatitudeE7 = place }, DisplayName = name, Properties = place == 2 ? new Struct() : kinds },
+            });
+        }
+
+        var request = new SearchFeaturesRequest
+        {
+            Filter = new FeatureFilter
+            {
+                Area = new Area { Box = new Box { Low = new Point(), High = new Point { LatitudeE7 = 10 } } }, Text = "lOdz", Properties = kinds,
+            },
+            PageSize = 1,
+        };
+        var first = await _features.SearchFeaturesAsync(request);
+        Assert.Equal(["Łódź"], first.Results.Select(static result => result.Feature.DisplayName));
+        Assert.Equal(kinds, first.Results[0].Feature.Properties);
+        var next = new SearchFeaturesRequest(request) { PageToken = first.NextPageToken };
+        var second = await _features.SearchFeaturesAsync(next);
+        Assert.Equal(["ŁODZIE"], second.Results.Select(static result => result.Feature.DisplayName));
+        Assert.Equal("", second.NextPageToken);
+
+        var basic = await _features.SearchFeaturesAsync(new SearchFeaturesRequest(request) { View = FeatureView.Basic });
+        Assert.Null(basic.Results[0].Feature.Properties);
+
+        var nearest = await _features.SearchFeaturesAsync(new SearchFeaturesRequest { Near = new Point { LatitudeE7 = 5 }, PageSize = 3 });
+        Assert.Equal(["ŁODZIE", "Paris", "lodz"], nearest.Results.Select(static result => result.Feature.DisplayName));
+        Assert.InRange(nearest.Results[2].DistanceMeters, 0.03, 0.04);
+        Assert.Equal("", nearest.NextPageToken);
+
+        await ExpectInvalidAsync("page_token", "another query", () => _features.SearchFeaturesAsync(new SearchFeaturesRequest { PageToken = first.NextPageToken }));
+        await ExpectInvalidAsync("page_token", "near", () => _features.SearchFeaturesAsync(new SearchFeaturesRequest(next) { Near = new Point() }));
+        await ExpectInvalidAsync("page_token", "unchanged", () => _features.SearchFeaturesAsync(new SearchFeaturesRequest { PageToken = "x" }));
+        await ExpectInvalidAsync("page_size", "-1", () => _features.SearchFeaturesAsync(new SearchFeaturesRequest { PageSize = -1 }));
+        await ExpectInvalidAsync("view", "9", () => _features.SearchFeaturesAsync(new SearchFeaturesRequest { View = (FeatureView)9 }));
+    }
+
+    [Fact]
+    public async Task A_stream_has_all_that_a_search_finds_and_goes_on_after_any_of_its_messages()
+    {
+        var all = new Struct { Fields = { ["text"] = Value.ForString(new string('x', 2_000)) } };
+        var batch = new BatchUpdateFeaturesRequest();
+        batch.Requests.AddRange(Enumerable.Range(0, 500).Select(i => new UpdateFeatureRequest
+        {
+            Feature = new Feature { Location = new Point { LatitudeE7 = -1, LongitudeE7 = i }, Properties = all }, AllowMissing = true,
+        }));
+        await _features.BatchUpdateFeaturesAsync(batch);
+
+        var messages = await StreamAsync(new StreamFeaturesRequest());
+        var streamed = messages.SelectMany(static message => message.Features).ToList();
+        Assert.InRange(messages.Count, 4, 10);
+        Assert.All(messages, static message => Assert.InRange(message.CalculateSize(), 1, 300 * 1024));
+        using var classic = _guide.ListFeatures(new Guide.Rectangle
+        {
+            Lo = new Guide.Point { Latitude = -900_000_000, Longitude = -1_800_000_000 }, Hi = new Guide.Point { Latitude = 900_000_000, Longitude = 1_800_000_000 },
+        });
+        var listed = await classic.ResponseStream.ReadAllAsync().Select(static f => $"features/{f.Location.Latitude},{f.Location.Longitude}").ToListAsync();
+        Assert.Equal(listed.Order(StringComparer.Ordinal), streamed.Select(static feature => feature.Name).Order(StringComparer.Ordinal));
+
+        for (var i = 0; i < messages.Count; i++)
+        {
+            var rest = await StreamAsync(new StreamFeaturesRequest { ResumeToken = messages[i].ResumeToken });
+            Assert.Equal(messages.Skip(i + 1).SelectMany(static message => message.Features), rest.SelectMany(static message => message.Features));
+        }
+
+        var page = await _features.SearchFeaturesAsync(new SearchFeaturesRequest { PageSize = 1_000 });
+        Assert.Equal(streamed.Take(page.Results.Count), page.Results.Select(static result => result.Feature));
+        using var wrong = _features.StreamFeatures(new StreamFeaturesRequest { ResumeToken = page.NextPageToken });
+        var end = await Assert.ThrowsAsync<RpcException>(() => wrong.ResponseStream.MoveNext(CancellationToken.None));
+        Assert.Equal(StatusCode.InvalidArgument, end.StatusCode);
+
+        async Task<List<StreamFeaturesResponse>> StreamAsync(StreamFeaturesRequest request)
+        {
+            using var call = _features.StreamFeatures(request);
+            return await call.ResponseStream.ReadAllAsync().ToListAsync();
+        }
+    }
+
+    [Fact]
+    public async Task A_page_ends_at_two_megabytes()
+    {
+        var text = new Struct { Fields = { ["text"] = Value.ForString(new string('x', 60_000)) } };
+        var request = new SearchFeaturesRequest { Filter = new FeatureFilter { Properties = text }, PageSize = 1_000 };
+        for (var i = 0; i < 50; i++)
+        {
+            await _features.CreateFeatureAsync(new CreateFeatureRequest { Feature = new Feature { Location = new Point { LatitudeE7 = -i }, Properties = text } });
+        }
+
+        var found = new List<Feature>();
+        do
+        {
+            var page = await _features.SearchFeaturesAsync(request);
+            Assert.InRange(page.CalculateSize(), 1, (2 * 1024 * 1024) + 100_000);
+            found.AddRange(page.Results.Select(static result => result.Feature));
+            request.PageToken = page.NextPageToken;
+        }
+        while (request.PageToken.Length > 0);
+
+        Assert.Equal(50, found.Select(static feature => feature.Name).Distinct().Count());
+        Assert.Equal(50, found.Count);
+    }
+
+    [Fact]
+    public async Task A_wrong_area_is_told_with_its_place()
+    {
+        await SearchAsync("filter.area", "without a shape", new Area());
+        await SearchAsync("filter.area.box.low", "missing", new Area { Box = new Box() });
+        await SearchAsync("filter.area.box.low.latitude_e7", "above", new Area { Box = new Box { Low = new Point { LatitudeE7 = 1 }, High = new Point() } });
+        await SearchAsync("filter.area.circle.radius_meters", "NaN", new Area { Circle = new Circle { Center = new Point(), RadiusMeters = double.NaN } });
+        await SearchAsync("filter.area.polygon.rings", "empty", new Area { Polygon = new Polygon() });
+        var bow = new Polygon.Types.Ring
+        {
+            Points = { new Point(), new Point { LatitudeE7 = 10, LongitudeE7 = 10 }, new Point { LatitudeE7 = 10 }, new Point { LongitudeE7 = 10 }, new Point() },
+        };
+        await SearchAsync("filter.area.polygon.rings[0].points", "", new Area { Polygon = new Polygon { Rings = { bow } } });
+        await SearchAsync("filter.area.polygon.rings[0].points[1].latitude_e7", "900000001", new Area
+        {
+            Polygon = new Polygon { Rings = { new Polygon.Types.Ring { Points = { new Point(), new Point { LatitudeE7 = 900_000_001 } } } } },
+        });
+
+        async Task SearchAsync(string field, string detail, Area area)
+        {
+            var request = new SearchFeaturesRequest { Filter = new FeatureFilter { Area = area } };
+            var end = await Assert.ThrowsAsync<RpcException>(async () => await _features.SearchFeaturesAsync(request));
+            Assert.Equal(StatusCode.InvalidArgument, end.StatusCode);
+            var violation = Assert.Single(end.GetRpcStatus()!.GetDetail<BadRequest>().FieldViolations);
+            Assert.StartsWith(field, violation.Field, StringComparison.Ordinal);
+            Assert.Contains(detail, violation.Description);
+        }
+    }
+
+    [Fact]
     public async Task What_is_wrong_is_told_with_its_field()
     {
         foreach (var name in (string[])["", "features/", "features/1", "features/01,1", "features/900000001,0", "places/1,1"])
@@ -190,13 +328,16 @@ public sealed class FeaturesTests : IAsyncDisposable
         })));
         await CreateAsync("feature.properties", "without a kind", Properties("a", new Value()));
         await CreateAsync("feature.properties", "65536", Properties("a", Value.ForString(new string('x', 66_000))));
-        var deep = Value.ForNull();
+        var (deep, deepest) = (Value.ForNull(), Value.ForNull());
         for (var i = 0; i < 40; i++)
         {
-            deep = Value.ForStruct(new Struct { Fields = { [new string('x', 90)] = deep } });
+            deep = Value.ForList(Value.ForStruct(new Struct { Fields = { [new string('x', 90)] = Value.ForNull() } }), deep);
+            deepest = i < 31 ? Value.ForStruct(new Struct { Fields = { [new string('x', 90)] = deepest } }) : deepest;
         }
 
-        await CreateAsync("feature.properties", "deep", Properties("a", deep));
+        await CreateAsync("feature.properties", "deep", Properties(new string('y', 90), Value.ForStruct(new Struct { Fields = { [new string('z', 90)] = deep } })));
+        Assert.Equal(Properties("a", deepest).Properties, (await _features.CreateFeatureAsync(
+            new CreateFeatureRequest { Feature = Properties("a", deepest) })).Properties);
         await ExpectInvalidAsync("request_id", "UUID", () => _features.CreateFeatureAsync(
             new CreateFeatureRequest { Feature = new Feature { Name = Lodz }, RequestId = "1" }));
 

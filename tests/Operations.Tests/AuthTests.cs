@@ -64,6 +64,8 @@ public sealed class AuthTests : ServiceTest
             ["ListFeatures"] = "routes.read",
             ["RecordRoute"] = "routes.write",
             ["RouteChat"] = "routes.chat",
+            ["SearchFeatures"] = "routes.read",
+            ["StreamFeatures"] = "routes.read",
             ["CreateFeature"] = "features.write",
             ["UpdateFeature"] = "features.write",
             ["DeleteFeature"] = "features.write",

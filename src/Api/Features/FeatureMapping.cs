@@ -195,7 +195,7 @@ internal static class FeatureMapping
         : Etag.TryParse(etag, out var version) ? version
         : NoVersion;
 
-    private static string Join(string field, string place) =>
+    public static string Join(string field, string place) =>
         field.Length == 0 || place.Length == 0 || place[0] == '[' ? field + place : $"{field}.{place}";
 
     private static InvalidRequestException OutOfRange(string field, int value, int maximum) => new(

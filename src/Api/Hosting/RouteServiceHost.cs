@@ -8,6 +8,7 @@ using RouteService.Api.Routes;
 using RouteService.Api.Security;
 using RouteService.Api.Telemetry;
 using RouteService.Domain.Chat;
+using RouteService.Domain.Features;
 
 namespace RouteService.Api.Hosting;
 
@@ -36,6 +37,7 @@ internal static class RouteServiceHost
         services.AddSingleton<GreeterService>();
         services.AddSingleton<HelloService>();
         services.AddSingleton<RouteGuideService>();
+        services.AddSingleton<FeatureSearch>();
         services.AddSingleton<FeaturesService>();
         services.AddOptions<GrpcServiceOptions>()
             .Configure<GrpcOptions>(static (server, grpc) => server.MaxReceiveMessageSize = grpc.MaxReceiveMessageSize);
@@ -45,6 +47,7 @@ internal static class RouteServiceHost
             .AddServiceOptions<FeaturesService>(static options => options.Interceptors.Add<ErrorInterceptor>())
             .AddServiceOptions<ReflectionServiceImpl>(static options => options.Interceptors.Add<ErrorInterceptor>())
             .AddServiceOptions<ReflectionV1ServiceImpl>(static options => options.Interceptors.Add<ErrorInterceptor>())
+            .CountMessages<FeaturesService>()
             .CountMessages<HelloService>()
             .CountMessages<RouteGuideService>();
         services.AddSingleton<MatcherPolicy, ExactMethodPath>();

@@ -11,7 +11,7 @@ namespace RouteService.Infrastructure.Postgis;
 /// Features with all that is kept of them. A write locks the rows of its features in the order of their keys, so that two writes never wait
 /// for each other, reads them, lets the domain decide, and writes what it says.
 /// </summary>
-public sealed class PostgisFeatureCatalog(PostgisDatabase database) : IFeatureCatalog
+public sealed partial class PostgisFeatureCatalog(PostgisDatabase database) : IFeatureCatalog
 {
     private const string GetSql = """
         SELECT latitude, longitude, name, revision, created_at, updated_at, properties

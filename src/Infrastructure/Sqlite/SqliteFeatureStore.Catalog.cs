@@ -26,6 +26,20 @@ public sealed partial class SqliteFeatureStore : IFeatureCatalog
         }
     }
 
+    public Task<IReadOnlyList<CatalogFeature>> ReadAsync(
+        IReadOnlyList<BoundingBox> boxes, long from, int limit, bool withProperties, CancellationToken cancellationToken)
+    {
+        var reader = Rent();
+        try
+        {
+            return Task.FromResult<IReadOnlyList<CatalogFeature>>(reader.Read(boxes, from, limit, withProperties, cancellationToken));
+        }
+        finally
+        {
+            Return(reader);
+        }
+    }
+
     public async Task<IReadOnlyList<CatalogFeature?>> WriteAsync(FeatureWrite write, CancellationToken cancellationToken)
     {
         await _writing.WaitAsync(cancellationToken);

@@ -19,6 +19,12 @@ internal sealed class SqliteReader : IDisposable
         FROM feature AS f WHERE place = $place
         """;
 
+    private const string ReadSql = """
+        SELECT name, CASE WHEN ? THEN (SELECT properties FROM feature_properties AS p WHERE p.place = f.place) END,
+            revision, created_at, updated_at, place
+        FROM feature AS f WHERE place BETWEEN ? AND ? ORDER BY place
+        """;
+
     // A gap in the range of a box is stepped over row by row this far before it is jumped: a jump costs about as much as so many steps.
     private const int StepsBeforeJump = 8;
 
@@ -33,6 +39,7 @@ internal sealed class SqliteReader : IDisposable
     private readonly sqlite3_stmt _end;
     private readonly sqlite3_stmt _find;
     private readonly sqlite3_stmt _get;
+    private readonly sqlite3_stmt _read;
     private readonly sqlite3_stmt _scan;
 
     /// <exception cref="StoreUnavailableException">The file cannot be opened.</exception>
@@ -49,6 +56,7 @@ internal sealed class SqliteReader : IDisposable
             _end = Prepare("COMMIT");
             _find = Prepare("SELECT name FROM feature WHERE place = ?");
             _get = Prepare(GetSql);
+            _read = Prepare(ReadSql);
             _scan = Prepare("SELECT place, name FROM feature WHERE place BETWEEN ? AND ? ORDER BY place");
         }
         catch
@@ -96,18 +104,52 @@ internal sealed class SqliteReader : IDisposable
         try
         {
             Check(raw.sqlite3_bind_int64(_get, 1, ZOrder.Encode(location)));
-            return !Step(_get) ? null : SqliteFeatureStore.Feature(
-                location,
-                Text(_get, 0),
-                raw.sqlite3_column_blob(_get, 1),
-                raw.sqlite3_column_int64(_get, 2),
-                raw.sqlite3_column_int64(_get, 3),
-                raw.sqlite3_column_type(_get, 4) == raw.SQLITE_NULL ? null : raw.sqlite3_column_int64(_get, 4));
+            return Step(_get) ? Feature(_get, location) : null;
         }
         finally
         {
             raw.sqlite3_reset(_get);
         }
+    }
+
+    /// <summary>The first features of the boxes from a code, in Z-order.</summary>
+    public List<CatalogFeature> Read(
+        IReadOnlyList<BoundingBox> boxes, long from, int limit, bool withProperties, CancellationToken cancellationToken)
+    {
+        var found = new List<CatalogFeature>();
+        var rows = 0;
+        foreach (var range in ZOrder.Ranges(boxes).Where(range => range.Last >= from))
+        {
+            try
+            {
+                Check(raw.sqlite3_bind_int(_read, 1, withProperties ? 1 : 0));
+                Check(raw.sqlite3_bind_int64(_read, 2, Math.Max(from, range.First)));
+                Check(raw.sqlite3_bind_int64(_read, 3, range.Last));
+                while (Step(_read))
+                {
+                    if (rows++ % RowsPerLook == 0)
+                    {
+                        cancellationToken.ThrowIfCancellationRequested();
+                    }
+
+                    var location = ZOrder.Decode(raw.sqlite3_column_int64(_read, 5));
+                    if (boxes.Any(box => box.Contains(location)))
+                    {
+                        found.Add(Feature(_read, location));
+                        if (found.Count == limit)
+                        {
+                            return found;
+                        }
+                    }
+                }
+            }
+            finally
+            {
+                raw.sqlite3_reset(_read);
+            }
+        }
+
+        return found;
     }
 
     public int CountAt(ReadOnlySpan<Coordinate> locations, CancellationToken cancellationToken)
@@ -199,6 +241,7 @@ internal sealed class SqliteReader : IDisposable
         _end?.Dispose();
         _find?.Dispose();
         _get?.Dispose();
+        _read?.Dispose();
         _scan?.Dispose();
         _connection.Dispose();
     }
@@ -258,6 +301,14 @@ internal sealed class SqliteReader : IDisposable
         IsBroken = true;
         return SqliteErrors.Unavailable(new SqliteException(raw.sqlite3_errmsg(_connection).utf8_to_string(), result & 0xFF, result));
     }
+
+    private static CatalogFeature Feature(sqlite3_stmt statement, Coordinate location) => SqliteFeatureStore.Feature(
+        location,
+        Text(statement, 0),
+        raw.sqlite3_column_blob(statement, 1),
+        raw.sqlite3_column_int64(statement, 2),
+        raw.sqlite3_column_int64(statement, 3),
+        raw.sqlite3_column_type(statement, 4) == raw.SQLITE_NULL ? null : raw.sqlite3_column_int64(statement, 4));
 
     // As bytes: SQLite's text is UTF-8 already, and may be empty.
     private static string Text(sqlite3_stmt statement, int column) => Encoding.UTF8.GetString(raw.sqlite3_column_blob(statement, column));

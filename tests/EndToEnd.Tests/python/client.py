@@ -119,6 +119,16 @@ def features(channel):
         {"feature": {"location": {"latitude_e7": 1, "longitude_e7": i}, "display_name": str(i)}, "allow_missing": True} for i in range(1000)])
     answer = stub.BatchUpdateFeatures(batch)
     assert [f.display_name for f in answer.features] == [str(i) for i in range(1000)]
+    search = features_v1.SearchFeaturesRequest(filter={"area": {"circle": {"center": {"latitude_e7": 1}, "radius_meters": 1}}}, page_size=1)
+    found = []
+    while not found or search.page_token:
+        page = stub.SearchFeatures(search)
+        found += [result.feature.display_name for result in page.results]
+        search.page_token = page.next_page_token
+    assert sorted(found, key=int) == [str(i) for i in range(90)], found
+    near = stub.SearchFeatures(features_v1.SearchFeaturesRequest(near={"latitude_e7": 1, "longitude_e7": 999}, page_size=2))
+    assert [result.feature.display_name for result in near.results] == ["999", "998"], near
+    assert sum(len(message.features) for message in stub.StreamFeatures(features_v1.StreamFeaturesRequest())) == len(places()) + 1001
     stub.BatchDeleteFeatures(features_v1.BatchDeleteFeaturesRequest(requests=[{"name": f.name, "etag": f.etag} for f in answer.features]))
     assert guide.GetFeature(point(1, 999)).name == ""
 
