@@ -14,8 +14,11 @@ public sealed partial class PostgisFeatureCatalog
     // Cells of one query. After a page the next one begins in the middle of a cell, which leaves up to 63 smaller ones.
     private const int MaxCells = 64;
 
+    // The fewest features that a query reads beyond those that are needed.
+    private const int MinSpare = 16;
+
     // In the order of the cells. && alone may find what is a metre outside; the sums keep the planner from reading latitudes by the key.
-    private const string CellsSql = """
+    internal const string CellsSql = """
         SELECT f.latitude, f.longitude, f.name, f.revision, f.created_at, f.updated_at, CASE WHEN $6 THEN (
             SELECT p.properties FROM feature_properties AS p WHERE p.latitude = f.latitude AND p.longitude = f.longitude) END,
             cell.i::integer
@@ -38,7 +41,9 @@ public sealed partial class PostgisFeatureCatalog
                 var cells = new Stack<ZOrderRange>([ZOrder.World]);
                 while (found.Count < limit && TakeCells(cells, boxes, from) is { Count: > 0 } taken)
                 {
-                    await ReadCellsAsync(connection, taken, cells, found, limit - found.Count + 1, withProperties, token);
+                    // More than is needed, since the last cell is seldom whole where just as many are read.
+                    var rows = limit - found.Count + Math.Max(limit / 2, MinSpare);
+                    await ReadCellsAsync(connection, taken, cells, found, rows, withProperties, token);
                 }
 
                 return found.Count > limit ? found[..limit] : found;

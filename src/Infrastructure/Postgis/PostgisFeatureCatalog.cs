@@ -28,7 +28,7 @@ public sealed partial class PostgisFeatureCatalog(PostgisDatabase database) : IF
     private const string FingerprintSql = "SELECT fingerprint FROM feature_request WHERE request_id = $1";
 
     // In the order of the arrays. LIMIT 1 makes it one descent of the index a place, whatever the planner thinks of the table.
-    private const string LockRowsSql = """
+    internal const string LockRowsSql = """
         SELECT f.* FROM unnest($1, $2) WITH ORDINALITY AS place (latitude, longitude, i)
         CROSS JOIN LATERAL (
             SELECT latitude, longitude, name, revision, created_at, updated_at FROM feature
