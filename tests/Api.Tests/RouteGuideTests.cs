@@ -319,7 +319,7 @@ public sealed class RouteGuideTests
         var details = Google.Rpc.Status.Parser.ParseFrom(end.Trailers.GetValueBytes("grpc-status-details-bin"));
         Assert.Equal((int)StatusCode.InvalidArgument, details.Code);
         Assert.Equal(end.Status.Detail, details.Message);
-        var violation = Assert.Single(Assert.Single(details.Details).Unpack<BadRequest>().FieldViolations);
+        var violation = Assert.Single(details.GetDetail<BadRequest>().FieldViolations);
         Assert.Equal(field, violation.Field);
         Assert.Contains(detail, violation.Description);
     }

@@ -19,11 +19,13 @@ namespace RouteService.Api.Tests;
 internal sealed class Service : WebApplicationFactory<Program>
 {
     private readonly Action<IServiceCollection> _replace;
+    private readonly string? _folder;
 
-    private Service(ScriptedStore store, Action<IServiceCollection> replace)
+    private Service(ScriptedStore store, Action<IServiceCollection> replace, string? folder = null)
     {
         Store = store;
         _replace = replace;
+        _folder = folder;
         UseKestrel();
         StartServer();
         Channel = GrpcChannel.ForAddress(Addresses.First());
@@ -49,6 +51,9 @@ internal sealed class Service : WebApplicationFactory<Program>
         });
     }
 
+    /// <summary>The same over the embedded store in this folder, with the sample places, instead of the scripted one.</summary>
+    public static Service StartEmbedded(string folder) => new(new ScriptedStore(), static _ => { }, folder);
+
     /// <summary>What SIGTERM does.</summary>
     public Task StopAsync() => Services.GetRequiredService<IHost>().StopAsync();
 
@@ -62,6 +67,12 @@ internal sealed class Service : WebApplicationFactory<Program>
     {
         builder.UseSetting("RouteService:Grpc:Port", "0");
         builder.UseSetting("RouteService:Management:Port", "0");
+        if (_folder is not null)
+        {
+            builder.UseSetting("RouteService:Sqlite:Path", Path.Combine(_folder, "features.db"));
+            builder.UseSetting("RouteService:Sqlite:NotesPath", Path.Combine(_folder, "notes.db"));
+        }
+
         builder.ConfigureLogging(static logging => logging.ClearProviders());
         builder.ConfigureTestServices(_replace);
     }

@@ -30,6 +30,11 @@ public sealed class BufTests(RunningService service) : IClassFixture<RunningServ
                 "helloworld.Greeter/SayHello", "helloworld.Greeter/SayHelloAgain",
                 "routeguide.RouteGuide/GetFeature", "routeguide.RouteGuide/ListFeatures", "routeguide.RouteGuide/RecordRoute",
                 "routeguide.RouteGuide/RouteChat",
+                "routeservice.v1.Features/BatchDeleteFeatures", "routeservice.v1.Features/BatchUpdateFeatures",
+                "routeservice.v1.Features/CreateFeature", "routeservice.v1.Features/DeleteFeature", "routeservice.v1.Features/GetFeature",
+                "routeservice.v1.Features/ImportFeatures", "routeservice.v1.Features/SearchFeatures",
+                "routeservice.v1.Features/StreamFeatures", "routeservice.v1.Features/UpdateFeature",
+                "routeservice.v1.Features/WatchFeatures",
             ],
             listed.Select(line => line.Trim()).Order(StringComparer.Ordinal));
     }
@@ -57,6 +62,8 @@ public sealed class BufTests(RunningService service) : IClassFixture<RunningServ
         "HelloService/LotsOfReplies",
         """{"greeting":"A"}""",
         """{"reply":"Hello, A! (1)"}""", """{"reply":"Hello, A! (2)"}""", """{"reply":"Hello, A! (3)"}""", """{"reply":"Hello, A! (4)"}""", """{"reply":"Hello, A! (5)"}""")]
+    [InlineData("routeservice.v1.Features/DeleteFeature", """{"name":"features/1,1","allowMissing":true}""", "{}")]
+    [InlineData("routeservice.v1.Features/SearchFeatures", """{"filter":{"text":"no such place"}}""", "{}")]
     [InlineData("grpc.health.v1.Health/Check", "{}", """{"status":"SERVING"}""")]
     public async Task It_calls_every_method_without_a_proto_file(string method, string request, params string[] responses)
     {

@@ -13,6 +13,7 @@ public sealed class PythonTests(RunningService service, PythonTests.Stubs stubs)
     [InlineData("get_feature")]
     [InlineData("list_features")]
     [InlineData("record_route")]
+    [InlineData("features")]
     [InlineData("route_chat")]
     [InlineData("route_chat_live")]
     [InlineData("route_chat_sequenced")]
@@ -82,6 +83,7 @@ public sealed class PythonTests(RunningService service, PythonTests.Stubs stubs)
                     "-I", "protos", "-I", "tests/EndToEnd.Tests/python", "-I", Metadata("GoogleRpcProtos"), "-I", Metadata("GoogleProtobufProtos"),
                     $"--python_out={Folder}", $"--grpc_python_out={Folder}", "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin",
                     "helloworld.proto", "hello_service.proto", "route_guide.proto", "health.proto", "google/rpc/status.proto", "google/rpc/error_details.proto",
+                    "routeservice/v1/features.proto", "google/api/field_behavior.proto", "google/api/resource.proto",
                 ])).AssertSuccess();
         }
 

@@ -45,11 +45,66 @@ public sealed class MillionPlacesTests(MillionPlacesTests.Places places, ITestOu
     }
 
     [Fact]
+    public async Task The_spatial_index_serves_the_cells_of_a_search()
+    {
+        await places.StoreAsync();
+        await using var connection = await places.Database.OpenUnpooledAsync(default);
+        await ExecuteAsync(
+            connection, $"PREPARE cells(integer[], integer[], integer[], integer[], integer, boolean) AS {PostgisFeatureCatalog.CellsSql}");
+
+        foreach (var size in (int[])[1, 1, 1, 64, 64, 64, 1, 64])
+        {
+            var corners = string.Join(", ", Enumerable.Range(0, 4).Select(
+                i => $"ARRAY[{string.Join(",", Enumerable.Range(0, size).Select(cell => (cell * 10_000_000) + (i / 2 * 1_000_000)))}]"));
+            var plan = await PlanAsync(connection, $"EXECUTE cells({corners}, 1001, true)");
+            Assert.Contains("feature_location", plan);
+            Assert.DoesNotContain("Seq Scan", plan);
+        }
+    }
+
+    [Fact]
+    public async Task The_pages_of_a_search_have_all_of_them_once_in_order()
+    {
+        await places.StoreAsync();
+        var search = new FeatureSearch(new PostgisFeatureCatalog(places.Database));
+        var (count, last, times) = (0, -1L, new List<double>());
+        var found = new List<Feature>();
+        for (long? from = 0; from is { } code; count++)
+        {
+            var began = TimeProvider.System.GetTimestamp();
+            var page = await search.ReadPageAsync(new FeatureFilter(), code, FeatureSearch.MaxPage, withProperties: true, default);
+            times.Add(TimeProvider.System.GetElapsedTime(began).TotalMilliseconds);
+            foreach (var feature in page.Features)
+            {
+                Assert.True(ZOrder.Encode(feature.Location) > last);
+                last = ZOrder.Encode(feature.Location);
+                found.Add(new Feature(feature.Location, feature.Name));
+            }
+
+            from = page.GoesOnAfter is { } place ? ZOrder.Encode(place) + 1 : null;
+        }
+
+        Assert.Equal(places.Scan.In(BoundingBox.World), await Scan.OfAsync(found.ToAsyncEnumerable()));
+        Assert.InRange(count, found.Count / FeatureSearch.MaxPage, (found.Count / FeatureSearch.MaxPage) + 1);
+        output.WriteLine($"{count} pages; page 1 {times[0]:0.0} ms, 2 to 20 {times[1..20].Average():0.0} ms, 981 to 1000 {times[980..1000].Average():0.0} ms");
+        var near = new List<double>();
+        for (var i = 0; i < 200; i++)
+        {
+            var began = TimeProvider.System.GetTimestamp();
+            var nearest = await search.FindNearestAsync(new FeatureFilter(), found[i * 5_000].Location, 10, withProperties: true, default);
+            near.Add(TimeProvider.System.GetElapsedTime(began).TotalMilliseconds);
+            Assert.Equal(0, nearest[0].Meters);
+        }
+
+        output.WriteLine($"nearest 10: median {near.Order().ElementAt(100):0.0} ms");
+    }
+
+    [Fact]
     public async Task The_primary_key_serves_a_batch_of_look_ups()
     {
         await places.StoreAsync();
         await using var connection = await places.Database.OpenUnpooledAsync(default);
-        foreach (var sql in (string[])[PostgisFeatureStore.LookUpSql, PostgisFeatureStore.CountAtSql])
+        foreach (var sql in (string[])[PostgisFeatureStore.LookUpSql, PostgisFeatureStore.CountAtSql, PostgisFeatureCatalog.LockRowsSql])
         {
             foreach (var size in (int[])[1, 500, 10_000])
             {

@@ -3,6 +3,7 @@ using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
 using Grpc.Core;
 using Grpc.Core.Interceptors;
+using RouteService.Domain;
 using RouteService.Domain.Chat;
 using RouteService.Domain.Features;
 using Status = Google.Rpc.Status;
@@ -90,6 +91,12 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, LogThrott
     private static Status? ToStatus(Exception exception, ServerCallContext context) => exception switch
     {
         InvalidRequestException invalid => Invalid(invalid.Field, invalid.Message),
+        InvalidValueException invalid => Invalid(invalid.Place, invalid.Message),
+        FeatureConflictException { Conflict: FeatureConflict.Missing } missing => Of(
+            Code.NotFound, missing.Message, FeatureReason("FEATURE_NOT_FOUND", missing)),
+        FeatureConflictException { Conflict: FeatureConflict.Exists } exists => Of(
+            Code.AlreadyExists, exists.Message, FeatureReason("FEATURE_EXISTS", exists)),
+        FeatureConflictException changed => Of(Code.Aborted, changed.Message, FeatureReason("FEATURE_CHANGED", changed)),
         ChatLimitException { Limit: ChatLimit.MessageBytes } limit => Invalid(
             "message", $"message has {limit.Value} bytes of UTF-8; expected at most {limit.Maximum}."),
         ChatLimitException { Limit: ChatLimit.IdBytes } limit => Invalid(
@@ -111,10 +118,14 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, LogThrott
             $"note_id {InvalidRequestException.Quote(taken.Id)} is that of another note, {taken.Sequence}; "
             + "expected the location and the message of that note, or another id.",
             Reason("NOTE_ID_TAKEN", ("note_id", taken.Id), ("sequence", taken.Sequence))),
-        StoreUnavailableException { Failure: StoreFailure.Overloaded } store => Of(Code.ResourceExhausted, store.Message),
-        StoreUnavailableException { Failure: StoreFailure.TooSlow } store => Of(Code.DeadlineExceeded, store.Message),
-        StoreUnavailableException { Failure: StoreFailure.Refused } store => Of(Code.InvalidArgument, store.Message),
-        StoreUnavailableException store => Of(Code.Unavailable, store.Message, new RetryInfo { RetryDelay = StoreRetryDelay }),
+        StoreUnavailableException { Failure: StoreFailure.Overloaded } store => Of(
+            Code.ResourceExhausted, store.Message, Reason("STORE_OVERLOADED")),
+        StoreUnavailableException { Failure: StoreFailure.TooSlow } store => Of(
+            Code.DeadlineExceeded, store.Message, Reason("STORE_TOO_SLOW")),
+        StoreUnavailableException { Failure: StoreFailure.Refused } store => Of(
+            Code.InvalidArgument, store.Message, Reason("STORE_REFUSES_VALUE")),
+        StoreUnavailableException store => Of(
+            Code.Unavailable, store.Message, Reason("STORE_UNAVAILABLE"), new RetryInfo { RetryDelay = StoreRetryDelay }),
 
         // Writes after the end of a call. They are not faults of the service, but the server would log them as errors.
         OperationCanceledException or InvalidOperationException when context.CancellationToken.IsCancellationRequested => Of(
@@ -125,9 +136,10 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, LogThrott
     private static Status Invalid(string field, string description) => Of(
         Code.InvalidArgument,
         description,
+        Reason("INVALID_VALUE"),
         new BadRequest { FieldViolations = { new BadRequest.Types.FieldViolation { Field = field, Description = description } } });
 
-    /// <summary>The detail by which programs distinguish errors of one code (docs/chat.md).</summary>
+    /// <summary>The detail by which programs distinguish errors of one code (docs/chat.md, docs/features.md).</summary>
     private static ErrorInfo Reason(string reason, params ReadOnlySpan<(string Key, object Value)> metadata)
     {
         var info = new ErrorInfo { Reason = reason, Domain = ErrorDomain };
@@ -138,6 +150,10 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, LogThrott
 
         return info;
     }
+
+    private static ErrorInfo FeatureReason(string reason, FeatureConflictException conflict) => conflict.Current is { } etag
+        ? Reason(reason, ("feature", FeatureName.Format(conflict.Location)), ("etag", etag))
+        : Reason(reason, ("feature", FeatureName.Format(conflict.Location)));
 
     private static Status Of(Code code, string message, params ReadOnlySpan<IMessage> details)
     {

@@ -11,7 +11,7 @@ internal static class HealthEndpoints
     /// <summary>Tag of the checks for readiness.</summary>
     public const string Ready = "ready";
 
-    /// <summary>Tag of the checks that notes can be written. Readiness does not require them: a service on a standby is ready.</summary>
+    /// <summary>Tag of the checks for writing. Readiness does not require them: a service on a standby is ready.</summary>
     public const string Writes = "writes";
 
     /// <summary>Tag of the check that is unhealthy during the shutdown only.</summary>
@@ -31,8 +31,11 @@ internal static class HealthEndpoints
             }
 
             options.Services.Map("", static check => !check.Tags.Contains(Writes, StringComparer.Ordinal));
-            options.Services.Map("routeguide.RouteGuide", static check =>
-                check.Tags.Contains(Ready, StringComparer.Ordinal) || check.Tags.Contains(Writes, StringComparer.Ordinal));
+            foreach (var service in (string[])["routeguide.RouteGuide", "routeservice.v1.Features"])
+            {
+                options.Services.Map(service, static check =>
+                    check.Tags.Contains(Ready, StringComparer.Ordinal) || check.Tags.Contains(Writes, StringComparer.Ordinal));
+            }
         });
         checks.AddStoreCheck("reads", Ready, static provider =>
         {

@@ -2,11 +2,13 @@ using Grpc.AspNetCore.Server;
 using Grpc.Reflection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using RouteService.Api.Errors;
+using RouteService.Api.Features;
 using RouteService.Api.Greetings;
 using RouteService.Api.Routes;
 using RouteService.Api.Security;
 using RouteService.Api.Telemetry;
 using RouteService.Domain.Chat;
+using RouteService.Domain.Features;
 
 namespace RouteService.Api.Hosting;
 
@@ -35,13 +37,17 @@ internal static class RouteServiceHost
         services.AddSingleton<GreeterService>();
         services.AddSingleton<HelloService>();
         services.AddSingleton<RouteGuideService>();
+        services.AddSingleton<FeatureSearch>();
+        services.AddSingleton<FeaturesService>();
         services.AddOptions<GrpcServiceOptions>()
             .Configure<GrpcOptions>(static (server, grpc) => server.MaxReceiveMessageSize = grpc.MaxReceiveMessageSize);
         services.AddGrpc()
             .AddServiceOptions<HelloService>(static options => options.Interceptors.Add<ErrorInterceptor>())
             .AddServiceOptions<RouteGuideService>(static options => options.Interceptors.Add<ErrorInterceptor>())
+            .AddServiceOptions<FeaturesService>(static options => options.Interceptors.Add<ErrorInterceptor>())
             .AddServiceOptions<ReflectionServiceImpl>(static options => options.Interceptors.Add<ErrorInterceptor>())
             .AddServiceOptions<ReflectionV1ServiceImpl>(static options => options.Interceptors.Add<ErrorInterceptor>())
+            .CountMessages<FeaturesService>()
             .CountMessages<HelloService>()
             .CountMessages<RouteGuideService>();
         services.AddSingleton<MatcherPolicy, ExactMethodPath>();
@@ -61,6 +67,7 @@ internal static class RouteServiceHost
         app.MapGrpcService<GreeterService>();
         app.MapGrpcService<HelloService>();
         app.MapGrpcService<RouteGuideService>();
+        app.MapGrpcService<FeaturesService>();
         var reflection = app.MapGrpcReflectionService();
         if (auth.AnonymousReflection)
         {

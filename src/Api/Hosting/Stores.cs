@@ -39,6 +39,7 @@ internal static class Stores
         services.AddSingleton(_ => Connect(connectionString));
         services.AddSingleton(static provider => StoreDescription.Postgis(provider.GetRequiredService<PostgisDatabase>()));
         services.AddSingleton<IFeatureStore, PostgisFeatureStore>();
+        services.AddSingleton<IFeatureCatalog, PostgisFeatureCatalog>();
         services.AddSingleton<INoteLog, PostgisNoteLog>();
         services.AddSingleton<SchemaWatch>();
         services.AddHostedService(static provider => provider.GetRequiredService<SchemaWatch>());
@@ -55,11 +56,13 @@ internal static class Stores
     private static void AddSqlite(this IServiceCollection services, bool withSamples)
     {
         services.AddSingleton(static provider => StoreDescription.Sqlite(provider.GetRequiredService<SqliteOptions>()));
-        services.AddSingleton<IFeatureStore>(provider => SqliteFeatureStore.OpenAsync(
+        services.AddSingleton(provider => SqliteFeatureStore.OpenAsync(
             provider.GetRequiredService<SqliteOptions>(),
             withSamples ? SamplePlaces.ReadAllAsync() : null,
             provider.GetRequiredService<TimeProvider>(),
             CancellationToken.None).GetAwaiter().GetResult());
+        services.AddSingleton<IFeatureStore>(static provider => provider.GetRequiredService<SqliteFeatureStore>());
+        services.AddSingleton<IFeatureCatalog>(static provider => provider.GetRequiredService<SqliteFeatureStore>());
         services.AddSingleton<INoteLog>(static provider => SqliteNoteLog.Open(
             provider.GetRequiredService<SqliteOptions>(), provider.GetRequiredService<TimeProvider>()));
     }

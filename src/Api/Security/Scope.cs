@@ -17,11 +17,12 @@ internal static class Scope
 
     /// <summary>RouteChat.</summary>
     public const string Chat = "routes.chat";
+    public const string WriteFeatures = "features.write";
 
     /// <summary>The type of the claims of an authenticated caller, one for each scope.</summary>
     public const string Claim = "scope";
 
-    public static ImmutableArray<string> All { get; } = [Read, Write, Chat];
+    public static ImmutableArray<string> All { get; } = [Read, Write, Chat, WriteFeatures];
 
     /// <summary>The identity of an authenticated caller, whatever its credentials.</summary>
     public static ClaimsIdentity Identify(string name, IEnumerable<string> scopes, string authenticationType) => new(

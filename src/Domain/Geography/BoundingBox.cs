@@ -23,4 +23,14 @@ public readonly record struct BoundingBox
     public bool Contains(Coordinate point) =>
         point.LatitudeE7 >= SouthWest.LatitudeE7 && point.LatitudeE7 <= NorthEast.LatitudeE7
         && point.LongitudeE7 >= SouthWest.LongitudeE7 && point.LongitudeE7 <= NorthEast.LongitudeE7;
+
+    /// <summary>What both boxes have; null where that is nothing.</summary>
+    public BoundingBox? Intersect(BoundingBox other)
+    {
+        var (south, north) = (
+            Math.Max(SouthWest.LatitudeE7, other.SouthWest.LatitudeE7), Math.Min(NorthEast.LatitudeE7, other.NorthEast.LatitudeE7));
+        var (west, east) = (
+            Math.Max(SouthWest.LongitudeE7, other.SouthWest.LongitudeE7), Math.Min(NorthEast.LongitudeE7, other.NorthEast.LongitudeE7));
+        return south <= north && west <= east ? new BoundingBox(new Coordinate(south, west), new Coordinate(north, east)) : null;
+    }
 }

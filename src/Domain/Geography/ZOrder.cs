@@ -16,6 +16,9 @@ public static class ZOrder
     private const int RangesOfAStrip = 64;
     private const int StripRatio = 16;
 
+    /// <summary>All places.</summary>
+    public static ZOrderRange World { get; } = new(Encode(BoundingBox.World.SouthWest), Encode(BoundingBox.World.NorthEast));
+
     public static long Encode(Coordinate place) => (long)(
         (Spread((uint)(place.LatitudeE7 + Coordinate.MaxLatitudeE7)) << 1)
         | Spread((uint)((long)place.LongitudeE7 + Coordinate.MaxLongitudeE7)));
@@ -73,6 +76,16 @@ public static class ZOrder
     public static IReadOnlyList<ZOrderRange> Ranges(IReadOnlyList<BoundingBox> boxes) =>
         Ranges(boxes, boxes.Any(IsStrip) ? RangesOfAStrip : RangesOfABox);
 
+    /// <summary>A box of two places or more as two boxes, each as its first code and its last. All codes of the first come first.</summary>
+    public static (ZOrderRange Lower, ZOrderRange Upper) Halve(ZOrderRange box)
+    {
+        // The codes of a box agree above the highest bit in which its first and its last differ; that bit halves it along the curve.
+        var bit = 63 - BitOperations.LeadingZeroCount((ulong)(box.First ^ box.Last));
+        return (
+            box with { Last = (long)WithoutBitAndOnesBelow((ulong)box.Last, bit) },
+            box with { First = (long)WithBitAndZerosBelow((ulong)box.First, bit) });
+    }
+
     internal static List<ZOrderRange> Ranges(IReadOnlyList<BoundingBox> boxes, int limit)
     {
         var pieces = Pieces(boxes, 4 * limit);
@@ -116,10 +129,7 @@ public static class ZOrder
                 continue;
             }
 
-            // The codes of a piece agree above the highest bit in which its first and its last differ; that bit halves it along the curve.
-            var bit = 63 - BitOperations.LeadingZeroCount((ulong)(piece.First ^ piece.Last));
-            var lower = piece with { Last = (long)WithoutBitAndOnesBelow((ulong)piece.Last, bit) };
-            var upper = piece with { First = (long)WithBitAndZerosBelow((ulong)piece.First, bit) };
+            var (lower, upper) = Halve(piece);
             open.Enqueue(lower, -Waste(lower));
             open.Enqueue(upper, -Waste(upper));
         }

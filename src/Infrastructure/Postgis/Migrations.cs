@@ -49,3 +49,6 @@ internal sealed class NotesMigration : SqlFileMigration;
 
 [DbContext(typeof(RouteDbContext)), Migration("0003_compatibility")]
 internal sealed class CompatibilityMigration : SqlFileMigration;
+
+[DbContext(typeof(RouteDbContext)), Migration("0004_feature_writes")]
+internal sealed class FeatureWritesMigration : SqlFileMigration;

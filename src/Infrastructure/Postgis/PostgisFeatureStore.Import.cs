@@ -42,6 +42,14 @@ public sealed partial class PostgisFeatureStore
         WHERE import.latitude = feature.latitude AND import.longitude = feature.longitude AND import.name <> feature.name
         """;
 
+    // A record has no properties. What loses them is another version, which the trigger makes of any update.
+    private const string PropertiesSql = """
+        WITH bare AS (
+            DELETE FROM feature_properties AS p USING import WHERE p.latitude = import.latitude AND p.longitude = import.longitude
+            RETURNING p.latitude, p.longitude)
+        UPDATE feature SET name = feature.name FROM bare WHERE feature.latitude = bare.latitude AND feature.longitude = bare.longitude
+        """;
+
     // Along the curve neighbours become neighbours on disk, and rectangles read a third of the pages.
     private const string InsertSql = """
         INSERT INTO feature (latitude, longitude, name)
@@ -185,6 +193,7 @@ public sealed partial class PostgisFeatureStore
         }
 
         var overwritten = replace ? 0 : (long)await ScalarAsync(connection, OverwrittenSql, cancellationToken);
+        await ExecuteAsync(connection, PropertiesSql, cancellationToken);
         await ExecuteAsync(connection, UpdateSql, cancellationToken);
         await ExecuteAsync(connection, InsertSql, cancellationToken);
         var total = (long)await ScalarAsync(connection, "SELECT count(*) FROM feature", cancellationToken);

@@ -159,7 +159,8 @@ public static class PostgisSchema
             sql = reader.GetValue(2) is string database ? $"GRANT CONNECT ON DATABASE {database} TO {to};" : "";
             sql += reader.GetBoolean(3) ? "" : $"GRANT USAGE ON SCHEMA {schema} TO {to};";
             sql += $"""
-                GRANT SELECT ON feature, {RouteDbContext.HistoryTable} TO {to};
+                GRANT SELECT ON {RouteDbContext.HistoryTable} TO {to};
+                GRANT SELECT, INSERT, UPDATE, DELETE ON feature, feature_properties, feature_request TO {to};
                 GRANT SELECT, INSERT, DELETE ON note TO {to};
                 GRANT SELECT, UPDATE ON note_head TO {to};
                 ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {to};

@@ -15,9 +15,15 @@ internal sealed class RouteDbContext(NpgsqlConnection connection) : DbContext
 {
     public const string HistoryTable = "schema_migration";
 
+    public const string Revisions = "feature_revision";
+
     public const int Wgs84 = 4326;
 
     public DbSet<FeatureRow> Features => Set<FeatureRow>();
+
+    public DbSet<FeaturePropertiesRow> FeatureProperties => Set<FeaturePropertiesRow>();
+
+    public DbSet<FeatureRequestRow> FeatureRequests => Set<FeatureRequestRow>();
 
     public DbSet<NoteRow> Notes => Set<NoteRow>();
 
@@ -33,7 +39,10 @@ internal sealed class RouteDbContext(NpgsqlConnection connection) : DbContext
 
     protected override void OnModelCreating(ModelBuilder modelBuilder)
     {
+        modelBuilder.HasSequence<long>(Revisions);
         modelBuilder.Entity<FeatureRow>(Features);
+        modelBuilder.Entity<FeaturePropertiesRow>(FeatureProperties);
+        modelBuilder.Entity<FeatureRequestRow>(FeatureRequests);
         modelBuilder.Entity<NoteRow>(Notes);
         modelBuilder.Entity<NoteHeadRow>(NoteHeads);
 
@@ -47,7 +56,29 @@ internal sealed class RouteDbContext(NpgsqlConnection connection) : DbContext
             feature.Property(static row => row.Location).HasColumnName("location").HasColumnType($"geometry(Point,{Wgs84})")
                 .HasComputedColumnSql(
                     $"ST_SetSRID(ST_MakePoint(longitude / 1e7::float8, latitude / 1e7::float8), {Wgs84})", stored: true);
+            feature.Property(static row => row.Revision).HasColumnName("revision").HasDefaultValueSql($"nextval('{Revisions}')");
+            feature.Property(static row => row.CreatedAt).HasColumnName("created_at").HasDefaultValueSql("now()");
+            feature.Property(static row => row.UpdatedAt).HasColumnName("updated_at");
             feature.HasIndex(static row => row.Location).HasDatabaseName("feature_location").HasMethod("gist");
+        }
+
+        static void FeatureProperties(EntityTypeBuilder<FeaturePropertiesRow> properties)
+        {
+            properties.ToTable("feature_properties");
+            properties.HasKey(static row => new { row.Latitude, row.Longitude }).HasName("feature_properties_pkey");
+            properties.Property(static row => row.Latitude).HasColumnName("latitude");
+            properties.Property(static row => row.Longitude).HasColumnName("longitude");
+            properties.Property(static row => row.Properties).HasColumnName("properties").HasColumnType("jsonb");
+        }
+
+        static void FeatureRequests(EntityTypeBuilder<FeatureRequestRow> request)
+        {
+            request.ToTable("feature_request");
+            request.HasKey(static row => row.RequestId).HasName("feature_request_pkey");
+            request.Property(static row => row.RequestId).HasColumnName("request_id").ValueGeneratedNever();
+            request.Property(static row => row.Fingerprint).HasColumnName("fingerprint");
+            request.Property(static row => row.RequestedAt).HasColumnName("requested_at").HasDefaultValueSql("now()");
+            request.HasIndex(static row => row.RequestedAt).HasDatabaseName("feature_request_time");
         }
 
         static void Notes(EntityTypeBuilder<NoteRow> note)
@@ -86,7 +117,20 @@ internal sealed class RouteDbContext(NpgsqlConnection connection) : DbContext
 internal sealed record FeatureRow(int Latitude, int Longitude, string Name)
 {
     public Point Location { get; init; } = null!;
+
+    public long Revision { get; init; }
+
+    public DateTimeOffset CreatedAt { get; init; }
+
+    /// <summary>Null: as it was created.</summary>
+    public DateTimeOffset? UpdatedAt { get; init; }
 }
+
+/// <summary>The properties of a feature that has any, as JSON.</summary>
+internal sealed record FeaturePropertiesRow(int Latitude, int Longitude, string Properties);
+
+/// <summary>A write that was made under an id of its caller.</summary>
+internal sealed record FeatureRequestRow(Guid RequestId, long Fingerprint, DateTimeOffset RequestedAt);
 
 /// <summary>A note of the chat.</summary>
 internal sealed record NoteRow(

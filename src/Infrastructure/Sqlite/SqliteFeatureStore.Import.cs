@@ -24,8 +24,8 @@ public sealed partial class SqliteFeatureStore
             using var connection = Connect(_path);
             Execute(connection, $"PRAGMA cache_size = -{ImportCache}");
             var read = await StageAsync(connection, features, cancellationToken);
-            var summary = Merge(connection, read, replace, cancellationToken);
-            Interlocked.Increment(ref _imports);
+            var summary = Merge(connection, read, replace, _clock.GetUtcNow(), cancellationToken);
+            Interlocked.Increment(ref _commits);
             ShortenLog(connection);
             return summary;
         }
@@ -62,24 +62,34 @@ public sealed partial class SqliteFeatureStore
         return read;
     }
 
-    private static ImportSummary Merge(SqliteConnection connection, long read, bool replace, CancellationToken cancellationToken)
+    private static ImportSummary Merge(
+        SqliteConnection connection, long read, bool replace, DateTimeOffset now, CancellationToken cancellationToken)
     {
         raw.sqlite3_progress_handler(
             connection.Handle, StepsPerLook, static token => ((CancellationToken)token).IsCancellationRequested ? 1 : 0, cancellationToken);
         Execute(connection, "BEGIN IMMEDIATE");
         if (replace)
         {
-            Execute(connection, "DELETE FROM feature");
+            Execute(connection, "DELETE FROM feature; DELETE FROM feature_properties");
         }
 
         var before = Scalar(connection, "SELECT count(*) FROM feature");
         var overwritten = before == 0
             ? 0
             : Scalar(connection, "SELECT count(*) FROM feature WHERE place IN (SELECT place FROM temp.import)");
-        Execute(connection, """
-            INSERT INTO feature (place, name) SELECT place, name FROM temp.import WHERE true ORDER BY place, record
-            ON CONFLICT (place) DO UPDATE SET name = excluded.name
+        var revision = Scalar(connection, NextRevisionSql);
+        Execute(connection, $"""
+            INSERT INTO feature (place, name, revision, created_at)
+            SELECT place, name, {revision}, {now.ToUnixTimeMilliseconds()} FROM temp.import WHERE true ORDER BY place, record
+            ON CONFLICT (place) DO UPDATE SET name = excluded.name, revision = excluded.revision, updated_at = excluded.created_at
+            WHERE excluded.name <> feature.name OR EXISTS (SELECT 1 FROM feature_properties AS p WHERE p.place = feature.place)
             """);
+        if (Scalar(connection, "SELECT EXISTS (SELECT 1 FROM feature_properties)") == 1)
+        {
+            // A record has no properties.
+            Execute(connection, "DELETE FROM feature_properties WHERE place IN (SELECT place FROM temp.import)");
+        }
+
         var total = Scalar(connection, "SELECT count(*) FROM feature");
         cancellationToken.ThrowIfCancellationRequested();
         raw.sqlite3_progress_handler(connection.Handle, 0, null, null);

@@ -6,7 +6,7 @@ namespace RouteService.Infrastructure.Sqlite;
 /// <summary>The file: created whole or not at all, and checked when it is opened.</summary>
 public sealed partial class SqliteFeatureStore
 {
-    private const int SchemaVersion = 1;
+    private const int SchemaVersion = 2;
 
     // A file up to this size is checked in full when it is opened; damage in a larger one shows when a read meets it.
     private const long CheckedWhole = 64 * 1024 * 1024;
@@ -23,6 +23,8 @@ public sealed partial class SqliteFeatureStore
             name  TEXT NOT NULL
         ) STRICT;
         """;
+
+    private const string NextRevisionSql = "UPDATE feature_revision SET revision = revision + 1 RETURNING revision";
 
     /// <summary>Opens the store, and creates it if the file is missing.</summary>
     /// <param name="options">Path of the file.</param>
@@ -43,7 +45,7 @@ public sealed partial class SqliteFeatureStore
         try
         {
             using var connection = Connect(path);
-            CheckFile(connection, path);
+            CheckFile(connection, path, clock);
         }
         catch (SqliteException e)
         {
@@ -76,7 +78,7 @@ public sealed partial class SqliteFeatureStore
         {
             using (var connection = Connect(draft))
             {
-                Execute(connection, $"{Schema} PRAGMA user_version = {SchemaVersion};");
+                Execute(connection, $"BEGIN; {Schema} {WritesUpgrade(clock)} COMMIT;");
             }
 
             if (seed is not null)
@@ -134,14 +136,35 @@ public sealed partial class SqliteFeatureStore
         }
     }
 
-    private static void CheckFile(SqliteConnection connection, string path)
+    /// <summary>
+    /// What makes a file of the second version out of one of the first; its features have the revision 0 and this time. Properties are
+    /// beside the features, whose rows stay as narrow as the classic calls read them.
+    /// </summary>
+    private static string WritesUpgrade(TimeProvider clock) => $"""
+        ALTER TABLE feature ADD COLUMN revision INTEGER NOT NULL DEFAULT 0; -- Of the last write; the etag.
+        ALTER TABLE feature ADD COLUMN created_at INTEGER NOT NULL DEFAULT {clock.GetUtcNow().ToUnixTimeMilliseconds()}; -- Since 1970.
+        ALTER TABLE feature ADD COLUMN updated_at INTEGER; -- Null where the feature is as it was created.
+        CREATE TABLE feature_properties (place INTEGER PRIMARY KEY, properties TEXT NOT NULL) STRICT;
+        CREATE TABLE feature_revision (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), revision INTEGER NOT NULL) STRICT;
+        INSERT INTO feature_revision VALUES (1, 0);
+        CREATE TABLE feature_request
+        (
+            request_id   BLOB PRIMARY KEY, -- The caller's own name for a write.
+            fingerprint  INTEGER NOT NULL, -- What the write was, so that another with the same id is refused.
+            requested_at INTEGER NOT NULL
+        ) STRICT;
+        CREATE INDEX feature_request_time ON feature_request (requested_at);
+        PRAGMA user_version = {SchemaVersion};
+        """;
+
+    private static void CheckFile(SqliteConnection connection, string path, TimeProvider clock)
     {
         var version = Scalar(connection, "PRAGMA user_version");
         var tables = Scalar(connection, "SELECT count(*) FROM sqlite_schema WHERE type = 'table'");
         if (version == 0 && tables == 0)
         {
             // An empty file, as a mount or touch creates it.
-            Execute(connection, $"BEGIN IMMEDIATE; {Schema} PRAGMA user_version = {SchemaVersion}; COMMIT;");
+            Execute(connection, $"BEGIN IMMEDIATE; {Schema} {WritesUpgrade(clock)} COMMIT;");
             version = SchemaVersion;
         }
 
@@ -158,6 +181,11 @@ public sealed partial class SqliteFeatureStore
                 $"The file '{path}' is a database of another program. Set {PathVariable} to another file.");
         }
 
+        if (version == 1)
+        {
+            Upgrade(connection, clock);
+        }
+
         if (new FileInfo(path).Length <= CheckedWhole)
         {
             using var check = connection.CreateCommand();
@@ -167,6 +195,18 @@ public sealed partial class SqliteFeatureStore
                 throw new StoreUnavailableException(SqliteErrors.Damaged(path));
             }
         }
+    }
+
+    /// <summary>Brings a file of the first version to the second, unless another process has just done so.</summary>
+    private static void Upgrade(SqliteConnection connection, TimeProvider clock)
+    {
+        Execute(connection, "BEGIN IMMEDIATE");
+        if (Scalar(connection, "PRAGMA user_version") == 1)
+        {
+            Execute(connection, WritesUpgrade(clock));
+        }
+
+        Execute(connection, "COMMIT");
     }
 
     /// <summary>

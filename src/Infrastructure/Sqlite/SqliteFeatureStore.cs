@@ -9,7 +9,8 @@ namespace RouteService.Infrastructure.Sqlite;
 /// <summary>
 /// Features in one SQLite file, for a service that runs with nothing installed. The key of its table is the Z-order code of the location:
 /// a look-up is one seek, a box is a range scan, and a page continues where the last one ended (docs/adr/0003-sqlite-z-order-key.md).
-/// Opening and making the file is in SqliteFeatureStore.Open.cs, import in SqliteFeatureStore.Import.cs.
+/// Opening and making the file is in SqliteFeatureStore.Open.cs, import in SqliteFeatureStore.Import.cs, single writes in
+/// SqliteFeatureStore.Catalog.cs.
 /// </summary>
 /// <remarks>
 /// The calls are synchronous inside: SQLite has no asynchronous API, and a look-up takes microseconds. A call rents a reader and returns
@@ -21,7 +22,7 @@ public sealed partial class SqliteFeatureStore : IFeatureStore, IDisposable
     private const int FirstPage = 64;
     private const int Page = 1_024;
 
-    // Maximum age of a reader's snapshot: imports of another process are seen after this time, own imports at once.
+    // Maximum age of a reader's snapshot: writes of another process are seen after this time, own writes at once.
     private static readonly TimeSpan MaxSnapshotAge = TimeSpan.FromMilliseconds(50);
 
     // Interval at which unused snapshots are ended: an open one keeps the write-ahead log from starting over.
@@ -31,7 +32,7 @@ public sealed partial class SqliteFeatureStore : IFeatureStore, IDisposable
     private readonly TimeProvider _clock;
     private readonly ConcurrentQueue<SqliteReader> _idle = [];
     private readonly ITimer _sweep;
-    private int _imports;
+    private int _commits;
     private volatile bool _disposed;
 
     private SqliteFeatureStore(string path, TimeProvider clock)
@@ -101,6 +102,7 @@ public sealed partial class SqliteFeatureStore : IFeatureStore, IDisposable
     {
         _disposed = true;
         _sweep.Dispose();
+        _writing.Dispose();
         DisposeIdle();
     }
 
@@ -129,16 +131,16 @@ public sealed partial class SqliteFeatureStore : IFeatureStore, IDisposable
 
         try
         {
-            var imports = Volatile.Read(ref _imports);
+            var commits = Volatile.Read(ref _commits);
             if (reader.Snapshot is { } snapshot
-                && (snapshot.Imports != imports || _clock.GetElapsedTime(snapshot.Timestamp) > MaxSnapshotAge))
+                && (snapshot.Commits != commits || _clock.GetElapsedTime(snapshot.Timestamp) > MaxSnapshotAge))
             {
                 reader.EndRead();
             }
 
             if (reader.Snapshot is null)
             {
-                reader.BeginRead(new ReadSnapshot(_clock.GetTimestamp(), imports));
+                reader.BeginRead(new ReadSnapshot(_clock.GetTimestamp(), commits));
             }
 
             return reader;

@@ -14,6 +14,17 @@ namespace RouteService.Infrastructure.Sqlite;
 /// <threadsafety>For one caller at a time.</threadsafety>
 internal sealed class SqliteReader : IDisposable
 {
+    public const string GetSql = """
+        SELECT name, (SELECT properties FROM feature_properties AS p WHERE p.place = f.place), revision, created_at, updated_at
+        FROM feature AS f WHERE place = $place
+        """;
+
+    private const string ReadSql = """
+        SELECT name, CASE WHEN ? THEN (SELECT properties FROM feature_properties AS p WHERE p.place = f.place) END,
+            revision, created_at, updated_at, place
+        FROM feature AS f WHERE place BETWEEN ? AND ? ORDER BY place
+        """;
+
     // Rows of a gap in the range of a box that are stepped over before the gap is jumped: a jump costs about as much as these steps.
     private const int StepsBeforeJump = 8;
 
@@ -27,6 +38,8 @@ internal sealed class SqliteReader : IDisposable
     private readonly sqlite3_stmt _begin;
     private readonly sqlite3_stmt _end;
     private readonly sqlite3_stmt _find;
+    private readonly sqlite3_stmt _get;
+    private readonly sqlite3_stmt _read;
     private readonly sqlite3_stmt _scan;
 
     /// <exception cref="StoreUnavailableException">The file cannot be opened.</exception>
@@ -42,6 +55,8 @@ internal sealed class SqliteReader : IDisposable
             _begin = Prepare("BEGIN");
             _end = Prepare("COMMIT");
             _find = Prepare("SELECT name FROM feature WHERE place = ?");
+            _get = Prepare(GetSql);
+            _read = Prepare(ReadSql);
             _scan = Prepare("SELECT place, name FROM feature WHERE place BETWEEN ? AND ? ORDER BY place");
         }
         catch
@@ -81,6 +96,60 @@ internal sealed class SqliteReader : IDisposable
         {
             raw.sqlite3_reset(_find);
         }
+    }
+
+    /// <summary>The feature at this place with all that is kept of it, or null.</summary>
+    public CatalogFeature? Get(Coordinate location)
+    {
+        try
+        {
+            Check(raw.sqlite3_bind_int64(_get, 1, ZOrder.Encode(location)));
+            return Step(_get) ? Feature(_get, location) : null;
+        }
+        finally
+        {
+            raw.sqlite3_reset(_get);
+        }
+    }
+
+    /// <summary>The first features of the boxes from a code, in Z-order.</summary>
+    public List<CatalogFeature> Read(
+        IReadOnlyList<BoundingBox> boxes, long from, int limit, bool withProperties, CancellationToken cancellationToken)
+    {
+        var found = new List<CatalogFeature>();
+        var rows = 0;
+        foreach (var range in ZOrder.Ranges(boxes).Where(range => range.Last >= from))
+        {
+            try
+            {
+                Check(raw.sqlite3_bind_int(_read, 1, withProperties ? 1 : 0));
+                Check(raw.sqlite3_bind_int64(_read, 2, Math.Max(from, range.First)));
+                Check(raw.sqlite3_bind_int64(_read, 3, range.Last));
+                while (Step(_read))
+                {
+                    if (rows++ % RowsPerLook == 0)
+                    {
+                        cancellationToken.ThrowIfCancellationRequested();
+                    }
+
+                    var location = ZOrder.Decode(raw.sqlite3_column_int64(_read, 5));
+                    if (boxes.Any(box => box.Contains(location)))
+                    {
+                        found.Add(Feature(_read, location));
+                        if (found.Count == limit)
+                        {
+                            return found;
+                        }
+                    }
+                }
+            }
+            finally
+            {
+                raw.sqlite3_reset(_read);
+            }
+        }
+
+        return found;
     }
 
     public int CountAt(ReadOnlySpan<Coordinate> locations, CancellationToken cancellationToken)
@@ -171,6 +240,8 @@ internal sealed class SqliteReader : IDisposable
         _begin?.Dispose();
         _end?.Dispose();
         _find?.Dispose();
+        _get?.Dispose();
+        _read?.Dispose();
         _scan?.Dispose();
         _connection.Dispose();
     }
@@ -231,9 +302,17 @@ internal sealed class SqliteReader : IDisposable
         return SqliteErrors.Unavailable(new SqliteException(raw.sqlite3_errmsg(_connection).utf8_to_string(), result & 0xFF, result));
     }
 
+    private static CatalogFeature Feature(sqlite3_stmt statement, Coordinate location) => SqliteFeatureStore.Feature(
+        location,
+        Text(statement, 0),
+        raw.sqlite3_column_blob(statement, 1),
+        raw.sqlite3_column_int64(statement, 2),
+        raw.sqlite3_column_int64(statement, 3),
+        raw.sqlite3_column_type(statement, 4) == raw.SQLITE_NULL ? null : raw.sqlite3_column_int64(statement, 4));
+
     // As bytes: SQLite's text is UTF-8 already, and may be empty.
     private static string Text(sqlite3_stmt statement, int column) => Encoding.UTF8.GetString(raw.sqlite3_column_blob(statement, column));
 }
 
-/// <summary>The start of a read transaction: the clock's timestamp, and the number of imports until then.</summary>
-internal readonly record struct ReadSnapshot(long Timestamp, int Imports);
+/// <summary>The start of a read transaction: the clock's timestamp, and the number of writes until then.</summary>
+internal readonly record struct ReadSnapshot(long Timestamp, int Commits);

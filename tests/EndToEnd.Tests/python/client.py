@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+import uuid
 
 import grpc
 
@@ -15,6 +16,8 @@ import helloworld_pb2 as helloworld
 import helloworld_pb2_grpc as helloworld_grpc
 import route_guide_pb2 as rg
 import route_guide_pb2_grpc as rg_grpc
+from routeservice.v1 import features_pb2 as features_v1
+from routeservice.v1 import features_pb2_grpc as features_v1_grpc
 from google.rpc import error_details_pb2, status_pb2
 import health_pb2
 
@@ -87,6 +90,50 @@ def list_features(channel):
         expected = {place: name for place, name in known.items() if south <= place[0] <= north and west <= place[1] <= east}
         listed = [((f.location.latitude, f.location.longitude), f.name) for f in stub.ListFeatures(rg.Rectangle(lo=lo, hi=hi))]
         assert len(listed) == len(expected) and dict(listed) == expected, corners
+
+
+def features(channel):
+    stub = features_v1_grpc.FeaturesStub(channel)
+    guide = rg_grpc.RouteGuideStub(channel)
+    name = "features/517591900,194560000"
+    get = features_v1.GetFeatureRequest(name=name)
+    expect(grpc.StatusCode.NOT_FOUND, name, lambda: stub.GetFeature(get))
+
+    create = features_v1.CreateFeatureRequest(feature={"name": name, "display_name": "Łódź"}, request_id=str(uuid.uuid4()))
+    create.feature.properties.update({"height": 61.5, "open": True, "roof": None, "uses": ["view", {"since": 1900}]})
+    created = stub.CreateFeature(create)
+    assert created.properties == create.feature.properties and created.display_name == "Łódź", created
+    assert stub.CreateFeature(create) == created and stub.GetFeature(get) == created
+    assert guide.GetFeature(point(517591900, 194560000)).name == "Łódź"
+
+    update = features_v1.UpdateFeatureRequest(feature={"name": name, "display_name": "Lodz", "etag": created.etag})
+    updated = stub.UpdateFeature(update)
+    assert updated.display_name == "Lodz" and updated.properties == created.properties and updated.etag != created.etag, updated
+    error = expect(grpc.StatusCode.ABORTED, updated.etag, lambda: stub.UpdateFeature(update))
+    info = error_details_pb2.ErrorInfo()
+    status = status_pb2.Status.FromString(dict(error.trailing_metadata())["grpc-status-details-bin"])
+    assert any(detail.Unpack(info) for detail in status.details)
+    assert (info.reason, info.metadata["etag"]) == ("FEATURE_CHANGED", updated.etag), info
+
+    batch = features_v1.BatchUpdateFeaturesRequest(requests=[
+        {"feature": {"location": {"latitude_e7": 1, "longitude_e7": i}, "display_name": str(i)}, "allow_missing": True} for i in range(1000)])
+    answer = stub.BatchUpdateFeatures(batch)
+    assert [f.display_name for f in answer.features] == [str(i) for i in range(1000)]
+    search = features_v1.SearchFeaturesRequest(filter={"area": {"circle": {"center": {"latitude_e7": 1}, "radius_meters": 1}}}, page_size=1)
+    found = []
+    while not found or search.page_token:
+        page = stub.SearchFeatures(search)
+        found += [result.feature.display_name for result in page.results]
+        search.page_token = page.next_page_token
+    assert sorted(found, key=int) == [str(i) for i in range(90)], found
+    near = stub.SearchFeatures(features_v1.SearchFeaturesRequest(near={"latitude_e7": 1, "longitude_e7": 999}, page_size=2))
+    assert [result.feature.display_name for result in near.results] == ["999", "998"], near
+    assert sum(len(message.features) for message in stub.StreamFeatures(features_v1.StreamFeaturesRequest())) == len(places()) + 1001
+    stub.BatchDeleteFeatures(features_v1.BatchDeleteFeaturesRequest(requests=[{"name": f.name, "etag": f.etag} for f in answer.features]))
+    assert guide.GetFeature(point(1, 999)).name == ""
+
+    stub.DeleteFeature(features_v1.DeleteFeatureRequest(name=name, etag=updated.etag))
+    expect(grpc.StatusCode.NOT_FOUND, name, lambda: stub.GetFeature(get))
 
 
 def haversine(a, b):
@@ -282,7 +329,7 @@ def compression(channel):
 def health(channel):
     check = channel.unary_unary(
         "/grpc.health.v1.Health/Check", health_pb2.HealthCheckRequest.SerializeToString, health_pb2.HealthCheckResponse.FromString)
-    for service in ("", "routeguide.RouteGuide", "helloworld.Greeter", "HelloService"):
+    for service in ("", "routeguide.RouteGuide", "routeservice.v1.Features", "helloworld.Greeter", "HelloService"):
         assert check(health_pb2.HealthCheckRequest(service=service)).status == health_pb2.HealthCheckResponse.SERVING
     expect(grpc.StatusCode.NOT_FOUND, "", lambda: check(health_pb2.HealthCheckRequest(service="nobody")))
     watch = channel.unary_stream(

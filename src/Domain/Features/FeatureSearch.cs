@@ -1,0 +1,161 @@
+using System.Runtime.CompilerServices;
+using RouteService.Domain.Geography;
+
+namespace RouteService.Domain.Features;
+
+/// <summary>
+/// Searches, in the same way for all stores: a store reads candidates in the order of <see cref="ZOrder"/>, and the filter decides.
+/// </summary>
+/// <threadsafety>All members may be called at once from any thread.</threadsafety>
+public sealed class FeatureSearch(IFeatureCatalog catalog)
+{
+    /// <summary>The most features of a page.</summary>
+    public const int MaxPage = 1_000;
+
+    /// <summary>The most candidates that one page looks at: a page may have few features, or none, where few match.</summary>
+    internal const int MaxCandidates = 20_000;
+
+    // The first circle of a search for the nearest. The next ones are four times as wide, so that the last one has few that are in vain.
+    private const double FirstRadiusMeters = 250;
+    private const double RadiusGrowth = 4;
+
+    // Candidates of one read: few where a page is small and most match, many where few do.
+    private const int MinRead = 16;
+    private const int MaxRead = 1_000;
+
+    /// <summary>The next matches in the order of codes.</summary>
+    /// <param name="filter">Which.</param>
+    /// <param name="from">The code to begin with.</param>
+    /// <param name="limit">The most features.</param>
+    /// <param name="withProperties">Whether features have their properties, as far as the filter does not ask for them.</param>
+    /// <param name="cancellationToken">Ends the search.</param>
+    public async Task<SearchPage> ReadPageAsync(
+        FeatureFilter filter, long from, int limit, bool withProperties, CancellationToken cancellationToken)
+    {
+        var boxes = filter.Area?.Boxes ?? [BoundingBox.World];
+        var reads = withProperties || filter.Properties.Members.Count > 0;
+        var found = new List<CatalogFeature>();
+        var next = from;
+        var candidates = 0;
+        for (var size = Math.Clamp(limit + 1, MinRead, MaxRead); ; size = MaxRead)
+        {
+            var read = await catalog.ReadAsync(boxes, next, size, reads, cancellationToken);
+            foreach (var feature in read)
+            {
+                if (filter.Matches(feature.Location, feature.Name, feature.Properties))
+                {
+                    if (found.Count == limit)
+                    {
+                        return new SearchPage(found, found[^1].Location);
+                    }
+
+                    found.Add(feature);
+                }
+            }
+
+            if (read.Count < size)
+            {
+                return new SearchPage(found, GoesOnAfter: null);
+            }
+
+            candidates += read.Count;
+            if (candidates >= MaxCandidates)
+            {
+                return new SearchPage(found, read[^1].Location);
+            }
+
+            next = ZOrder.Encode(read[^1].Location) + 1;
+        }
+    }
+
+    /// <summary>The nearest matches, by distance and, where that is the same, by code.</summary>
+    /// <param name="filter">Which.</param>
+    /// <param name="near">Where.</param>
+    /// <param name="limit">The most features.</param>
+    /// <param name="withProperties">As for <see cref="ReadPageAsync"/>.</param>
+    /// <param name="cancellationToken">Ends the search.</param>
+    public async Task<IReadOnlyList<NearFeature>> FindNearestAsync(
+        FeatureFilter filter, Coordinate near, int limit, bool withProperties, CancellationToken cancellationToken)
+    {
+        var reads = withProperties || filter.Properties.Members.Count > 0;
+        for (var radius = FirstRadiusMeters; ; radius = Math.Min(radius * RadiusGrowth, Circle.MaxRadiusMeters))
+        {
+            var isWhole = radius >= Circle.MaxRadiusMeters;
+            IReadOnlyList<BoundingBox> circle = isWhole ? [BoundingBox.World] : new Circle(near, radius).Boxes;
+            var boxes = Common(circle, filter.Area?.Boxes ?? [BoundingBox.World]);
+
+            // The farthest is at the head, and leaves where there are too many, so the memory is that of the answer.
+            var nearest = new PriorityQueue<NearFeature, (double Meters, long Code)>(
+                Comparer<(double, long)>.Create(static (a, b) => b.CompareTo(a)));
+            await foreach (var feature in ReadAllAsync(boxes, reads, cancellationToken))
+            {
+                var meters = Haversine.Meters(near, feature.Location);
+                if ((isWhole || meters <= radius) && filter.Matches(feature.Location, feature.Name, feature.Properties))
+                {
+                    nearest.Enqueue(new NearFeature(feature, meters), (meters, ZOrder.Encode(feature.Location)));
+                    if (nearest.Count > limit)
+                    {
+                        nearest.Dequeue();
+                    }
+                }
+            }
+
+            if (isWhole || nearest.Count == limit)
+            {
+                var found = new NearFeature[nearest.Count];
+                while (nearest.Count > 0)
+                {
+                    found[nearest.Count - 1] = nearest.Dequeue();
+                }
+
+                return found;
+            }
+        }
+    }
+
+    private async IAsyncEnumerable<CatalogFeature> ReadAllAsync(
+        List<BoundingBox> boxes,
+        bool withProperties,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        IReadOnlyList<CatalogFeature> read;
+        var from = 0L;
+        do
+        {
+            read = boxes.Count == 0 ? [] : await catalog.ReadAsync(boxes, from, MaxRead, withProperties, cancellationToken);
+            foreach (var feature in read)
+            {
+                yield return feature;
+            }
+
+            from = read.Count > 0 ? ZOrder.Encode(read[^1].Location) + 1 : from;
+        }
+        while (read.Count == MaxRead);
+    }
+
+    /// <summary>What both lists of disjoint boxes have, as disjoint boxes.</summary>
+    private static List<BoundingBox> Common(IReadOnlyList<BoundingBox> some, IReadOnlyList<BoundingBox> others)
+    {
+        var common = new List<BoundingBox>();
+        foreach (var box in some)
+        {
+            foreach (var other in others)
+            {
+                if (box.Intersect(other) is { } both)
+                {
+                    common.Add(both);
+                }
+            }
+        }
+
+        return common;
+    }
+}
+
+/// <summary>A page of a search.</summary>
+/// <param name="Features">The matches, in the order of codes.</param>
+/// <param name="GoesOnAfter">The place after which the next page begins; null where there is none.</param>
+public sealed record SearchPage(IReadOnlyList<CatalogFeature> Features, Coordinate? GoesOnAfter);
+
+/// <summary>A feature and its distance.</summary>
+public readonly record struct NearFeature(CatalogFeature Feature, double Meters);

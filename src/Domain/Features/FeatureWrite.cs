@@ -1,0 +1,53 @@
+using RouteService.Domain.Geography;
+
+namespace RouteService.Domain.Features;
+
+/// <summary>Changes that are made together.</summary>
+/// <param name="Changes">At most one for a place.</param>
+/// <param name="RequestId">
+/// The caller's name for this write: a store makes it once, and keeps the id for <see cref="RequestRetention"/>. Null for none.
+/// </param>
+public sealed record FeatureWrite(IReadOnlyList<FeatureChange> Changes, Guid? RequestId)
+{
+    /// <summary>How long the id of a request is kept at least.</summary>
+    public static readonly TimeSpan RequestRetention = TimeSpan.FromDays(1);
+
+    /// <summary>
+    /// A number that is the same for a repeat of this write, and almost surely another one for others: of the kinds of the changes and of
+    /// their places. What is written does not count, as clients send the members of properties in any order.
+    /// </summary>
+    public uint Fingerprint
+    {
+        get
+        {
+            using var bytes = new MemoryStream();
+            using var writer = new BinaryWriter(bytes);
+            foreach (var change in Changes)
+            {
+                writer.Write((byte)(change switch { FeatureChange.Create => 1, FeatureChange.Update => 2, _ => 3 }));
+                writer.Write(ZOrder.Encode(change.Location));
+            }
+
+            writer.Flush();
+            return Checksum.Crc32C(bytes.GetBuffer().AsSpan(0, (int)bytes.Length));
+        }
+    }
+
+    /// <param name="current">The features that are there, as far as they are at the places of the changes.</param>
+    /// <param name="etag">The version that the write makes.</param>
+    /// <param name="now">The time of the write.</param>
+    /// <returns>The features afterwards, in the order of the changes; null where there is none.</returns>
+    /// <exception cref="FeatureConflictException">The first change that does not fit what is there.</exception>
+    public IReadOnlyList<CatalogFeature?> Apply(IReadOnlyDictionary<Coordinate, CatalogFeature> current, Etag etag, DateTimeOffset now) =>
+        [.. Changes.Select(change => change.Apply(current.GetValueOrDefault(change.Location), etag, now))];
+
+    /// <summary>What a write is answered with that has been made before.</summary>
+    /// <param name="fingerprint">That of the write with this id.</param>
+    /// <param name="current">As for <see cref="Apply"/>.</param>
+    /// <exception cref="InvalidValueException">The id is that of another write.</exception>
+    public IReadOnlyList<CatalogFeature?> Repeat(uint fingerprint, IReadOnlyDictionary<Coordinate, CatalogFeature> current) =>
+        fingerprint == Fingerprint
+            ? [.. Changes.Select(change => current.GetValueOrDefault(change.Location))]
+            : throw new InvalidValueException(
+                "request_id", $"request_id {RequestId} is that of another request; expected a new UUID for each write.");
+}

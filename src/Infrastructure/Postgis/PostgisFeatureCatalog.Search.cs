@@ -1,0 +1,134 @@
+using Npgsql;
+using NpgsqlTypes;
+using RouteService.Domain.Features;
+using RouteService.Domain.Geography;
+
+namespace RouteService.Infrastructure.Postgis;
+
+/// <summary>
+/// Reading in the order of Z-order codes, which no index has. The world is halved along the curve into cells, each a rectangle that the
+/// spatial index finds: cells are in order, and one with few features is read whole and sorted here. One with too many is halved again.
+/// </summary>
+public sealed partial class PostgisFeatureCatalog
+{
+    // Cells of one query. After a page the next one begins in the middle of a cell, which leaves up to 63 smaller ones.
+    private const int MaxCells = 64;
+
+    // The fewest features that a query reads beyond those that are needed.
+    private const int MinSpare = 16;
+
+    // In the order of the cells. && alone may find what is a metre outside; the sums keep the planner from reading latitudes by the key.
+    internal const string CellsSql = """
+        SELECT f.latitude, f.longitude, f.name, f.revision, f.created_at, f.updated_at, CASE WHEN $6 THEN (
+            SELECT p.properties FROM feature_properties AS p WHERE p.latitude = f.latitude AND p.longitude = f.longitude) END,
+            cell.i::integer
+        FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS cell (south, west, north, east, i)
+        CROSS JOIN LATERAL (
+            SELECT latitude, longitude, name, revision, created_at, updated_at FROM feature
+            WHERE location && ST_MakeEnvelope(
+                    cell.west / 1e7::float8, cell.south / 1e7::float8, cell.east / 1e7::float8, cell.north / 1e7::float8, 4326)
+                AND latitude + 0 BETWEEN cell.south AND cell.north AND longitude + 0 BETWEEN cell.west AND cell.east
+            LIMIT $5) AS f
+        LIMIT $5
+        """;
+
+    public Task<IReadOnlyList<CatalogFeature>> ReadAsync(
+        IReadOnlyList<BoundingBox> boxes, long from, int limit, bool withProperties, CancellationToken cancellationToken) =>
+        database.ReadAsync<IReadOnlyList<CatalogFeature>>(
+            async (connection, token) =>
+            {
+                var found = new List<CatalogFeature>();
+                var cells = new Stack<ZOrderRange>([ZOrder.World]);
+                while (found.Count < limit && TakeCells(cells, boxes, from) is { Count: > 0 } taken)
+                {
+                    // More than is needed, since the last cell is seldom whole where just as many are read.
+                    var rows = limit - found.Count + Math.Max(limit / 2, MinSpare);
+                    await ReadCellsAsync(connection, taken, cells, found, rows, withProperties, token);
+                }
+
+                return found.Count > limit ? found[..limit] : found;
+            },
+            cancellationToken);
+
+    /// <summary>The next cells in order, each with the part of a box that is in it; a cell of two boxes comes twice.</summary>
+    private static List<(ZOrderRange Cell, BoundingBox Part)> TakeCells(
+        Stack<ZOrderRange> cells, IReadOnlyList<BoundingBox> boxes, long from)
+    {
+        var taken = new List<(ZOrderRange, BoundingBox)>();
+        while (taken.Count < MaxCells && cells.TryPop(out var cell))
+        {
+            var rectangle = new BoundingBox(ZOrder.Decode(cell.First), ZOrder.Decode(cell.Last));
+            var parts = boxes.Select(box => box.Intersect(rectangle)).OfType<BoundingBox>().ToList();
+            if (cell.Last < from || parts.Count == 0)
+            {
+                continue;
+            }
+
+            if (cell.First < from)
+            {
+                Push(cells, ZOrder.Halve(cell));
+                continue;
+            }
+
+            taken.AddRange(parts.Select(part => (cell, part)));
+        }
+
+        return taken;
+    }
+
+    /// <summary>Adds the features of the cells up to the first with too many, and puts that and the ones behind it back.</summary>
+    private static async Task ReadCellsAsync(
+        NpgsqlConnection connection,
+        List<(ZOrderRange Cell, BoundingBox Part)> taken,
+        Stack<ZOrderRange> cells,
+        List<CatalogFeature> found,
+        int limit,
+        bool withProperties,
+        CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(CellsSql, connection)
+        {
+            Parameters =
+            {
+                Array(NpgsqlDbType.Integer, taken.Select(static cell => cell.Part.SouthWest.LatitudeE7)),
+                Array(NpgsqlDbType.Integer, taken.Select(static cell => cell.Part.SouthWest.LongitudeE7)),
+                Array(NpgsqlDbType.Integer, taken.Select(static cell => cell.Part.NorthEast.LatitudeE7)),
+                Array(NpgsqlDbType.Integer, taken.Select(static cell => cell.Part.NorthEast.LongitudeE7)),
+                new NpgsqlParameter<int> { TypedValue = limit },
+                new NpgsqlParameter<bool> { TypedValue = withProperties },
+            },
+        };
+        var rows = new List<(CatalogFeature Feature, ZOrderRange Cell)>();
+        await using (var reader = await command.ExecuteReaderAsync(cancellationToken))
+        {
+            while (await reader.ReadAsync(cancellationToken))
+            {
+                rows.Add((Feature(reader, ReadProperties(reader, 6)), taken[reader.GetInt32(7) - 1].Cell));
+            }
+        }
+
+        if (rows.Count == limit)
+        {
+            var full = rows[^1].Cell;
+            foreach (var (cell, _) in taken.Where(cell => cell.Cell.First > full.First).DistinctBy(static cell => cell.Cell).Reverse())
+            {
+                cells.Push(cell);
+            }
+
+            if (full.First < full.Last)
+            {
+                // It may have more.
+                rows.RemoveAll(row => row.Cell == full);
+                Push(cells, ZOrder.Halve(full));
+            }
+        }
+
+        found.AddRange(rows.Select(static row => row.Feature).OrderBy(static feature => ZOrder.Encode(feature.Location)));
+    }
+
+    private static void Push(Stack<ZOrderRange> cells, (ZOrderRange Lower, ZOrderRange Upper) halves)
+    {
+        cells.Push(halves.Upper);
+        cells.Push(halves.Lower);
+    }
+}

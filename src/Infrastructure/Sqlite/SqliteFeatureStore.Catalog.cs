@@ -1,0 +1,175 @@
+using System.Text;
+using Microsoft.Data.Sqlite;
+using RouteService.Domain.Features;
+using RouteService.Domain.Geography;
+
+namespace RouteService.Infrastructure.Sqlite;
+
+/// <summary>
+/// Features with all that is kept of them, and single writes. Writers of this process wait for each other without a thread; those of
+/// another one, and for an import, as long as SQLite is told to.
+/// </summary>
+public sealed partial class SqliteFeatureStore : IFeatureCatalog
+{
+    private readonly SemaphoreSlim _writing = new(1);
+
+    public ValueTask<CatalogFeature?> GetAsync(Coordinate location, CancellationToken cancellationToken)
+    {
+        var reader = Rent();
+        try
+        {
+            return ValueTask.FromResult(reader.Get(location));
+        }
+        finally
+        {
+            Return(reader);
+        }
+    }
+
+    public Task<IReadOnlyList<CatalogFeature>> ReadAsync(
+        IReadOnlyList<BoundingBox> boxes, long from, int limit, bool withProperties, CancellationToken cancellationToken)
+    {
+        var reader = Rent();
+        try
+        {
+            return Task.FromResult<IReadOnlyList<CatalogFeature>>(reader.Read(boxes, from, limit, withProperties, cancellationToken));
+        }
+        finally
+        {
+            Return(reader);
+        }
+    }
+
+    public async Task<IReadOnlyList<CatalogFeature?>> WriteAsync(FeatureWrite write, CancellationToken cancellationToken)
+    {
+        await _writing.WaitAsync(cancellationToken);
+        try
+        {
+            using var connection = Connect(_path);
+            var features = Write(connection, write);
+            Interlocked.Increment(ref _commits);
+            return features;
+        }
+        catch (SqliteException e)
+        {
+            throw SqliteErrors.Unavailable(e);
+        }
+        finally
+        {
+            _writing.Release();
+        }
+    }
+
+    private IReadOnlyList<CatalogFeature?> Write(SqliteConnection connection, FeatureWrite write)
+    {
+        // What is not committed is rolled back.
+        using var transaction = connection.BeginTransaction();
+        var now = DateTimeOffset.FromUnixTimeMilliseconds(_clock.GetUtcNow().ToUnixTimeMilliseconds());
+        var before = write.Changes.Select(change => Get(connection, change.Location)).OfType<CatalogFeature>()
+            .ToDictionary(static feature => feature.Location);
+        if (write.RequestId is { } id && RepeatedFingerprint(connection, id) is { } fingerprint)
+        {
+            return write.Repeat(fingerprint, before);
+        }
+
+        var revision = Scalar(connection, NextRevisionSql);
+        var after = write.Apply(before, new Etag(revision), now);
+        for (var i = 0; i < after.Count; i++)
+        {
+            Put(connection, write.Changes[i].Location, after[i], before.ContainsKey(write.Changes[i].Location));
+        }
+
+        if (write.RequestId is { } newId)
+        {
+            // Each write with an id removes up to two that are too old, so that they do not grow in number.
+            Run(
+                connection,
+                """
+                INSERT INTO feature_request (request_id, fingerprint, requested_at) VALUES ($id, $fingerprint, $now);
+                DELETE FROM feature_request WHERE request_id IN (
+                    SELECT request_id FROM feature_request WHERE requested_at < $oldest ORDER BY requested_at LIMIT 2)
+                """,
+                ("$id", newId.ToByteArray()),
+                ("$fingerprint", (long)write.Fingerprint),
+                ("$now", now.ToUnixTimeMilliseconds()),
+                ("$oldest", (now - FeatureWrite.RequestRetention).ToUnixTimeMilliseconds()));
+        }
+
+        transaction.Commit();
+        return after;
+    }
+
+    private static uint? RepeatedFingerprint(SqliteConnection connection, Guid requestId)
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = "SELECT fingerprint FROM feature_request WHERE request_id = $id";
+        command.Parameters.AddWithValue("$id", requestId.ToByteArray());
+        return (uint?)(long?)command.ExecuteScalar();
+    }
+
+    private static CatalogFeature? Get(SqliteConnection connection, Coordinate location)
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = SqliteReader.GetSql;
+        command.Parameters.AddWithValue("$place", ZOrder.Encode(location));
+        using var reader = command.ExecuteReader();
+        return !reader.Read() ? null : Feature(
+            location,
+            reader.GetString(0),
+            reader.IsDBNull(1) ? [] : Encoding.UTF8.GetBytes(reader.GetString(1)),
+            reader.GetInt64(2),
+            reader.GetInt64(3),
+            reader.IsDBNull(4) ? null : reader.GetInt64(4));
+    }
+
+    internal static CatalogFeature Feature(
+        Coordinate location, string name, ReadOnlySpan<byte> properties, long revision, long createdAt, long? updatedAt) => new(
+        location,
+        name,
+        properties.IsEmpty ? Properties.Empty : Properties.FromStore(properties),
+        new Etag(revision),
+        DateTimeOffset.FromUnixTimeMilliseconds(createdAt),
+        DateTimeOffset.FromUnixTimeMilliseconds(updatedAt ?? createdAt));
+
+    /// <summary>Writes what is at a place after a change.</summary>
+    private static void Put(SqliteConnection connection, Coordinate location, CatalogFeature? feature, bool exists)
+    {
+        var place = ("$place", (object)ZOrder.Encode(location));
+        if (feature is null)
+        {
+            Run(connection, "DELETE FROM feature WHERE place = $place; DELETE FROM feature_properties WHERE place = $place", place);
+            return;
+        }
+
+        Run(
+            connection,
+            exists
+                ? "UPDATE feature SET name = $name, revision = $revision, updated_at = $time WHERE place = $place"
+                : "INSERT INTO feature (place, name, revision, created_at) VALUES ($place, $name, $revision, $time)",
+            place,
+            ("$name", feature.Name),
+            ("$revision", feature.Etag.Revision),
+            ("$time", feature.UpdatedAt.ToUnixTimeMilliseconds()));
+        if (feature.Properties.Members.Count > 0)
+        {
+            const string PutSql = "INSERT OR REPLACE INTO feature_properties (place, properties) VALUES ($place, $properties)";
+            Run(connection, PutSql, place, ("$properties", feature.Properties.Json));
+        }
+        else if (exists)
+        {
+            Run(connection, "DELETE FROM feature_properties WHERE place = $place", place);
+        }
+    }
+
+    private static void Run(SqliteConnection connection, string sql, params ReadOnlySpan<(string Name, object Value)> parameters)
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        foreach (var (name, value) in parameters)
+        {
+            command.Parameters.AddWithValue(name, value);
+        }
+
+        command.ExecuteNonQuery();
+    }
+}
