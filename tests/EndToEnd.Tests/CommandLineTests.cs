@@ -105,6 +105,26 @@ public sealed class CommandLineTests : IAsyncDisposable
         Assert.Contains("The store has 0 features.", (await RunAsync(["import", "empty.txt", "--replace", "--allow-empty", .. options])).AssertSuccess().Output);
     }
 
+    [Theory]
+    [InlineData("A pipe", "pipe", "is empty, or no regular file")]
+    [InlineData("A link to a pipe", "link", "is empty, or no regular file")]
+    [InlineData("A device", "/dev/zero", "is empty, or no regular file")]
+    [InlineData("A folder", ".", "cannot be read")]
+    [InlineData("Links in a ring", "ring", "cannot be read")]
+    public async Task What_is_no_file_is_refused_at_once(string kind, string name, string complaint)
+    {
+        (await Command.RunAsync("mkfifo", [Path.Combine(_service.Folder, "pipe")])).AssertSuccess();
+        File.CreateSymbolicLink(Path.Combine(_service.Folder, "link"), "pipe");
+        File.CreateSymbolicLink(Path.Combine(_service.Folder, "ring"), "ring");
+
+        // Ended where it waits for what never comes.
+        var answer = await Command.RunAsync(
+            "timeout", ["--kill-after=1", "60", "dotnet", Repository.Program, "import", name], RunningService.Environment, _service.Folder);
+
+        Assert.True(answer.ExitCode == 1, $"{kind}: {answer}");
+        AssertRefused(answer, complaint);
+    }
+
     [Fact]
     public async Task A_file_without_a_name_is_warned_about()
     {
@@ -214,6 +234,11 @@ public sealed class CommandLineTests : IAsyncDisposable
     [InlineData("'--ConnectionString:RouteService=…'", "--ConnectionString:RouteService=Host=db;Password=s3cret")]
     [InlineData("Nothing at http://localhost:1/ says", "health", "http://name:s3cret@localhost:1")]
     [InlineData("Required argument missing", "import")]
+    [InlineData("Unrecognized command or argument '--skip-invald'", "import", "places.csv", "--skip-invald")]
+    [InlineData("Unrecognized command or argument 'b.csv'", "import", "a.csv", "b.csv")]
+    [InlineData("Unrecognized command or argument '--RouteService:Sqlite:Path=…'", "import", "a.csv", "--RouteService:Sqlite:Path=s3cret")]
+    [InlineData("Unrecognized command or argument 'now'", "migrate", "now")]
+    [InlineData("Unrecognized command or argument '--quiet'", "health", "http://localhost:1", "--quiet")]
     public async Task A_wrong_option_is_told(string complaint, params string[] arguments)
     {
         var answer = await RunAsync(arguments);

@@ -74,10 +74,10 @@ internal static class CommandLine
             allowEmpty,
             skipInvalid,
         };
-        importCommand.SetAction((parsed, _) => GuardAsync(() => UntilSignalAsync(cancellationToken => import(
+        importCommand.SetAction((parsed, _) => GuardAsync(parsed, cancellationToken => import(
             new ImportOptions(
                 parsed.GetRequiredValue(file), parsed.GetValue(replace), parsed.GetValue(allowEmpty), parsed.GetValue(skipInvalid)),
-            cancellationToken))));
+            cancellationToken)));
 
         var grantTo = new Option<string[]>("--grant-to")
         {
@@ -89,15 +89,15 @@ internal static class CommandLine
         {
             grantTo,
         };
-        migrateCommand.SetAction((parsed, _) => GuardAsync(() => UntilSignalAsync(
-            cancellationToken => migrate(parsed.GetValue(grantTo) ?? [], cancellationToken))));
+        migrateCommand.SetAction((parsed, _) => GuardAsync(
+            parsed, cancellationToken => migrate(parsed.GetValue(grantTo) ?? [], cancellationToken)));
 
         var healthCommand = new Command("health", "Ask a service whether it is ready: the exit code is 0 if it is, and else 1.")
         {
             address,
         };
-        healthCommand.SetAction((parsed, _) => GuardAsync(() => UntilSignalAsync(
-            cancellationToken => health(parsed.GetValue(address), cancellationToken))));
+        healthCommand.SetAction((parsed, _) => GuardAsync(
+            parsed, cancellationToken => health(parsed.GetValue(address), cancellationToken)));
 
         var root = new RootCommand(
             """
@@ -135,6 +135,12 @@ internal static class CommandLine
         argument.StartsWith("--", StringComparison.Ordinal)
         && argument.Split('=') is [var key, _, ..]
         && SettingRoots.Contains(key[2..].Split(':')[0], StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>For a command that takes no settings as arguments: what it does not know is refused, and a signal cancels it.</summary>
+    private static Task<int> GuardAsync(ParseResult parsed, Func<CancellationToken, Task> command) => GuardAsync(() =>
+        parsed.UnmatchedTokens is [var unknown, ..]
+            ? throw new SettingException($"Unrecognized command or argument '{Redacted.Argument(unknown)}'; expected what --help tells.")
+            : UntilSignalAsync(command));
 
     private static async Task<int> GuardAsync(Func<Task> command)
     {
@@ -181,9 +187,10 @@ internal static class CommandLine
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Cancel);
         await command(cancellation.Token);
 
+        // A second signal ends the program, whatever it waits for.
         void Cancel(PosixSignalContext signal)
         {
-            signal.Cancel = true;
+            signal.Cancel = !cancellation.IsCancellationRequested;
             cancellation.Cancel();
         }
     }

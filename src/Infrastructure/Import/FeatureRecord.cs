@@ -1,3 +1,4 @@
+using System.Text;
 using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
 
@@ -6,6 +7,9 @@ namespace RouteService.Infrastructure.Import;
 /// <summary>A record of a file: a feature, or what is wrong with it.</summary>
 internal readonly record struct FeatureRecord(Feature? Feature, InvalidRecordException? Fault)
 {
+    // A name comes to clients in a message, and they take 4 MiB at most unless told otherwise.
+    private const int MaxNameBytes = 1024 * 1024;
+
     public static Coordinate Location(double latitude, double longitude, string unit)
     {
         return !Coordinate.TryFromDegrees(latitude, 0, out _) ? throw OutOfRange("latitude", latitude, 90)
@@ -16,9 +20,13 @@ internal readonly record struct FeatureRecord(Feature? Feature, InvalidRecordExc
             subject, FormattableString.Invariant($"{subject} is {value}; expected a number from -{limit} to {limit} ({unit})"));
     }
 
-    /// <summary>This name, if every store can keep it. The readers have refused text that is not Unicode.</summary>
+    /// <summary>
+    /// This name, if every store can keep it and every client read it. The readers have refused text that is not Unicode.
+    /// </summary>
     public static string Name(string text) => text.Contains('\0', StringComparison.Ordinal)
-        ? throw new InvalidRecordException("name", "name has a NUL character (U+0000), which cannot be stored")
+            ? throw new InvalidRecordException("name", "name has a NUL character (U+0000), which cannot be stored")
+        : Encoding.UTF8.GetByteCount(text) is var bytes and > MaxNameBytes
+            ? throw new InvalidRecordException("name", $"name has {bytes} bytes of UTF-8; expected at most {MaxNameBytes}")
         : text;
 
     /// <summary>Text of the file as a message shows it: on one line, and not all of a long one.</summary>
