@@ -144,6 +144,8 @@ internal static class CommandLine
 
     private static async Task<int> GuardAsync(Func<Task> command)
     {
+        // Opened now: that no more files can be opened may be the failure to tell.
+        var error = OpenError();
         try
         {
             await command();
@@ -151,14 +153,39 @@ internal static class CommandLine
         }
         catch (OperationCanceledException)
         {
-            await Console.Error.WriteLineAsync("Cancelled; nothing was changed.");
-            return 130;
+            return End(error, "Cancelled; nothing was changed.", 130);
         }
         catch (Exception e)
         {
-            await Console.Error.WriteLineAsync($"routeservice: {Explain(e).ReplaceLineEndings(" ")}");
-            return 1;
+            return End(error, $"routeservice: {Explain(e).ReplaceLineEndings(" ")}", 1);
         }
+    }
+
+    /// <summary>The standard error; nothing where it is closed, since the exit code says that something is wrong.</summary>
+    private static TextWriter OpenError()
+    {
+        try
+        {
+            return Console.Error;
+        }
+        catch (IOException)
+        {
+            return TextWriter.Null;
+        }
+    }
+
+    private static int End(TextWriter error, string line, int exitCode)
+    {
+        try
+        {
+            error.WriteLine(line);
+        }
+        catch (IOException)
+        {
+            // Nobody hears it.
+        }
+
+        return exitCode;
     }
 
     /// <summary>One line for any failure: what is wrong, and which setting can be set right.</summary>
