@@ -11,7 +11,10 @@ namespace RouteService.Api.Tests;
 /// <summary>Every setting that names a file refuses what is not such a file, in one line with its name, before anything starts.</summary>
 public sealed class FileSettingsTests : IDisposable
 {
-    private static readonly string[] Kinds = ["missing", "a folder", "empty", "noise", "too long", "a pipe", "a device", "of another purpose"];
+    private static readonly string[] Kinds =
+    [
+        "missing", "a folder", "empty", "noise", "too long", "a pipe", "a link to a pipe", "a device", "a link to a device", "of another purpose",
+    ];
 
     private readonly string _folder = Directory.CreateTempSubdirectory("route-service-test-").FullName;
 
@@ -84,12 +87,15 @@ public sealed class FileSettingsTests : IDisposable
                 return Path.Combine(_folder, "long");
             case "a pipe":
                 var pipe = Path.Combine(_folder, "pipe");
-                using (var made = Process.Start("mkfifo", [pipe]))
+                if (!File.Exists(pipe))
                 {
+                    using var made = Process.Start("mkfifo", [pipe]);
                     made.WaitForExit();
                 }
 
                 return pipe;
+            case "a link to a pipe" or "a link to a device":
+                return File.CreateSymbolicLink(Path.Combine(_folder, kind), kind is "a link to a pipe" ? Make("a pipe") : "/dev/zero").FullName;
             case "a device":
                 return "/dev/zero";
             case "of another purpose":

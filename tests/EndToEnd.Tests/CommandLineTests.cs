@@ -38,6 +38,7 @@ public sealed class CommandLineTests : IAsyncDisposable
     [Theory]
     [InlineData(RunningService.SigTerm)]
     [InlineData(RunningService.SigInt)]
+    [InlineData(RunningService.SigHup)]
     public async Task A_signal_ends_it_cleanly(int signal)
     {
         await _service.InitializeAsync();
@@ -114,6 +115,26 @@ public sealed class CommandLineTests : IAsyncDisposable
         AssertRefused(await RunAsync(["import", "empty.txt", "--replace", .. options]), "empty.txt has no features, and --replace would empty the store; add --allow-empty");
         Assert.Contains("The store has 1 features.", (await RunAsync(["import", "empty.txt", .. options])).AssertSuccess().Output);
         Assert.Contains("The store has 0 features.", (await RunAsync(["import", "empty.txt", "--replace", "--allow-empty", .. options])).AssertSuccess().Output);
+    }
+
+    [Theory]
+    [InlineData("A pipe", "pipe", "is empty, or no regular file")]
+    [InlineData("A link to a pipe", "link", "is empty, or no regular file")]
+    [InlineData("A device", "/dev/zero", "is empty, or no regular file")]
+    [InlineData("A folder", ".", "cannot be read")]
+    [InlineData("Links in a ring", "ring", "cannot be read")]
+    public async Task What_is_no_file_is_refused_at_once(string kind, string name, string complaint)
+    {
+        (await Command.RunAsync("mkfifo", [Path.Combine(_service.Folder, "pipe")])).AssertSuccess();
+        File.CreateSymbolicLink(Path.Combine(_service.Folder, "link"), "pipe");
+        File.CreateSymbolicLink(Path.Combine(_service.Folder, "ring"), "ring");
+
+        // Ended where it waits for what never comes.
+        var answer = await Command.RunAsync(
+            "timeout", ["--kill-after=1", "60", "dotnet", Repository.Program, "import", name], RunningService.Environment, _service.Folder);
+
+        Assert.True(answer.ExitCode == 1, $"{kind}: {answer}");
+        AssertRefused(answer, complaint);
     }
 
     [Fact]
@@ -225,6 +246,11 @@ public sealed class CommandLineTests : IAsyncDisposable
     [InlineData("'--ConnectionString:RouteService=…'", "--ConnectionString:RouteService=Host=db;Password=s3cret")]
     [InlineData("Nothing at http://localhost:1/ says", "health", "http://name:s3cret@localhost:1")]
     [InlineData("Required argument missing", "import")]
+    [InlineData("Unrecognized command or argument '--skip-invald'", "import", "places.csv", "--skip-invald")]
+    [InlineData("Unrecognized command or argument 'b.csv'", "import", "a.csv", "b.csv")]
+    [InlineData("Unrecognized command or argument '--RouteService:Sqlite:Path=…'", "import", "a.csv", "--RouteService:Sqlite:Path=s3cret")]
+    [InlineData("Unrecognized command or argument 'now'", "migrate", "now")]
+    [InlineData("Unrecognized command or argument '--quiet'", "health", "http://localhost:1", "--quiet")]
     public async Task A_wrong_option_is_told(string complaint, params string[] arguments)
     {
         var answer = await RunAsync(arguments);
@@ -237,6 +263,7 @@ public sealed class CommandLineTests : IAsyncDisposable
     [Theory]
     [InlineData("RouteService__Grpc__Port", "abc", "RouteService__Grpc__Port is 'abc'; expected an integer from 0 to 65535.")]
     [InlineData("RouteService__Grpc__Prot", "1", "RouteService__Grpc__Prot is not a setting.")]
+    [InlineData("RouteService__Grpc__MaxReceiveMessageSize__0", "1", "RouteService__Grpc__MaxReceiveMessageSize__0 is not a setting; RouteService__Grpc__MaxRec")]
     [InlineData("RouteService__Chat__HistoryPerPost", "-1", "RouteService__Chat__HistoryPerPost is '-1'")]
     [InlineData("RouteService__Grpc__CertificatePath", "/none.pem", "RouteService__Grpc__CertificatePath is '/none.pem', which cannot be used")]
     [InlineData("RouteService__Sqlite__Path", "/dev/null/x/y.db", "The folder of the database '/dev/null/x/y.db' cannot be created")]
@@ -253,6 +280,28 @@ public sealed class CommandLineTests : IAsyncDisposable
     [InlineData("Kestrel__Certificates__Default__Path", "own.pfx", "Kestrel__Certificates__Default__Path is not a setting. The ports are")]
     public async Task A_wrong_setting_is_told_by_its_key(string key, string value, string complaint) =>
         AssertRefused(await Command.RunServiceAsync([], new Dictionary<string, string>(RunningService.Environment) { [key] = value }, _service.Folder), complaint);
+
+    [Fact]
+    public async Task A_path_that_is_too_long_is_told_by_its_key() =>
+        AssertRefused(await RunAsync($"--RouteService:Sqlite:Path={new string('x', 5_000)}"), "Set RouteService__Sqlite__Path to a place that can be written.");
+
+    /// <summary>The exit code says that it has failed, whoever hears why.</summary>
+    [Theory]
+    [InlineData("2>&-")]
+    [InlineData("2>/dev/full")]
+    [InlineData(">&- 2>&-")]
+    public async Task A_failure_that_nobody_hears_is_an_exit_code(string redirections)
+    {
+        var settings = new Dictionary<string, string>(RunningService.Environment) { ["RouteService__Grpc__Port"] = "abc" };
+
+        var answer = await Command.RunAsync("bash", ["-c", $"exec dotnet '{Repository.Program}' {redirections}"], settings, _service.Folder);
+
+        Assert.Equal(1, answer.ExitCode);
+    }
+
+    [Fact]
+    public async Task A_process_without_files_left_is_told_in_one_line() => AssertRefused(
+        await Command.RunAsync("bash", ["-c", $"ulimit -n 110; exec dotnet '{Repository.Program}'"], RunningService.Environment, _service.Folder), "routeservice: ");
 
     [Theory]
     [InlineData("serve")]
@@ -337,6 +386,17 @@ public sealed class CommandLineTests : IAsyncDisposable
         await _service.StartAsync("dotnet", Repository.Program, "serve", "--RouteService:Sqlite:Path=elsewhere.db");
 
         Assert.Contains($"{_service.Folder}/elsewhere.db; 3966 features", _service.Output);
+    }
+
+    [Fact]
+    public async Task The_least_times_that_are_settings_are_taken()
+    {
+        _service.Settings["RouteService__Grpc__Connection__KeepAliveTime"] = "00:00:00.0000001";
+        _service.Settings["RouteService__Grpc__Connection__KeepAliveTimeout"] = "00:00:01";
+        _service.Settings["RouteService__Grpc__Connection__MaxAge"] = "00:00:00.0000001";
+        _service.Settings["RouteService__Grpc__Connection__MaxAgeGrace"] = "00:00:00.0000001";
+
+        await _service.InitializeAsync();
     }
 
     [Fact]

@@ -265,7 +265,7 @@ public sealed class FeatureFileTests : IDisposable
 
     [Fact]
     public void An_empty_file_is_refused() =>
-        Assert.Contains("is empty", Assert.Throws<FeatureFileException>(() => Read("")).Message);
+        Assert.Contains("is empty, or no regular file", Assert.Throws<FeatureFileException>(() => Read("")).Message);
 
     [Theory]
     [InlineData("[{\"location\":\"", "\"}]")]
@@ -298,11 +298,13 @@ public sealed class FeatureFileTests : IDisposable
         Assert.Equal([new(0, 0), new(0, 5), new Coordinate(7, 0)], Read(text).Select(feature => feature.Location));
 
     [Fact]
-    public void A_file_that_ends_in_gz_is_decompressed()
+    public void Gzip_is_decompressed_and_text_is_not_whatever_the_name_is()
     {
         byte[] bytes = [.. Compress("name,lat,lon\na,1,2\n"), .. Compress("b,3,4\n")];
 
         Assert.Equal(["a", "b"], Read(bytes, "places.csv.GZ").Select(feature => feature.Name));
+        Assert.Equal(["a", "b"], Read(bytes, "places.csv").Select(feature => feature.Name));
+        Assert.Equal("a", Assert.Single(Read("name,lat,lon\na,1,2\n"u8.ToArray(), "places.csv.gz")).Name);
         Assert.Equal("a", Assert.Single(Read(Compress("""{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},"properties":{"name":"a"}}"""), "a.gz")).Name);
     }
 
@@ -312,10 +314,32 @@ public sealed class FeatureFileTests : IDisposable
         var whole = Compress("name,lat,lon\n" + string.Concat(Enumerable.Range(0, 50_000).Select(i => $"{i * 7_919 % 10_007},1,2\n")));
         byte[] damaged = [.. whole];
         damaged[whole.Length / 2] ^= 0xFF;
-        foreach (var bytes in (byte[][])[whole[..(whole.Length / 2)], whole[..^30], damaged, Encoding.UTF8.GetBytes("name,lat,lon\na,1,2\n")])
+        foreach (var bytes in (byte[][])[whole[..(whole.Length / 2)], whole[..^30], whole[..^8], whole[..^1], damaged])
         {
             Assert.True(Record.Exception(() => Read(bytes, "places.csv.gz")) is FeatureFileException, $"{bytes.Length} of {whole.Length}");
         }
+    }
+
+    [Fact]
+    public void A_compressed_file_that_is_cut_after_a_record_is_refused()
+    {
+        // Flushed after a record: what comes before the cut decompresses to whole lines.
+        using var compressed = new MemoryStream();
+        using var gzip = new GZipStream(compressed, CompressionLevel.Fastest);
+        gzip.Write("name,lat,lon\na,1,2\n"u8);
+        gzip.Flush();
+
+        Assert.Contains("its gzip is damaged or cut off", Refusal(compressed.ToArray(), "places.csv.gz"));
+    }
+
+    [Theory]
+    [InlineData("[{\"location\":{},\"name\":\"", "\"}]")]
+    [InlineData("[{\"location\":{},\"name\":", "}]")]
+    [InlineData("[{\"geometry\":{\"type\":\"Point\",\"coordinates\":[1,2]},\"properties\":{\"title\":\"", "\"}}]")]
+    public void A_name_that_no_client_could_read_is_an_invalid_record(string before, string after)
+    {
+        Assert.Contains("name has 1048577 bytes of UTF-8; expected at most 1048576", Refusal(before + new string('1', (1 << 20) + 1) + after));
+        Assert.Equal(1 << 20, Assert.Single(Read(before + new string('1', 1 << 20) + after)).Name.Length);
     }
 
     [Fact]

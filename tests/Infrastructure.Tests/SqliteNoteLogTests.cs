@@ -28,6 +28,26 @@ public sealed class SqliteNoteLogTests : NoteLogContract, IDisposable
     }
 
     [Fact]
+    public async Task That_another_program_holds_the_file_is_known()
+    {
+        var log = Open("notes.db");
+        await using var other = new Microsoft.Data.Sqlite.SqliteConnection($"Data Source={Path.Combine(_folder, "notes.db")}");
+        await other.OpenAsync();
+        await ExecuteAsync("BEGIN IMMEDIATE");
+
+        await Assert.ThrowsAsync<StoreUnavailableException>(() => log.CheckWritableAsync(default));
+        await ExecuteAsync("ROLLBACK");
+        await log.CheckWritableAsync(default);
+
+        async Task ExecuteAsync(string sql)
+        {
+            await using var command = other.CreateCommand();
+            command.CommandText = sql;
+            await command.ExecuteNonQueryAsync();
+        }
+    }
+
+    [Fact]
     public async Task A_file_that_is_not_ours_is_told_and_left_as_it_is()
     {
         var path = Path.Combine(_folder, "garbage.db");

@@ -1,5 +1,7 @@
 using Grpc.Core;
+using Grpc.Health.V1;
 using RouteService.Contracts.Routeguide;
+using ServingStatus = Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus;
 
 namespace RouteService.Operations.Tests;
 
@@ -50,6 +52,51 @@ public sealed class EmbeddedChatTests : ServiceTest
 
             call.Dispose();
             await posting.ContinueWith(static _ => { }, TaskScheduler.Default);
+        }
+    }
+
+    [Fact]
+    public async Task A_full_disk_is_told_by_health_and_in_the_log_until_there_is_room()
+    {
+        Assert.SkipUnless(File.Exists("/usr/bin/prlimit"), "prlimit is missing: apt-get install util-linux.");
+        await Service.StartAsync("bash", "-c", $"trap '' XFSZ; exec dotnet '{Repository.Program}'");
+        var guide = new RouteGuide.RouteGuideClient(Connect());
+        var health = new Health.HealthClient(Connect());
+        Assert.Equal(ServingStatus.Serving, await CheckAsync("routeguide.RouteGuide"));
+        Assert.Equal(StatusCode.OK, await PostAsync(guide, "before"));
+
+        // No file may be longer than it is: what the program sees of a full disk.
+        await LimitAsync("1");
+        Assert.Equal(StatusCode.Unavailable, await PostAsync(guide, "no room"));
+
+        Assert.Equal(ServingStatus.NotServing, await CheckAsync("routeguide.RouteGuide"));
+        Assert.Equal(ServingStatus.NotServing, await CheckAsync("routeguide.RouteGuide"));
+        Assert.Equal(ServingStatus.Serving, await CheckAsync(""));
+        await LimitAsync("unlimited");
+        Assert.Equal(ServingStatus.Serving, await CheckAsync("routeguide.RouteGuide"));
+        Assert.Equal(StatusCode.OK, await PostAsync(guide, "after"));
+        var output = await Service.OutputAsync("Health: the store can be used for writes again.");
+        Assert.Single(output.Split('\n'), static line => line.Contains("Health: the store cannot be used for writes", StringComparison.Ordinal));
+
+        async Task LimitAsync(string bytes) =>
+            (await Command.RunAsync("prlimit", ["--pid", $"{Service.ProcessId}", $"--fsize={bytes}:unlimited"])).AssertSuccess();
+
+        async Task<ServingStatus> CheckAsync(string name) => (await health.CheckAsync(new HealthCheckRequest { Service = name }, deadline: Soon)).Status;
+    }
+
+    private static async Task<StatusCode> PostAsync(RouteGuide.RouteGuideClient guide, string message)
+    {
+        using var call = guide.RouteChat(deadline: Soon);
+        try
+        {
+            await call.RequestStream.WriteAsync(new RouteNote { Location = new Point { Latitude = 901 }, Message = message });
+            await call.RequestStream.CompleteAsync();
+            await call.ResponseStream.ReadAllAsync().CountAsync();
+            return StatusCode.OK;
+        }
+        catch (RpcException e)
+        {
+            return e.StatusCode;
         }
     }
 

@@ -9,7 +9,7 @@ namespace RouteService.Operations.Tests;
 /// Whatever comes over the wire, each call ends with a status and the service goes on. Every run has a seed of its own and prints it;
 /// ROUTESERVICE_TEST_FUZZ_SEED brings a run back, ROUTESERVICE_TEST_FUZZ multiplies the number of inputs.
 /// </summary>
-public sealed class FuzzTests(FuzzTests.Fuzzed service, ITestOutputHelper log) : IClassFixture<FuzzTests.Fuzzed>
+public sealed class FuzzTests(RunningService service, ITestOutputHelper log) : IClassFixture<RunningService>
 {
     private static readonly int Factor = Read("ROUTESERVICE_TEST_FUZZ") ?? 1;
     private static readonly int Seed = Read("ROUTESERVICE_TEST_FUZZ_SEED") ?? RandomNumberGenerator.GetInt32(int.MaxValue);
@@ -194,16 +194,4 @@ public sealed class FuzzTests(FuzzTests.Fuzzed service, ITestOutputHelper log) :
 
     private static int? Read(string variable) =>
         int.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out var value) ? value : null;
-
-    /// <summary>What ends a call by an exception other than those of a message is an error in its log, once a minute.</summary>
-    public sealed class Fuzzed : IAsyncLifetime
-    {
-        private readonly RunningService _service = new() { ExpectedErrors = @"RouteService\.Api\.Hosting\.StackLog" };
-
-        public int GrpcPort => _service.GrpcPort;
-
-        public ValueTask InitializeAsync() => _service.InitializeAsync();
-
-        public ValueTask DisposeAsync() => _service.DisposeAsync();
-    }
 }

@@ -55,6 +55,46 @@ public sealed class HeaderTests : ServiceTest
         await NeighbourAsync(connection);
     }
 
+    // Each kind of call, as the stack reads a header when the method asks for it, and a deadline when the call begins.
+    [Theory]
+    [InlineData("x-data-bin", "a")]
+    [InlineData("x-data-bin", "AAAA=")]
+    [InlineData("x-data-bin", "AAAA,!")]
+    [InlineData("route-chat-mode-bin", "sequenced")]
+    [InlineData("grpc-timeout", "99999999H")]
+    [InlineData("grpc-timeout", "100000000S")]
+    [InlineData("grpc-timeout", "999999999H")]
+    [InlineData("grpc-timeout", "9223372036854775807H")]
+    [InlineData("grpc-timeout", "99999999999999999999n")]
+    [InlineData("grpc-timeout", "-1S")]
+    [InlineData("grpc-timeout", "S")]
+    [InlineData("grpc-timeout", "1")]
+    [InlineData("grpc-timeout", "1 S")]
+    [InlineData("grpc-timeout", "1S, 2S")]
+    public async Task What_the_stack_cannot_read_in_a_header_is_passed_over_by_calls_of_each_kind(string name, string value)
+    {
+        await StartAsync();
+        await using var connection = await RawConnection.OpenAsync(Service.GrpcPort);
+        await connection.CallAsync(1, Bidi);
+        string[] paths =
+        [
+            SayHello, "/HelloService/LotsOfReplies", "/HelloService/LotsOfGreetings", Bidi, "/routeguide.RouteGuide/GetFeature",
+            "/routeguide.RouteGuide/RecordRoute", Chat, "/grpc.health.v1.Health/Check",
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        ];
+        var stream = 3;
+        foreach (var path in paths)
+        {
+            // An empty message is valid in each of these but the chat, which then refuses the note.
+            var answer = await connection.AnswerAsync(stream, path, [0, 0, 0, 0, 0], (name, value));
+
+            Assert.Equal((path, path == Chat ? StatusCode.InvalidArgument : StatusCode.OK), (path, answer.Status));
+            stream += 2;
+        }
+
+        await NeighbourAsync(connection);
+    }
+
     [Theory]
     [InlineData("content-type", "application/grpc\xe9", 415)]
     [InlineData("content-type", "text/plain", 415)]

@@ -211,6 +211,10 @@ public sealed class MigrationTests : ServiceTest
         Assert.Equal(1, await (await StartAsync(database.ConnectionString)).CountAsync());
         await database.ExecuteAsync($"ALTER DATABASE {database.Name} SET search_path = public");
         AssertRefused(await Program.RunAsync(database.ConnectionString), "has PostGIS in the schema 'gis'");
+
+        // Where nothing is in sight, no migration would help.
+        await database.ExecuteAsync($"ALTER DATABASE {database.Name} SET search_path = ''");
+        AssertRefused(await Program.RunAsync(database.ConnectionString), "has PostGIS in the schema 'gis'");
     }
 
     [Fact]

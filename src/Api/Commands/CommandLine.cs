@@ -74,10 +74,10 @@ internal static class CommandLine
             allowEmpty,
             skipInvalid,
         };
-        importCommand.SetAction((parsed, _) => GuardAsync(() => UntilSignalAsync(cancellationToken => import(
+        importCommand.SetAction((parsed, _) => GuardAsync(parsed, cancellationToken => import(
             new ImportOptions(
                 parsed.GetRequiredValue(file), parsed.GetValue(replace), parsed.GetValue(allowEmpty), parsed.GetValue(skipInvalid)),
-            cancellationToken))));
+            cancellationToken)));
 
         var grantTo = new Option<string[]>("--grant-to")
         {
@@ -89,15 +89,15 @@ internal static class CommandLine
         {
             grantTo,
         };
-        migrateCommand.SetAction((parsed, _) => GuardAsync(() => UntilSignalAsync(
-            cancellationToken => migrate(parsed.GetValue(grantTo) ?? [], cancellationToken))));
+        migrateCommand.SetAction((parsed, _) => GuardAsync(
+            parsed, cancellationToken => migrate(parsed.GetValue(grantTo) ?? [], cancellationToken)));
 
         var healthCommand = new Command("health", "Ask a service whether it is ready: exit code 0 if it is, else 1.")
         {
             address,
         };
-        healthCommand.SetAction((parsed, _) => GuardAsync(() => UntilSignalAsync(
-            cancellationToken => health(parsed.GetValue(address), cancellationToken))));
+        healthCommand.SetAction((parsed, _) => GuardAsync(
+            parsed, cancellationToken => health(parsed.GetValue(address), cancellationToken)));
 
         var root = new RootCommand(
             """
@@ -136,8 +136,16 @@ internal static class CommandLine
         && argument.Split('=') is [var key, _, ..]
         && SettingRoots.Contains(key[2..].Split(':')[0], StringComparer.OrdinalIgnoreCase);
 
+    /// <summary>For a command that takes no settings as arguments: what it does not know is refused, and a signal cancels it.</summary>
+    private static Task<int> GuardAsync(ParseResult parsed, Func<CancellationToken, Task> command) => GuardAsync(() =>
+        parsed.UnmatchedTokens is [var unknown, ..]
+            ? throw new SettingException($"Unrecognized command or argument '{Redacted.Argument(unknown)}'; expected what --help tells.")
+            : UntilSignalAsync(command));
+
     private static async Task<int> GuardAsync(Func<Task> command)
     {
+        // Opened now: that no more files can be opened may be the failure to tell.
+        var error = OpenError();
         try
         {
             await command();
@@ -145,14 +153,39 @@ internal static class CommandLine
         }
         catch (OperationCanceledException)
         {
-            await Console.Error.WriteLineAsync("Cancelled; nothing was changed.");
-            return 130;
+            return End(error, "Cancelled; nothing was changed.", 130);
         }
         catch (Exception e)
         {
-            await Console.Error.WriteLineAsync($"routeservice: {Explain(e).ReplaceLineEndings(" ")}");
-            return 1;
+            return End(error, $"routeservice: {Explain(e).ReplaceLineEndings(" ")}", 1);
         }
+    }
+
+    /// <summary>The standard error; nothing if it is closed, because the exit code reports the failure.</summary>
+    private static TextWriter OpenError()
+    {
+        try
+        {
+            return Console.Error;
+        }
+        catch (IOException)
+        {
+            return TextWriter.Null;
+        }
+    }
+
+    private static int End(TextWriter error, string line, int exitCode)
+    {
+        try
+        {
+            error.WriteLine(line);
+        }
+        catch (IOException)
+        {
+            // The reader of standard error is gone.
+        }
+
+        return exitCode;
     }
 
     /// <summary>One line for any failure: what is wrong, and which setting to correct.</summary>
@@ -181,9 +214,10 @@ internal static class CommandLine
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Cancel);
         await command(cancellation.Token);
 
+        // A second signal ends the program, whatever it waits for.
         void Cancel(PosixSignalContext signal)
         {
-            signal.Cancel = true;
+            signal.Cancel = !cancellation.IsCancellationRequested;
             cancellation.Cancel();
         }
     }

@@ -17,7 +17,7 @@ internal sealed class ConnectionOptions
     [Range(0, 10_000_000)]
     public int MaxConnections { get; init; } = 10_000;
 
-    /// <summary>Silence after which a connection is pinged; zero disables pings.</summary>
+    /// <summary>Silence after which a connection is pinged, at least a second; zero disables pings.</summary>
     [Range(typeof(TimeSpan), "00:00:00", "1.00:00:00")]
     public TimeSpan KeepAliveTime { get; init; } = TimeSpan.FromSeconds(60);
 

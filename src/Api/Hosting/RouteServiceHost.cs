@@ -63,6 +63,7 @@ internal static class RouteServiceHost
         var auth = app.Services.GetRequiredService<AuthOptions>();
         app.UseTelemetry();
         app.UseSecurity(auth, app.Services.GetRequiredService<LimitOptions>());
+        app.UseGrpcTimeouts();
         app.UseCallBodies();
         app.MapGrpcService<GreeterService>();
         app.MapGrpcService<HelloService>();

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Grpc.Core;
 using RouteService.Api.Errors;
 using RouteService.Domain.Chat;
 using RouteService.Domain.Geography;
@@ -13,20 +12,20 @@ internal static class ChatMetadata
     private const string Listen = "route-chat-listen";
     private const string After = "route-chat-after";
 
-    /// <param name="metadata">Metadata of the call.</param>
+    /// <param name="headers">Headers of the call. Its Metadata is unavailable if a binary entry is not base64.</param>
     /// <param name="client">Identity of the client for limits.</param>
     /// <exception cref="InvalidRequestException">An entry does not have the form of docs/chat.md.</exception>
-    public static ChatJoin ToJoin(this Metadata metadata, string client)
+    public static ChatJoin ToJoin(this IHeaderDictionary headers, string client)
     {
-        var mode = metadata.GetValue(Mode);
+        var mode = headers[Mode].LastOrDefault();
         if (mode is not (null or "sequenced"))
         {
             throw new InvalidRequestException(
                 Mode, $"{Mode} is {InvalidRequestException.Quote(mode)}; expected 'sequenced' or no such entry.");
         }
 
-        var listen = metadata.GetAll(Listen).SelectMany(static entry => ToLocations(entry.Value)).ToHashSet();
-        var after = metadata.GetValue(After);
+        var listen = headers[Listen].SelectMany(static entry => ToLocations(entry ?? "")).ToHashSet();
+        var after = headers[After].LastOrDefault();
         if (mode is null && (listen.Count > 0 || after is not null))
         {
             throw new InvalidRequestException(Mode, $"{Mode} is missing; {Listen} and {After} are for streams with {Mode}: sequenced.");

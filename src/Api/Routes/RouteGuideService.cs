@@ -75,7 +75,8 @@ internal sealed class RouteGuideService(
     {
         // Ends the posting when the reading fails, so that nothing of this call runs on.
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
-        var join = context.RequestHeaders.ToJoin(context.GetHttpContext().ClientIdentity());
+        var http = context.GetHttpContext();
+        var join = http.Request.Headers.ToJoin(http.ClientIdentity());
         await using var stream = chat.Join(join);
         var posting = PostAsync(requestStream, stream, join.IsSequenced, ending.Token);
         try

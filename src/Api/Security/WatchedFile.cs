@@ -114,7 +114,8 @@ internal sealed partial class WatchedFile<T> : IWatchedFile
         }
 
         // The length is checked before the file is opened: a pipe would wait for its other end, and a device may be endless.
-        return new FileInfo(path).Length switch
+        var entry = new FileInfo(path);
+        return ((FileInfo)(entry.ResolveLinkTarget(returnFinalTarget: true) ?? entry)).Length switch
         {
             0 => throw new FormatException("it is empty, or no regular file."),
             > MaxBytes and var length => throw new FormatException($"it has {length} bytes; expected at most {MaxBytes}."),

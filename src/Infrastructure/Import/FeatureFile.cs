@@ -7,8 +7,8 @@ using RouteService.Domain.Features;
 namespace RouteService.Infrastructure.Import;
 
 /// <summary>
-/// A file of features, read as a stream, so that memory does not grow with it. Text is UTF-8 or UTF-16; a name that ends in <c>.gz</c>
-/// means gzip. Content that begins with a bracket is JSON (<see cref="FeatureJson"/>), other content CSV (<see cref="FeatureCsv"/>).
+/// A file of features, read as a stream, so that memory does not grow with it. Text is UTF-8 or UTF-16, in gzip or not, whatever the name
+/// of the file is. Content that begins with a bracket is JSON (<see cref="FeatureJson"/>), other content CSV (<see cref="FeatureCsv"/>).
 /// </summary>
 public sealed class FeatureFile : IDisposable
 {
@@ -23,11 +23,13 @@ public sealed class FeatureFile : IDisposable
 
     private readonly FileStream _file;
     private readonly FilePosition _position;
+    private readonly bool _isGzip;
     private readonly Dictionary<string, SkippedRecords> _skipped = [];
 
     private FeatureFile(FileStream file)
     {
         _file = file;
+        _isGzip = IsGzip(file);
         _position = new FilePosition(Path.GetFileName(file.Name));
     }
 
@@ -50,17 +52,21 @@ public sealed class FeatureFile : IDisposable
     {
         try
         {
+            // Looked at before it is opened: a pipe would wait for its other end.
+            var entry = new FileInfo(path);
+            if ((entry.ResolveLinkTarget(returnFinalTarget: true) ?? entry) is FileInfo { Exists: true, Length: 0 })
+            {
+                throw new FeatureFileException($"{path} is empty, or no regular file. {Expected}");
+            }
+
             var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, BufferSize, FileOptions.SequentialScan);
-            var reason = !file.CanSeek ? $"{path} is a pipe or a device; expected a regular file."
-                : file.Length == 0 ? $"{path} is empty. {Expected}"
-                : null;
-            if (reason is null)
+            if (file.CanSeek)
             {
                 return new FeatureFile(file);
             }
 
             file.Dispose();
-            throw new FeatureFileException(reason);
+            throw new FeatureFileException($"{path} is a pipe or a device; expected a regular file.");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -128,7 +134,9 @@ public sealed class FeatureFile : IDisposable
                 return $"it is not valid CSV: {FeatureRecord.Shown(csv.Message)}";
             case DecoderFallbackException text:
                 return $"here or soon after are bytes that are not text ({Convert.ToHexString(text.BytesUnknown ?? [])})";
-            case InvalidDataException or IOException:
+            case InvalidDataException:
+                return "the file cannot be read further: its gzip is damaged or cut off";
+            case IOException:
                 return $"the file cannot be read further: {exception.Message}";
             default:
                 return null;
@@ -177,9 +185,16 @@ public sealed class FeatureFile : IDisposable
         return (found.Encoding, found.Mark, found.Encoding.GetString(head.AsSpan(found.Mark)).TrimStart());
     }
 
-    private GZipStream? Decompress() => _file.Name.EndsWith(".gz", StringComparison.OrdinalIgnoreCase)
-        ? new GZipStream(_file, CompressionMode.Decompress, leaveOpen: true)
-        : null;
+    private GZipStream? Decompress() => _isGzip ? new GZipStream(_file, CompressionMode.Decompress, leaveOpen: true) : null;
+
+    /// <summary>Whether it begins as gzip does (RFC 1952, 2.3.1), and no text.</summary>
+    private static bool IsGzip(FileStream file)
+    {
+        var head = new byte[2];
+        var isGzip = file.ReadAtLeast(head, head.Length, throwOnEndOfStream: false) == head.Length && head is [0x1F, 0x8B];
+        file.Position = 0;
+        return isGzip;
+    }
 
     private static Encoding Strict(Encoding encoding) =>
         Encoding.GetEncoding(encoding.CodePage, EncoderFallback.ExceptionFallback, DecoderFallback.ExceptionFallback);

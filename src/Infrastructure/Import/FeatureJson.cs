@@ -153,7 +153,7 @@ internal static class FeatureJson
         {
             null => "",
             JsonValueKind.String => Name(value.Value.GetString()!),
-            JsonValueKind.Number => value.Value.GetRawText(),
+            JsonValueKind.Number => Name(value.Value.GetRawText()),
             _ => throw new InvalidRecordException("name", $"name is {Raw(value.Value)}; expected a string or a number"),
         };
 

@@ -1,3 +1,4 @@
+using System.Text;
 using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
 
@@ -6,6 +7,9 @@ namespace RouteService.Infrastructure.Import;
 /// <summary>A record of a file: a feature, or the fault of the record.</summary>
 internal readonly record struct FeatureRecord(Feature? Feature, InvalidRecordException? Fault)
 {
+    // A name comes to clients in a message, and they take 4 MiB at most unless told otherwise.
+    private const int MaxNameBytes = 1024 * 1024;
+
     public static Coordinate Location(double latitude, double longitude, string unit)
     {
         return !Coordinate.TryFromDegrees(latitude, 0, out _) ? throw OutOfRange("latitude", latitude, 90)
@@ -17,9 +21,11 @@ internal readonly record struct FeatureRecord(Feature? Feature, InvalidRecordExc
     }
 
     /// <summary>The same name.</summary>
-    /// <exception cref="InvalidRecordException">The name cannot be stored.</exception>
+    /// <exception cref="InvalidRecordException">The name cannot be stored, or is too long for clients.</exception>
     public static string Name(string text) => StorableText.Fault(text) is { } fault
-        ? throw new InvalidRecordException("name", $"name has {fault}")
+            ? throw new InvalidRecordException("name", $"name has {fault}")
+        : Encoding.UTF8.GetByteCount(text) is var bytes and > MaxNameBytes
+            ? throw new InvalidRecordException("name", $"name has {bytes} bytes of UTF-8; expected at most {MaxNameBytes}")
         : text;
 
     /// <summary>Text of the file as messages show it: on one line, and shortened.</summary>
