@@ -50,10 +50,10 @@ public sealed partial class PostgisFeatureStore
         UPDATE feature SET name = feature.name FROM bare WHERE feature.latitude = bare.latitude AND feature.longitude = bare.longitude
         """;
 
-    // Along the curve neighbours become neighbours on disk, and rectangles read a third of the pages.
+    // Along the curve neighbours become neighbours on disk, and rectangles read a third of the pages. All have one revision.
     private const string InsertSql = """
-        INSERT INTO feature (latitude, longitude, name)
-        SELECT DISTINCT ON (place) latitude, longitude, name FROM import
+        INSERT INTO feature (latitude, longitude, name, revision)
+        SELECT DISTINCT ON (place) latitude, longitude, name, (SELECT nextval('feature_revision')) FROM import
         WHERE NOT EXISTS (SELECT FROM feature WHERE import.latitude = feature.latitude AND import.longitude = feature.longitude)
         ORDER BY place, record DESC
         """;
