@@ -186,7 +186,9 @@ public sealed class FeaturesTests : IAsyncDisposable
         {
             Filter = new FeatureFilter
             {
-                Area = new Area { Box = new Box { Low = new Point(), High = new Point { LatitudeE7 = 10 } } }, Text = "lOdz", Properties = kinds,
+                Area = new Area { Box = new Box { Low = new Point(), High = new Point { LatitudeE7 = 10 } } },
+                Text = "lOdz",
+                Properties = kinds,
             },
             PageSize = 1,
         };
@@ -220,7 +222,8 @@ public sealed class FeaturesTests : IAsyncDisposable
         var batch = new BatchUpdateFeaturesRequest();
         batch.Requests.AddRange(Enumerable.Range(0, 500).Select(i => new UpdateFeatureRequest
         {
-            Feature = new Feature { Location = new Point { LatitudeE7 = -1, LongitudeE7 = i }, Properties = all }, AllowMissing = true,
+            Feature = new Feature { Location = new Point { LatitudeE7 = -1, LongitudeE7 = i }, Properties = all },
+            AllowMissing = true,
         }));
         await _features.BatchUpdateFeaturesAsync(batch);
 
@@ -230,7 +233,8 @@ public sealed class FeaturesTests : IAsyncDisposable
         Assert.All(messages, static message => Assert.InRange(message.CalculateSize(), 1, 300 * 1024));
         using var classic = _guide.ListFeatures(new Guide.Rectangle
         {
-            Lo = new Guide.Point { Latitude = -900_000_000, Longitude = -1_800_000_000 }, Hi = new Guide.Point { Latitude = 900_000_000, Longitude = 1_800_000_000 },
+            Lo = new Guide.Point { Latitude = -900_000_000, Longitude = -1_800_000_000 },
+            Hi = new Guide.Point { Latitude = 900_000_000, Longitude = 1_800_000_000 },
         });
         var listed = await classic.ResponseStream.ReadAllAsync().Select(static f => $"features/{f.Location.Latitude},{f.Location.Longitude}").ToListAsync();
         Assert.Equal(listed.Order(StringComparer.Ordinal), streamed.Select(static feature => feature.Name).Order(StringComparer.Ordinal));

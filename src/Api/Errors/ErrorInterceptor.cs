@@ -125,7 +125,7 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, LogThrott
         StoreUnavailableException { Failure: StoreFailure.Refused } store => Of(
             Code.InvalidArgument, store.Message, Reason("STORE_REFUSES_VALUE")),
         StoreUnavailableException store => Of(
-            Code.Unavailable, store.Message, Reason("STORE_UNAVAILABLE"), new RetryInfo { RetryDelay = StoreRetryDelay }),
+            Code.Unavailable, store.Message, new RetryInfo { RetryDelay = StoreRetryDelay }, Reason("STORE_UNAVAILABLE")),
 
         // Writes after the end of a call. They are not faults of the service, but the server would log them as errors.
         OperationCanceledException or InvalidOperationException when context.CancellationToken.IsCancellationRequested => Of(
@@ -136,8 +136,8 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, LogThrott
     private static Status Invalid(string field, string description) => Of(
         Code.InvalidArgument,
         description,
-        Reason("INVALID_VALUE"),
-        new BadRequest { FieldViolations = { new BadRequest.Types.FieldViolation { Field = field, Description = description } } });
+        new BadRequest { FieldViolations = { new BadRequest.Types.FieldViolation { Field = field, Description = description } } },
+        Reason("INVALID_VALUE"));
 
     /// <summary>The detail by which programs distinguish errors of one code (docs/chat.md, docs/features.md).</summary>
     private static ErrorInfo Reason(string reason, params ReadOnlySpan<(string Key, object Value)> metadata)
