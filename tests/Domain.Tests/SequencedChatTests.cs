@@ -156,6 +156,67 @@ public sealed class SequencedChatTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_comes_while_a_place_is_joined_is_sent_in_order_with_none_passed_over()
+    {
+        await using var author = new Member(_chat);
+        await author.Post(There, "1");
+        await author.Post(Here, "2");
+        await author.Wait(2);
+        await using var stream = _chat.Join(new ChatJoin { IsSequenced = true, Listen = [Here], After = 1 });
+        await using var reading = stream.ReadAllAsync(default).GetAsyncEnumerator();
+        List<long> received = [];
+        await ReadAsync(2);
+
+        // While the reader stands: a notification, a first post elsewhere, and a note that needs no further notification.
+        await author.Post(Here, "3");
+        await author.Wait(1);
+        await stream.PostAsync(new RouteNote(There, "4"), null, default);
+        await author.Wait(1);
+        await author.Post(Here, "5");
+        await author.Wait(1);
+        await ReadAsync(3);
+
+        // The reader stands between the notes before the joined place and those of it.
+        await author.Post(Here, "6");
+        await author.Wait(1);
+        await ReadAsync(6);
+
+        Assert.Equal([2, 3, 1, 4, 5, 6], received);
+
+        async Task ReadAsync(long upTo)
+        {
+            while (received.LastOrDefault() < upTo && await reading.MoveNextAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(30)))
+            {
+                received.AddRange(reading.Current.ToArray().Select(note => note.Sequence));
+            }
+        }
+    }
+
+    [Fact]
+    public async Task A_stream_that_has_left_is_kept_by_nobody()
+    {
+        var left = await StayAsync();
+        await using var other = new Member(_chat);
+        await other.Post(There, "later");
+        await other.Wait(1);
+
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        GC.Collect();
+
+        Assert.False(left.TryGetTarget(out _));
+
+        async Task<WeakReference<ChatStream>> StayAsync()
+        {
+            await using var stream = _chat.Join(new ChatJoin { IsSequenced = true, Listen = [There] });
+            await stream.PostAsync(new RouteNote(Here, "a"), null, default);
+            stream.Complete();
+            Assert.Single(await stream.ReadAllAsync(default).ToListAsync());
+            return new WeakReference<ChatStream>(stream);
+        }
+    }
+
+    [Fact]
     public async Task A_place_that_is_joined_brings_its_history_where_the_stream_is_ahead_of_the_replica()
     {
         var log = new MemoryNoteLog { Notifies = false };
@@ -219,6 +280,8 @@ public sealed class SequencedChatTests : IAsyncLifetime
             async () => await stream.PostAsync(new RouteNote(Here, "a"), new string('x', 129), default));
 
         Assert.Equal((ChatLimit.IdBytes, 129L, 128L), (refusal.Limit, refusal.Value, refusal.Maximum));
+        await stream.PostAsync(new RouteNote(Here, "a"), new string('x', 128), default);
+        await stream.PostAsync(new RouteNote(Here, "b"), new string('é', 64), default);
     }
 
     [Fact]
