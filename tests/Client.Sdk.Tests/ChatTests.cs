@@ -118,6 +118,35 @@ public sealed class ChatTests(RunningService service) : IClassFixture<RunningSer
     }
 
     [Fact]
+    public async Task Completing_does_not_wait_for_a_post_whose_caller_has_stopped_waiting()
+    {
+        // A service that takes posts and acknowledges none.
+        var posted = new TaskCompletionSource();
+        await using var scripted = await ScriptedService.StartAsync(new Script
+        {
+            RouteChat = async (posts, _, context, _) =>
+            {
+                while (await posts.MoveNext(context.CancellationToken))
+                {
+                    posted.TrySetResult();
+                }
+            },
+        });
+        await using var client = Connect(scripted.Address);
+        await using var session = await client.JoinChatAsync([]);
+        using var patience = new CancellationTokenSource();
+        var posting = session.PostAsync(Somewhere(), "nobody waits", cancellationToken: patience.Token);
+        await posted.Task.WaitAsync(Patience);
+
+        var completing = session.CompleteAsync();
+        Assert.False(completing.IsCompleted);
+        await patience.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => posting);
+        await completing.WaitAsync(Patience);
+    }
+
+    [Fact]
     public async Task Notes_that_nobody_reads_are_left_with_the_service_and_come_when_somebody_does()
     {
         var place = Somewhere();

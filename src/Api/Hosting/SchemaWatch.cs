@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using RouteService.Api.Errors;
 using RouteService.Domain.Features;
 using RouteService.Infrastructure.Postgis;
 
@@ -9,16 +10,11 @@ namespace RouteService.Api.Hosting;
 /// unavailable one does not: the service starts, is not ready, and becomes ready when the database is available and its schema is current.
 /// </summary>
 internal sealed partial class SchemaWatch(
-    PostgisDatabase database, PostgresOptions options, TimeProvider clock, ILogger<SchemaWatch> logger)
+    PostgisDatabase database, PostgresOptions options, TimeProvider clock, LogThrottle throttle, ILogger<SchemaWatch> logger)
     : BackgroundService, IHostedLifecycleService, IHealthCheck
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
 
-    // How often a reason that stays the same is logged.
-    private static readonly TimeSpan ReportPeriod = TimeSpan.FromMinutes(1);
-
-    private string? _reported;
-    private long _reportedAt;
     private volatile string? _problem = "The database's schema has not been checked yet.";
 
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
@@ -89,18 +85,8 @@ internal sealed partial class SchemaWatch(
         }
     }
 
-    /// <summary>Whether a reason is another than the last that was logged, or that one was long ago.</summary>
-    private bool IsToReport(string reason)
-    {
-        var isNews = !string.Equals(_reported, reason, StringComparison.Ordinal);
-        if (!isNews && clock.GetElapsedTime(_reportedAt) < ReportPeriod)
-        {
-            return false;
-        }
-
-        (_reported, _reportedAt) = (reason, clock.GetTimestamp());
-        return true;
-    }
+    /// <summary>Whether a reason is new, or the line with it was logged long ago.</summary>
+    private bool IsToReport(string reason) => throttle.IsDue($"{nameof(SchemaWatch)}: {reason}", out _);
 
     private static partial class Log
     {

@@ -23,9 +23,10 @@ internal sealed partial class ChatSession
         {
             lock (_lock)
             {
-                // The caller no longer waits for the note, so it is not posted again.
+                // The caller no longer waits for the note, so it is not posted again, and CompleteAsync does not wait for it either.
                 if (!post.Acknowledged.Task.IsCompleted && _pending.Remove(post.Id))
                 {
+                    post.Acknowledged.TrySetCanceled(cancellationToken);
                     _room.Release();
                 }
             }

@@ -97,7 +97,14 @@ internal sealed partial class ChatSession : IRouteChat
             }
         }
 
-        await Task.WhenAll(unacknowledged).WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await Task.WhenAll(unacknowledged).WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            // The caller of a post has stopped waiting for it meanwhile. None was refused, and the others are acknowledged.
+        }
     }
 
     public async IAsyncEnumerator<RouteNote> GetAsyncEnumerator(CancellationToken cancellationToken = default)
