@@ -115,6 +115,12 @@ internal sealed class MemoryNoteLog : INoteLog
         }
     }
 
+    public Task CheckWritableAsync(CancellationToken cancellationToken)
+    {
+        ThrowIfAway();
+        return Task.CompletedTask;
+    }
+
     public async IAsyncEnumerable<bool> ListenAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         ThrowIfAway();

@@ -27,6 +27,7 @@ public sealed class CommandLineTests : IAsyncDisposable
     [Theory]
     [InlineData(RunningService.SigTerm)]
     [InlineData(RunningService.SigInt)]
+    [InlineData(RunningService.SigHup)]
     public async Task A_signal_ends_it_cleanly(int signal)
     {
         await _service.InitializeAsync();
@@ -251,6 +252,7 @@ public sealed class CommandLineTests : IAsyncDisposable
     [Theory]
     [InlineData("RouteService__Grpc__Port", "abc", "RouteService__Grpc__Port is 'abc'; expected an integer from 0 to 65535.")]
     [InlineData("RouteService__Grpc__Prot", "1", "RouteService__Grpc__Prot is not a setting.")]
+    [InlineData("RouteService__Grpc__MaxReceiveMessageSize__0", "1", "RouteService__Grpc__MaxReceiveMessageSize__0 is not a setting; RouteService__Grpc__MaxRec")]
     [InlineData("RouteService__Chat__HistoryPerPost", "-1", "RouteService__Chat__HistoryPerPost is '-1'")]
     [InlineData("RouteService__Grpc__CertificatePath", "/none.pem", "RouteService__Grpc__CertificatePath is '/none.pem', which cannot be used")]
     [InlineData("RouteService__Sqlite__Path", "/dev/null/x/y.db", "The folder of the database '/dev/null/x/y.db' cannot be made")]
@@ -267,6 +269,28 @@ public sealed class CommandLineTests : IAsyncDisposable
     [InlineData("Kestrel__Certificates__Default__Path", "own.pfx", "Kestrel__Certificates__Default__Path is not a setting. The ports are")]
     public async Task A_wrong_setting_is_told_by_its_key(string key, string value, string complaint) =>
         AssertRefused(await Command.RunServiceAsync([], new Dictionary<string, string>(RunningService.Environment) { [key] = value }, _service.Folder), complaint);
+
+    [Fact]
+    public async Task A_path_that_is_too_long_is_told_by_its_key() =>
+        AssertRefused(await RunAsync($"--RouteService:Sqlite:Path={new string('x', 5_000)}"), "RouteService__Sqlite__Path to ");
+
+    /// <summary>The exit code says that it has failed, whoever hears why.</summary>
+    [Theory]
+    [InlineData("2>&-")]
+    [InlineData("2>/dev/full")]
+    [InlineData(">&- 2>&-")]
+    public async Task A_failure_that_nobody_hears_is_an_exit_code(string redirections)
+    {
+        var settings = new Dictionary<string, string>(RunningService.Environment) { ["RouteService__Grpc__Port"] = "abc" };
+
+        var answer = await Command.RunAsync("bash", ["-c", $"exec dotnet '{Repository.Program}' {redirections}"], settings, _service.Folder);
+
+        Assert.Equal(1, answer.ExitCode);
+    }
+
+    [Fact]
+    public async Task A_process_without_files_left_is_told_in_one_line() => AssertRefused(
+        await Command.RunAsync("bash", ["-c", $"ulimit -n 110; exec dotnet '{Repository.Program}'"], RunningService.Environment, _service.Folder), "routeservice: ");
 
     [Theory]
     [InlineData("serve")]
@@ -351,6 +375,17 @@ public sealed class CommandLineTests : IAsyncDisposable
         await _service.StartAsync("dotnet", Repository.Program, "serve", "--RouteService:Sqlite:Path=elsewhere.db");
 
         Assert.Contains($"{_service.Folder}/elsewhere.db; 3966 features", _service.Output);
+    }
+
+    [Fact]
+    public async Task The_least_times_that_are_settings_are_taken()
+    {
+        _service.Settings["RouteService__Grpc__Connection__KeepAliveTime"] = "00:00:00.0000001";
+        _service.Settings["RouteService__Grpc__Connection__KeepAliveTimeout"] = "00:00:01";
+        _service.Settings["RouteService__Grpc__Connection__MaxAge"] = "00:00:00.0000001";
+        _service.Settings["RouteService__Grpc__Connection__MaxAgeGrace"] = "00:00:00.0000001";
+
+        await _service.InitializeAsync();
     }
 
     [Fact]

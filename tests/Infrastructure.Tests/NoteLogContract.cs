@@ -13,6 +13,16 @@ public abstract class NoteLogContract
     protected abstract Task<INoteLog> CreateLogAsync();
 
     [Fact]
+    public async Task That_it_can_be_written_to_is_known_and_leaves_no_note()
+    {
+        var log = await CreateLogAsync();
+
+        await log.CheckWritableAsync(default);
+
+        Assert.Equal(0, await log.ReadHeadAsync(default));
+    }
+
+    [Fact]
     public async Task Notes_are_numbered_from_one_in_the_order_of_the_batch()
     {
         var log = await CreateLogAsync();

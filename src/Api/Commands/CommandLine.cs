@@ -1,7 +1,10 @@
 using System.CommandLine;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using System.Text;
 using Microsoft.Extensions.Options;
+using Microsoft.Win32.SafeHandles;
+using Npgsql;
 using RouteService.Api.Errors;
 using RouteService.Api.Hosting;
 using RouteService.Domain.Features;
@@ -144,6 +147,8 @@ internal static class CommandLine
 
     private static async Task<int> GuardAsync(Func<Task> command)
     {
+        // Opened now: that no more files can be opened may be the failure to tell.
+        var error = OpenError();
         try
         {
             await command();
@@ -151,13 +156,67 @@ internal static class CommandLine
         }
         catch (OperationCanceledException)
         {
-            await Console.Error.WriteLineAsync("Cancelled; nothing was changed.");
-            return 130;
+            return End(error, "Cancelled; nothing was changed.", 130);
         }
         catch (Exception e)
         {
-            await Console.Error.WriteLineAsync($"routeservice: {Explain(e).ReplaceLineEndings(" ")}");
-            return 1;
+            return End(error, $"routeservice: {ExplainOrQuote(e).ReplaceLineEndings(" ")}", 1);
+        }
+    }
+
+    /// <summary>The standard error; nothing where it is closed, since the exit code says that something is wrong.</summary>
+    private static TextWriter OpenError()
+    {
+        try
+        {
+            return Console.Error;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return TextWriter.Null;
+        }
+    }
+
+    private static int End(TextWriter error, string line, int exitCode)
+    {
+        try
+        {
+            error.WriteLine(line);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            EndWithoutConsole(line);
+        }
+
+        return exitCode;
+    }
+
+    /// <summary>Needs no part of the console, whose first line loads more of it.</summary>
+    private static void EndWithoutConsole(string line)
+    {
+        const int StandardError = 2;
+        try
+        {
+            using var handle = new SafeFileHandle(StandardError, ownsHandle: false);
+            using var error = new FileStream(handle, FileAccess.Write, bufferSize: 0);
+            error.Write(Encoding.UTF8.GetBytes($"{line}\n"));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            // Nobody hears it.
+        }
+    }
+
+    private static string ExplainOrQuote(Exception exception)
+    {
+        try
+        {
+            return Explain(exception);
+        }
+        catch (IOException)
+        {
+            // A part of the program, whose exceptions are explained there, cannot be loaded for want of files.
+            return exception.Message;
         }
     }
 
@@ -166,6 +225,10 @@ internal static class CommandLine
     {
         OptionsValidationException invalid => invalid.Failures.First(),
         AggregateException { InnerExceptions: [var first, ..] } => Explain(first),
+
+        // The message is for any caller; who runs a command is to know what PostgreSQL says.
+        StoreUnavailableException { InnerException: PostgresException answer } =>
+            $"{exception.Message} PostgreSQL says: {answer.MessageText} (SQLSTATE {answer.SqlState}).",
         SettingException or SchemaException or StoreUnavailableException or FeatureFileException or NotReadyException => exception.Message,
         IOException { InnerException: SocketException or Microsoft.AspNetCore.Connections.AddressInUseException } io =>
             $"{io.Message.TrimEnd('.')}. Another program has the port; set {Settings.Variable("RouteService:Grpc:Port")} or "

@@ -17,7 +17,7 @@ internal sealed class ConnectionOptions
     [Range(0, 10_000_000)]
     public int MaxConnections { get; init; } = 10_000;
 
-    /// <summary>How long a connection may be silent before it is pinged; zero for never.</summary>
+    /// <summary>How long a connection may be silent before it is pinged, at least a second; zero for never.</summary>
     [Range(typeof(TimeSpan), "00:00:00", "1.00:00:00")]
     public TimeSpan KeepAliveTime { get; init; } = TimeSpan.FromSeconds(60);
 

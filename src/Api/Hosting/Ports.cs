@@ -11,6 +11,9 @@ internal static class Ports
 {
     private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(10);
 
+    // Kestrel's.
+    private static readonly TimeSpan MinKeepAliveTime = TimeSpan.FromSeconds(1);
+
     // What a header counts beside its name and its value (RFC 9113, 6.5.2).
     private const int HeaderOverhead = 32;
 
@@ -65,7 +68,9 @@ internal static class Ports
     {
         limits.MaxConcurrentConnections = options.MaxConnections == 0 ? null : options.MaxConnections;
         limits.Http2.MaxStreamsPerConnection = options.MaxStreams;
-        limits.Http2.KeepAlivePingDelay = options.KeepAliveTime == TimeSpan.Zero ? TimeSpan.MaxValue : options.KeepAliveTime;
+        limits.Http2.KeepAlivePingDelay = options.KeepAliveTime == TimeSpan.Zero ? TimeSpan.MaxValue
+            : options.KeepAliveTime < MinKeepAliveTime ? MinKeepAliveTime
+            : options.KeepAliveTime;
         limits.Http2.KeepAlivePingTimeout = options.KeepAliveTimeout;
         limits.Http2.InitialStreamWindowSize = options.StreamWindow;
         limits.Http2.InitialConnectionWindowSize = Math.Max(options.ConnectionWindow, options.StreamWindow);

@@ -139,6 +139,10 @@ internal static class Settings
             {
                 throw new SettingException(Unfit($"{section.Path}:{property.Name}", value, property));
             }
+            else if (!type.IsArray && section.GetSection(property.Name).GetChildren().FirstOrDefault() is { } child)
+            {
+                throw new SettingException($"{Variable(child.Path)} is not a setting; {Variable($"{section.Path}:{property.Name}")} is.");
+            }
         }
     }
 

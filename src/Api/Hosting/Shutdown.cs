@@ -53,6 +53,10 @@ internal sealed partial class Shutdown(
     {
         _signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal));
         _signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal));
+
+        // Of a terminal that closes, or of somebody who expects it to reload files, which needs no signal. The host has no handler for it,
+        // and without one it would end all calls.
+        _signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGHUP, OnHangUp));
         return Task.CompletedTask;
     }
 
@@ -99,6 +103,12 @@ internal sealed partial class Shutdown(
             _firstSignal = clock.GetTimestamp();
             return false;
         }
+    }
+
+    private void OnHangUp(PosixSignalContext signal)
+    {
+        signal.Cancel = true;
+        lifetime.StopApplication();
     }
 
     private void OnSignal(PosixSignalContext signal)

@@ -44,11 +44,7 @@ internal static class Stores
         services.AddHostedService(static provider => provider.GetRequiredService<SchemaWatch>());
         services.AddHealthChecks()
             .AddCheck<SchemaWatch>("schema", tags: [HealthEndpoints.Ready])
-            .AddStoreCheck(
-                "writes",
-                HealthEndpoints.Writes,
-                static provider => provider.GetRequiredService<PostgisDatabase>().CheckWritableAsync,
-                static provider => provider.GetRequiredService<PostgresOptions>().WriteOutageTolerance);
+            .AddWriteCheck(static provider => provider.GetRequiredService<PostgresOptions>().WriteOutageTolerance);
     }
 
     [SuppressMessage("Usage", "VSTHRD002", Justification = "Opening does not wait: SQLite's calls are synchronous, the samples in memory.")]
@@ -62,7 +58,15 @@ internal static class Stores
             CancellationToken.None).GetAwaiter().GetResult());
         services.AddSingleton<INoteLog>(static provider => SqliteNoteLog.Open(
             provider.GetRequiredService<SqliteOptions>(), provider.GetRequiredService<TimeProvider>()));
+        services.AddHealthChecks().AddWriteCheck();
     }
+
+    private static void AddWriteCheck(this IHealthChecksBuilder checks, Func<IServiceProvider, TimeSpan>? tolerance = null) =>
+        checks.AddStoreCheck(
+            "writes",
+            HealthEndpoints.Writes,
+            static provider => provider.GetRequiredService<INoteLog>().CheckWritableAsync,
+            tolerance);
 
     private static PostgisDatabase Connect(string connectionString)
     {

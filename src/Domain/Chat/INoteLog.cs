@@ -40,6 +40,9 @@ public interface INoteLog
     /// <returns>How many.</returns>
     Task<int> RemoveAsync(DateTimeOffset postedBefore, int limit, CancellationToken cancellationToken);
 
+    /// <summary>Returns when notes can be appended.</summary>
+    Task CheckWritableAsync(CancellationToken cancellationToken);
+
     /// <summary>
     /// Yields an item at the beginning and whenever others may have appended notes. Items are hints: they may arrive late, without a note,
     /// or once for many notes. Ends at once when no other process writes to the log.

@@ -115,6 +115,8 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
         mayRepeat: true,
         cancellationToken);
 
+    public Task CheckWritableAsync(CancellationToken cancellationToken) => database.CheckWritableAsync(cancellationToken);
+
     public async IAsyncEnumerable<bool> ListenAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         while (true)

@@ -43,6 +43,12 @@ public static class PostgisSchema
             await using var context = new RouteDbContext(connection);
             if (await MissingAsync(context, database, token) is { Count: > 0 } missing)
             {
+                // Where nothing is found at all, it may only be out of sight, or no migration may help.
+                if (missing.Count == context.Database.GetMigrations().Count())
+                {
+                    await CheckSettingAsync(connection, database, toMigrate: true, token);
+                }
+
                 throw new SchemaException(
                     $"The {database.Description} is older than this program: it lacks {string.Join(", ", missing)}. "
                     + "Run 'migrate', or set RouteService__Postgres__MigrateOnStart to true.");
@@ -186,7 +192,7 @@ public static class PostgisSchema
             (not "UTF8", _) => $"has the encoding {encoding}; expected UTF8. Create it with ENCODING 'UTF8'",
             (_, { } other) when !isVisible =>
                 $"has PostGIS in the schema '{other}', which is not in the search_path. "
-                + $"Run ALTER DATABASE … SET search_path = public, \"{other}\"",
+                + $"Run ALTER DATABASE … SET search_path = {(other is "public" ? other : $"public, \"{other}\"")}",
             (_, null) when !isInstalled =>
                 "lacks PostGIS, and its server does not have it. Install it there (Debian: postgresql-15-postgis-3), and have a superuser "
                 + "run CREATE EXTENSION postgis in the database",

@@ -130,7 +130,14 @@ public sealed partial class SqliteFeatureStore
     {
         foreach (var suffix in (string[])["", "-wal", "-shm"])
         {
-            File.Delete(path + suffix);
+            try
+            {
+                File.Delete(path + suffix);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // Where a file cannot be deleted it could not be made, which is told.
+            }
         }
     }
 

@@ -39,6 +39,9 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
     private readonly SqliteConnection _writer;
     private readonly SqliteCommand _insert;
 
+    // Whether the last write has failed. Then nothing but a write shows that there is room again.
+    private bool _hasFailed;
+
     private SqliteNoteLog(string path, TimeProvider clock)
     {
         _path = path;
@@ -101,7 +104,30 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
                 }
 
                 transaction.Commit();
+                _hasFailed = false;
                 return Task.FromResult<IReadOnlyList<LoggedNote>>(kept);
+            }
+        }
+        catch (SqliteException e)
+        {
+            Volatile.Write(ref _hasFailed, true);
+            throw SqliteErrors.Unavailable(e);
+        }
+    }
+
+    /// <summary>Writes nothing unless the last write has failed.</summary>
+    public Task CheckWritableAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            lock (_writing)
+            {
+                using var command = _writer.CreateCommand();
+                command.CommandTimeout = 1;
+                command.CommandText = _hasFailed ? $"PRAGMA user_version = {SchemaVersion}" : "BEGIN IMMEDIATE; ROLLBACK";
+                command.ExecuteNonQuery();
+                _hasFailed = false;
+                return Task.CompletedTask;
             }
         }
         catch (SqliteException e)

@@ -149,6 +149,7 @@ public sealed partial class RunningService : IAsyncLifetime
         return _process.ExitCode;
     }
 
+    public const int SigHup = 1;
     public const int SigInt = 2;
     public const int SigKill = 9;
     public const int SigTerm = 15;
