@@ -222,6 +222,22 @@ public sealed class RouteGuideTests
         Assert.Equal("Berkshire Valley", (await guide.GetFeatureAsync(Point(Berkshire.Location))).Name);
     }
 
+    [Theory]
+    [InlineData(StoreFailure.Unreachable, StatusCode.Unavailable, 1)]
+    [InlineData(StoreFailure.Overloaded, StatusCode.ResourceExhausted, null)]
+    [InlineData(StoreFailure.TooSlow, StatusCode.DeadlineExceeded, null)]
+    [InlineData(StoreFailure.Refused, StatusCode.InvalidArgument, null)]
+    public async Task Each_failure_of_the_store_has_its_status_and_says_when_to_try_again(StoreFailure failure, StatusCode code, int? seconds)
+    {
+        await using var service = Start();
+        service.Store.Failure = new StoreUnavailableException("why", failure);
+
+        var end = await Assert.ThrowsAsync<RpcException>(() => Client(service).GetFeatureAsync(new Point()).ResponseAsync);
+
+        Assert.Equal((code, "why"), (end.StatusCode, end.Status.Detail));
+        Assert.Equal(seconds, end.GetRpcStatus()?.GetDetail<RetryInfo>()?.RetryDelay.Seconds);
+    }
+
     [Fact]
     public async Task A_fault_of_ours_is_UNKNOWN_without_its_text()
     {

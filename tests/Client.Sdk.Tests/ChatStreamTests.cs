@@ -369,6 +369,54 @@ public sealed class ChatStreamTests
     }
 
     [Fact]
+    public async Task Posts_that_wait_to_be_sent_again_are_not_overdue()
+    {
+        // The first stream takes all posts, acknowledges none, and breaks. The next reads later, and most posts wait for that.
+        const int Posts = 60;
+        var (clock, broken, read) = (new FakeTimeProvider(), new TaskCompletionSource(), new TaskCompletionSource());
+        var taken = 0;
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            RouteChat = async (posts, notes, context, call) =>
+            {
+                if (call == 1)
+                {
+                    while (taken < Posts && await posts.MoveNext(context.CancellationToken))
+                    {
+                        Interlocked.Increment(ref taken);
+                    }
+
+                    await broken.Task.WaitAsync(context.CancellationToken);
+                    throw Script.Error(StatusCode.Unavailable);
+                }
+
+                await read.Task.WaitAsync(context.CancellationToken);
+                for (var sequence = 1; await posts.MoveNext(context.CancellationToken); sequence++)
+                {
+                    await notes.WriteAsync(new Proto.RouteNote(posts.Current) { Sequence = sequence });
+                }
+            },
+        });
+        await using var client = Connect(service.Address, options => options with { Clock = clock, StreamSilence = TimeSpan.FromMinutes(40), MaxNoteBytes = 200_000 });
+        await using var session = await client.JoinChatAsync([Here]);
+        var posting = Enumerable.Range(0, Posts).Select(_ => session.PostAsync(Here, new string('x', 200_000))).ToList();
+        await UntilAsync(() => Volatile.Read(ref taken) == Posts);
+
+        clock.Advance(TimeSpan.FromMinutes(30));
+        broken.SetResult();
+        await UntilAsync(() =>
+        {
+            clock.Advance(TimeSpan.FromMilliseconds(10));
+            return service.Script.Calls == 2;
+        });
+        clock.Advance(TimeSpan.FromMinutes(30));
+        read.SetResult();
+        await Task.WhenAll(posting);
+
+        Assert.Equal(2, service.Script.Calls);
+    }
+
+    [Fact]
     public async Task A_quiet_session_survives_breaks_that_are_longer_apart_than_the_time_to_resume()
     {
         var clock = new FakeTimeProvider();

@@ -70,6 +70,41 @@ public sealed class CoalescedLookUpsTests
     }
 
     [Fact]
+    public async Task Each_of_those_that_fail_together_gets_an_exception_of_its_own()
+    {
+        var database = new SlowDatabase();
+        await using var lookUps = new CoalescedLookUps(database.AskAsync, maxBatch: 100);
+        var first = lookUps.FindAsync(new Coordinate(1, 0), default);
+        await database.AskedAsync(1);
+        var second = lookUps.FindAsync(new Coordinate(2, 0), default);
+        await database.AskedAsync(2);
+        var together = Enumerable.Range(3, 2).Select(i => lookUps.FindAsync(new Coordinate(i, 0), default).AsTask()).ToList();
+        await database.AnswerNextAsync();
+        await database.AnswerNextAsync();
+        await database.FailNextAsync(new StoreUnavailableException("away"));
+
+        var errors = await Task.WhenAll(together.Select(found => Assert.ThrowsAsync<StoreUnavailableException>(() => found)));
+        Assert.NotSame(errors[0], errors[1]);
+        Assert.Equal(("1", "2"), (await first, await second));
+    }
+
+    [Fact]
+    public async Task Its_end_waits_for_the_query_that_is_under_way()
+    {
+        var database = new SlowDatabase();
+        var lookUps = new CoalescedLookUps(database.AskAsync, maxBatch: 100);
+        var found = lookUps.FindAsync(new Coordinate(1, 0), default);
+        await database.AskedAsync(1);
+
+        var ending = lookUps.DisposeAsync().AsTask();
+        Assert.False(ending.IsCompleted);
+        database.AnswerAll();
+
+        await ending;
+        Assert.Equal("1", await found);
+    }
+
+    [Fact]
     public async Task Who_gives_up_waiting_takes_nothing_from_the_others()
     {
         var database = new SlowDatabase();

@@ -280,6 +280,15 @@ public abstract class FeatureStoreContract
     }
 
     [Fact]
+    public async Task Counting_ends_when_its_token_fires()
+    {
+        var store = await StoreOfAsync(new Feature(new Coordinate(1, 2), "a"));
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(
+            async () => await store.CountAtAsync(new Coordinate[5_000], new CancellationToken(canceled: true)));
+    }
+
+    [Fact]
     public async Task Many_callers_at_once_are_all_answered()
     {
         var features = await SamplePlaces.ReadAllAsync().ToListAsync();

@@ -28,6 +28,17 @@ public sealed class SqliteNoteLogTests : NoteLogContract, IDisposable
     }
 
     [Fact]
+    public async Task A_note_is_removed_when_it_is_older_than_the_limit_and_not_before()
+    {
+        var now = new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+        var log = Open("notes.db", new StoppedClock(now));
+        await log.AppendAsync([new NewNote(Guid.NewGuid(), new RouteNote(new Coordinate(1, 2), "a"), null)], default);
+
+        Assert.Equal(0, await log.RemoveAsync(now, 10, default));
+        Assert.Equal(1, await log.RemoveAsync(now.AddMilliseconds(1), 10, default));
+    }
+
+    [Fact]
     public async Task That_another_program_holds_the_file_is_known()
     {
         var log = Open("notes.db");
@@ -66,10 +77,15 @@ public sealed class SqliteNoteLogTests : NoteLogContract, IDisposable
 
     protected override Task<INoteLog> CreateLogAsync() => Task.FromResult<INoteLog>(Open("notes.db"));
 
-    private SqliteNoteLog Open(string name)
+    private SqliteNoteLog Open(string name, TimeProvider? clock = null)
     {
-        var log = SqliteNoteLog.Open(new SqliteOptions { NotesPath = Path.Combine(_folder, name) }, TimeProvider.System);
+        var log = SqliteNoteLog.Open(new SqliteOptions { NotesPath = Path.Combine(_folder, name) }, clock ?? TimeProvider.System);
         _logs.Add(log);
         return log;
+    }
+
+    private sealed class StoppedClock(DateTimeOffset now) : TimeProvider
+    {
+        public override DateTimeOffset GetUtcNow() => now;
     }
 }

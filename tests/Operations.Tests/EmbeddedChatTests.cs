@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Grpc.Core;
 using Grpc.Health.V1;
 using RouteService.Contracts.Routeguide;
@@ -82,6 +83,48 @@ public sealed class EmbeddedChatTests : ServiceTest
             (await Command.RunAsync("prlimit", ["--pid", $"{Service.ProcessId}", $"--fsize={bytes}:unlimited"])).AssertSuccess();
 
         async Task<ServingStatus> CheckAsync(string name) => (await health.CheckAsync(new HealthCheckRequest { Service = name }, deadline: Soon)).Status;
+    }
+
+    [Fact]
+    public async Task What_is_acknowledged_has_been_synced_to_the_disk()
+    {
+        Assert.SkipUnless(File.Exists("/usr/bin/strace"), "strace is missing: apt-get install strace.");
+        await StartAsync();
+        var guide = new RouteGuide.RouteGuideClient(Connect());
+        var trace = Path.Combine(Service.Folder, "syncs.txt");
+        using var strace = Process.Start("strace", ["-f", "-y", "-e", "trace=fsync,fdatasync", "-o", trace, "-p", $"{Service.ProcessId}"]);
+
+        // Until it watches.
+        while (Syncs(trace, "notes.db-wal") == 0)
+        {
+            Assert.SkipWhen(strace.HasExited, "strace may not watch other processes here.");
+            Assert.Equal(StatusCode.OK, await PostAsync(guide, "first"));
+        }
+
+        for (var i = 0; i < 5; i++)
+        {
+            var before = Syncs(trace, "notes.db-wal");
+            Assert.Equal(StatusCode.OK, await PostAsync(guide, $"{i}"));
+            while (Syncs(trace, "notes.db-wal") == before)
+            {
+                // The line is written beside the answer; the time limit of the test ends this.
+                await Task.Delay(20);
+            }
+        }
+
+        strace.Kill();
+        await strace.WaitForExitAsync();
+        var file = Write("places.csv", "name,latitude,longitude\nx,1,2\n");
+        var import = await Command.RunAsync(
+            "strace",
+            ["-f", "-y", "-e", "trace=fsync,fdatasync", "-o", trace, "dotnet", Repository.Program, "import", file],
+            RunningService.Environment,
+            Service.Folder);
+        import.AssertSuccess();
+        Assert.NotEqual(0, Syncs(trace, "route-service.db-wal"));
+
+        static int Syncs(string trace, string file) =>
+            File.Exists(trace) ? File.ReadLines(trace).Count(line => line.Contains(file, StringComparison.Ordinal)) : 0;
     }
 
     private static async Task<StatusCode> PostAsync(RouteGuide.RouteGuideClient guide, string message)

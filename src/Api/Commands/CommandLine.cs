@@ -1,7 +1,10 @@
 using System.CommandLine;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using System.Text;
 using Microsoft.Extensions.Options;
+using Microsoft.Win32.SafeHandles;
+using Npgsql;
 using RouteService.Api.Errors;
 using RouteService.Api.Hosting;
 using RouteService.Domain.Features;
@@ -157,7 +160,7 @@ internal static class CommandLine
         }
         catch (Exception e)
         {
-            return End(error, $"routeservice: {Explain(e).ReplaceLineEndings(" ")}", 1);
+            return End(error, $"routeservice: {ExplainOrQuote(e).ReplaceLineEndings(" ")}", 1);
         }
     }
 
@@ -168,7 +171,7 @@ internal static class CommandLine
         {
             return Console.Error;
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return TextWriter.Null;
         }
@@ -180,12 +183,41 @@ internal static class CommandLine
         {
             error.WriteLine(line);
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // The reader of standard error is gone.
+            EndWithoutConsole(line);
         }
 
         return exitCode;
+    }
+
+    /// <summary>Writes the line without the console, whose first use opens files.</summary>
+    private static void EndWithoutConsole(string line)
+    {
+        const int StandardError = 2;
+        try
+        {
+            using var handle = new SafeFileHandle(StandardError, ownsHandle: false);
+            using var error = new FileStream(handle, FileAccess.Write, bufferSize: 0);
+            error.Write(Encoding.UTF8.GetBytes($"{line}\n"));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            // The reader of standard error is gone.
+        }
+    }
+
+    private static string ExplainOrQuote(Exception exception)
+    {
+        try
+        {
+            return Explain(exception);
+        }
+        catch (IOException)
+        {
+            // An assembly that explains it cannot be loaded, because no file can be opened.
+            return exception.Message;
+        }
     }
 
     /// <summary>One line for any failure: what is wrong, and which setting to correct.</summary>
@@ -193,6 +225,10 @@ internal static class CommandLine
     {
         OptionsValidationException invalid => invalid.Failures.First(),
         AggregateException { InnerExceptions: [var first, ..] } => Explain(first),
+
+        // The message is for any caller; who runs a command is to know what PostgreSQL says.
+        StoreUnavailableException { InnerException: PostgresException answer } =>
+            $"{exception.Message} PostgreSQL says: {answer.MessageText} (SQLSTATE {answer.SqlState}).",
         SettingException or SchemaException or StoreUnavailableException or FeatureFileException or NotReadyException => exception.Message,
         IOException { InnerException: SocketException or Microsoft.AspNetCore.Connections.AddressInUseException } io =>
             $"{io.Message.TrimEnd('.')}. Another program has the port; set {Settings.Variable("RouteService:Grpc:Port")} or "
