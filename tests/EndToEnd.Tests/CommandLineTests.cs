@@ -274,7 +274,6 @@ public sealed class CommandLineTests : IAsyncDisposable
     [InlineData("Logging__LogLevel__Default", "Loud", "Logging__LogLevel__Default is 'Loud'; expected one of Trace, Debug, Information, Warning, Error, Critical")]
     [InlineData("Logging__Console__LogLevel__Default", "Loud", "Logging__Console__LogLevel__Default is 'Loud'")]
     [InlineData("Logging__Console__FormatterOptions__SingleLine", "perhaps", "'FormatterOptions:SingleLine'")]
-    [InlineData("DOTNET_hostBuilder__reloadConfigOnChange", "perhaps", "'hostBuilder:reloadConfigOnChange'")]
     [InlineData("DOTNET_CONTENTROOT", "/none", "The folder '/none/' does not exist.")]
     [InlineData("Kestrel__Endpoints__X__Url", "http://localhost:0", "Kestrel__Endpoints__X__Url is not a setting. The ports are RouteService__Grpc__Port and")]
     [InlineData("Kestrel__Certificates__Default__Path", "own.pfx", "Kestrel__Certificates__Default__Path is not a setting. The ports are")]

@@ -128,7 +128,7 @@ public sealed partial class ServiceTests
             };
             (await RunAsync(manifest, manifest.The("Job").List("spec.template.spec.containers").Single(), given)).AssertSuccess();
             var grants = Grants().Matches(manual).Select(static match => match.Value).ToList();
-            Assert.Equal(3, grants.Count);
+            Assert.Equal(5, grants.Count);
 
             await AssertServesAsync(manifest, given, first: async service =>
             {

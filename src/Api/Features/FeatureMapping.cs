@@ -120,7 +120,7 @@ internal static class FeatureMapping
         }
     }
 
-    // The longest message of the domain, with a path in it that is too long, is no longer than the path allows.
+    // A longer message has an over-long path in it; only its end is kept, which names the fault.
     private static string InField(string field, InvalidValueException fault) =>
         fault.Message.Length <= 4 * MaxFieldLength ? fault.Message : $"{field} {fault.Message[^MaxFieldLength..]}";
 

@@ -114,7 +114,7 @@ internal sealed class FeaturesService(IFeatureCatalog catalog, FeatureSearch sea
         long? from = query.ToCode(SearchTokenKind.Stream, request.ResumeToken, "resume_token");
         while (from is { } start)
         {
-            // A write takes no cancellation token, so it is looked at for each page, also by the store.
+            // Writes to the response take no cancellation token, so it is checked once a page; the store checks it too.
             context.CancellationToken.ThrowIfCancellationRequested();
             var page = await search.ReadPageAsync(query.Filter, start, FeatureSearch.MaxPage, query.IsFull, context.CancellationToken);
             var message = new Proto.StreamFeaturesResponse();
@@ -132,7 +132,7 @@ internal sealed class FeaturesService(IFeatureCatalog catalog, FeatureSearch sea
                 }
             }
 
-            // Where few match, a page may be empty: what was passed over is then not passed over again after a break.
+            // If few match, a page may be empty. Its message has a token, so that a resumed stream does not scan the same candidates again.
             var last = page.GoesOnAfter ?? (page.Features.Count > 0 ? page.Features[^1].Location : null);
             if (last is { } place && (message.Features.Count > 0 || page.Features.Count == 0))
             {

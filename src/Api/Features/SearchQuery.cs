@@ -57,7 +57,7 @@ internal sealed record SearchQuery(FeatureFilter Filter, bool IsFull, uint Finge
                 var center = area.Circle.Center.ToCoordinate($"{Field}.circle.center");
                 return FeatureMapping.At($"{Field}.circle", () => new Circle(center, area.Circle.RadiusMeters));
             case Proto.Area.ShapeOneofCase.Polygon:
-                // Before the points are looked at, whose number is that of the message alone.
+                // Counted before the points are parsed, because only the size of the message bounds their number.
                 var points = area.Polygon.Rings.Sum(static ring => ring.Points.Count);
                 if (points > Polygon.MaxPoints)
                 {

@@ -18,9 +18,9 @@ internal sealed class ShutdownOptions
 }
 
 /// <summary>
-/// The shutdown of the service after SIGTERM or SIGINT, in this order: not ready at once; after a wait for load balancers, calls that
-/// stream requests end UNAVAILABLE (<see cref="StreamLifetime"/>); then no new connections, and GOAWAY on open ones. Other calls, listings
-/// among them, finish within the grace. A second signal, a second or more after the first, ends the service at once.
+/// The shutdown of the service after SIGTERM, SIGINT or SIGHUP, in this order: not ready at once; after a wait for load balancers, calls
+/// that stream requests end UNAVAILABLE (<see cref="StreamLifetime"/>); then no new connections, and GOAWAY on open ones. Other calls,
+/// listings among them, finish within the grace. A second SIGTERM or SIGINT, a second or more after the first, ends the service at once.
 /// </summary>
 internal sealed partial class Shutdown(
     ShutdownOptions options, StreamLifetime streams, IHostApplicationLifetime lifetime, TimeProvider clock, ILogger<Shutdown> logger)
@@ -45,8 +45,8 @@ internal sealed partial class Shutdown(
         _signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal));
         _signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal));
 
-        // Of a terminal that closes, or of somebody who expects it to reload files, which needs no signal. The host has no handler for it,
-        // and without one it would end all calls.
+        // From a closed terminal, or an operator who expects a reload of files, which needs no signal. The host does not handle it, and
+        // unhandled it would end all calls at once.
         _signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGHUP, OnHangUp));
         return Task.CompletedTask;
     }

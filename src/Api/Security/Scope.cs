@@ -4,12 +4,13 @@ using System.Security.Claims;
 namespace RouteService.Api.Security;
 
 /// <summary>
-/// The permissions of callers. A scope's name is also the name of the policy that requires it, which stands at each method. Tokens list
-/// scopes in the claim "scope" (RFC 8693) or "scp", and the file of API keys lists them for each key.
+/// The permissions of callers. A scope's name is also the name of the policy that requires it, which stands at each method. Every client
+/// has all of them until RouteService__Auth__Enabled. Tokens list scopes in the claim "scope" (RFC 8693) or "scp", and the file of API keys
+/// lists them for each key.
 /// </summary>
 internal static class Scope
 {
-    /// <summary>GetFeature, ListFeatures.</summary>
+    /// <summary>GetFeature, ListFeatures, and the reads of routeservice.v1.Features.</summary>
     public const string Read = "routes.read";
 
     /// <summary>RecordRoute.</summary>
@@ -17,6 +18,8 @@ internal static class Scope
 
     /// <summary>RouteChat.</summary>
     public const string Chat = "routes.chat";
+
+    /// <summary>The writes of routeservice.v1.Features.</summary>
     public const string WriteFeatures = "features.write";
 
     /// <summary>The type of the claims of an authenticated caller, one for each scope.</summary>

@@ -9,8 +9,9 @@ using Proto = RouteService.Contracts.Routeguide;
 namespace RouteService.Client.Listing;
 
 /// <summary>
-/// The features of an area. Each enumeration makes a call of ListFeatures, or several if it breaks. Its only deadline is the argument
-/// <c>timeout</c>, for the whole enumeration: without one there is none, and <see cref="SilenceTimer"/> ends a silent stream.
+/// The features of an area. Each enumeration makes a call of ListFeatures, or several if it breaks. Its deadline is the argument
+/// <c>timeout</c>, for the whole enumeration, or an earlier <see cref="AmbientDeadline"/>. Without both there is none, and
+/// <see cref="SilenceTimer"/> ends a silent stream.
 /// </summary>
 internal sealed class FeatureListing(
     CallContext context, CallInvoker invoker, BoundingBox area, TimeSpan? timeout, CancellationToken cancellationToken)

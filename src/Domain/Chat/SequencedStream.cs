@@ -154,7 +154,7 @@ internal sealed class SequencedStream : ChatStream
     }
 
     /// <summary>Acknowledges an own post by its note, which is sent in order.</summary>
-    /// <returns>The note, if it is older than what this stream sends of its location: the post repeats it.</returns>
+    /// <returns>The note, if the post repeats one older than the backlog of its location; else none: the note is sent in order.</returns>
     private async ValueTask<ReadOnlyMemory<LoggedNote>> AnswerAsync(Coordinate location, long sequence, CancellationToken cancellationToken)
     {
         Answered();

@@ -97,7 +97,7 @@ public enum FeatureConflict
     Changed,
 }
 
-/// <summary>A change does not fit the feature that is there. Nothing was changed, also by the other changes of its write.</summary>
+/// <summary>A change does not fit the feature that is there. None of the changes of its write is made.</summary>
 public sealed class FeatureConflictException(FeatureConflict conflict, Coordinate location, Etag? current) : Exception(
     conflict switch
     {

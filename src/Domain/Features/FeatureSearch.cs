@@ -12,10 +12,10 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
     /// <summary>The most features of a page.</summary>
     public const int MaxPage = 1_000;
 
-    /// <summary>The most candidates that one page looks at: a page may have few features, or none, where few match.</summary>
+    /// <summary>Candidates after which a page ends, read by up to a thousand: if few match, a page has few features or none.</summary>
     internal const int MaxCandidates = 20_000;
 
-    // The first circle of a search for the nearest. The next ones are four times as wide, so that the last one has few that are in vain.
+    // The first circle of a search for the nearest. The next ones are four times as wide: the last one reads few needless candidates.
     private const double FirstRadiusMeters = 250;
     private const double RadiusGrowth = 4;
 
@@ -84,7 +84,7 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
             IReadOnlyList<BoundingBox> circle = isWhole ? [BoundingBox.World] : new Circle(near, radius).Boxes;
             var boxes = Common(circle, filter.Area?.Boxes ?? [BoundingBox.World]);
 
-            // The farthest is at the head, and leaves where there are too many, so the memory is that of the answer.
+            // Beyond the limit the head, the farthest match, is dropped, so that memory does not exceed the answer.
             var nearest = new PriorityQueue<NearFeature, (double Meters, long Code)>(
                 Comparer<(double, long)>.Create(static (a, b) => b.CompareTo(a)));
             await foreach (var feature in ReadAllAsync(boxes, reads, cancellationToken))

@@ -41,7 +41,7 @@ public sealed record FeatureWrite(IReadOnlyList<FeatureChange> Changes, Guid? Re
     public IReadOnlyList<CatalogFeature?> Apply(IReadOnlyDictionary<Coordinate, CatalogFeature> current, Etag etag, DateTimeOffset now) =>
         [.. Changes.Select(change => change.Apply(current.GetValueOrDefault(change.Location), etag, now))];
 
-    /// <summary>What a write is answered with that has been made before.</summary>
+    /// <summary>The answer to a repeat of a write that was made before.</summary>
     /// <param name="fingerprint">That of the write with this id.</param>
     /// <param name="current">As for <see cref="Apply"/>.</param>
     /// <exception cref="InvalidValueException">The id is that of another write.</exception>

@@ -7,9 +7,9 @@ using static RouteService.Infrastructure.Import.FeatureRecord;
 namespace RouteService.Infrastructure.Import;
 
 /// <summary>
-/// Features in CSV (RFC 4180), separated by commas, semicolons or tabs. The header names the columns, in any case and order; of several
-/// names for one column, the first that the header has counts. Other columns are ignored. If the separator is not a comma, a decimal comma
-/// is read as well.
+/// Features in CSV (RFC 4180), separated by commas, semicolons or tabs. The header names the columns, in any case and order, with or
+/// without spaces around; of several names for one column, the first that the header has counts, and of two equal columns the left one.
+/// Other columns are ignored. If the separator is not a comma, a decimal comma is read as well.
 /// </summary>
 internal static class FeatureCsv
 {

@@ -93,8 +93,8 @@ internal sealed class CoalescedLookUps : IAsyncDisposable
     }
 
     /// <summary>
-    /// Starts the query's span, as a child of the first recorded caller's and linked to the others'. Without a recorded caller the query is
-    /// in no trace, or Npgsql would begin one for each query of callers that were not sampled. Records how long each has waited.
+    /// Starts the query's span, as a child of the first recorded caller's and linked to the others'. Without a recorded caller, an
+    /// unrecorded span keeps Npgsql from starting a trace for the query. Records how long each has waited.
     /// </summary>
     private static Activity? Follow(List<Waiter> batch)
     {

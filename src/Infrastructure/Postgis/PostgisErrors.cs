@@ -105,7 +105,7 @@ internal static class PostgisErrors
         "The database has no connection left; try again, with fewer calls at once.", StoreFailure.Overloaded, answer);
 
     // PgBouncer has one SQLSTATE for all errors, and its messages are never translated. These two say that its client connections are
-    // exhausted, or that its server connections were for too long.
+    // exhausted, or that no server connection became free in time.
     private static bool IsFullPooler(PostgresException answer) =>
         answer.SqlState is PostgresErrorCodes.ProtocolViolation
         && (answer.MessageText.StartsWith("no more connections allowed", StringComparison.Ordinal)

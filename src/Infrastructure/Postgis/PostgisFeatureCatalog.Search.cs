@@ -41,7 +41,7 @@ public sealed partial class PostgisFeatureCatalog
                 var cells = new Stack<ZOrderRange>([ZOrder.World]);
                 while (found.Count < limit && TakeCells(cells, boxes, from) is { Count: > 0 } taken)
                 {
-                    // More than is needed, since the last cell is seldom whole where just as many are read.
+                    // A surplus: with the number that is needed, the limit would usually cut the last cell off.
                     var rows = limit - found.Count + Math.Max(limit / 2, MinSpare);
                     await ReadCellsAsync(connection, taken, cells, found, rows, withProperties, token);
                 }

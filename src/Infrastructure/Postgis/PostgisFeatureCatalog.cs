@@ -35,7 +35,7 @@ public sealed partial class PostgisFeatureCatalog(PostgisDatabase database) : IF
             WHERE latitude = place.latitude AND longitude = place.longitude LIMIT 1 FOR UPDATE) AS f
         """;
 
-    // A statement of its own: the one above sees the properties from before it waited for the rows.
+    // Separate, because the statement above sees properties from before its wait for the rows.
     private const string PropertiesSql = """
         SELECT p.* FROM unnest($1, $2) AS place (latitude, longitude)
         CROSS JOIN LATERAL (
@@ -43,7 +43,7 @@ public sealed partial class PostgisFeatureCatalog(PostgisDatabase database) : IF
             WHERE latitude = place.latitude AND longitude = place.longitude LIMIT 1) AS p
         """;
 
-    // The time of the locks: that of the transaction may be before the write that it has waited for.
+    // Not now(), which may precede the write that this one has waited for.
     private const string RevisionSql = $"SELECT nextval('{RouteDbContext.Revisions}'), clock_timestamp()";
 
     private const string InsertSql = """

@@ -42,7 +42,7 @@ public sealed partial class PostgisFeatureStore
         WHERE import.latitude = feature.latitude AND import.longitude = feature.longitude AND import.name <> feature.name
         """;
 
-    // A record has no properties. What loses them is another version, which the trigger makes of any update.
+    // A record has no properties. A feature that loses its properties needs another revision, which a trigger gives to any update.
     private const string PropertiesSql = """
         WITH bare AS (
             DELETE FROM feature_properties AS p USING import WHERE p.latitude = import.latitude AND p.longitude = import.longitude

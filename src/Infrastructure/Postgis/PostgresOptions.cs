@@ -17,7 +17,7 @@ public sealed class PostgresOptions
     public int MaxLookUpBatch { get; init; } = 256;
 
     /// <summary>
-    /// Time for which writes of notes may fail, as during a failover, before gRPC health of routeguide.RouteGuide is NOT_SERVING. Default
+    /// Time for which writes of notes may fail, as during a failover, before gRPC health of RouteGuide and Features is NOT_SERVING. Default
     /// 10 s; zero for at once. A service that has never been able to write is NOT_SERVING at once.
     /// </summary>
     [Range(typeof(TimeSpan), "00:00:00", "1.00:00:00")]

@@ -175,17 +175,17 @@ public sealed partial class SqliteFeatureStore
             version = SchemaVersion;
         }
 
+        if (version == 0 || Scalar(connection, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'feature'") == 0)
+        {
+            throw new StoreUnavailableException(
+                $"The file '{path}' is a database of another program. Set {PathVariable} to another file.");
+        }
+
         if (version > SchemaVersion)
         {
             throw new StoreUnavailableException(
                 $"The database '{path}' has schema version {version}, and this program knows up to {SchemaVersion}. "
                 + "Run a newer version of it.");
-        }
-
-        if (version == 0 || Scalar(connection, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'feature'") == 0)
-        {
-            throw new StoreUnavailableException(
-                $"The file '{path}' is a database of another program. Set {PathVariable} to another file.");
         }
 
         if (version == 1)

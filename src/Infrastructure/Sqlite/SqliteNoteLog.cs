@@ -277,13 +277,6 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
         using var command = _writer.CreateCommand();
         command.CommandText = "PRAGMA user_version";
         var version = (long)command.ExecuteScalar()!;
-        if (version > SchemaVersion)
-        {
-            throw new StoreUnavailableException(
-                $"The database '{_path}' has schema version {version}, and this program knows up to {SchemaVersion}. "
-                + "Run a newer version of it.");
-        }
-
         command.CommandText = "SELECT count(*) FROM sqlite_schema";
         if (version == 0 && (long)command.ExecuteScalar()! == 0)
         {
@@ -299,6 +292,13 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
             throw new StoreUnavailableException(
                 $"The file '{_path}' has no table of notes: it is that of features, or of another program. "
                 + $"Set {PathVariable} to another file.");
+        }
+
+        if (version > SchemaVersion)
+        {
+            throw new StoreUnavailableException(
+                $"The database '{_path}' has schema version {version}, and this program knows up to {SchemaVersion}. "
+                + "Run a newer version of it.");
         }
     }
 
