@@ -109,7 +109,7 @@ outside() {
 }
 
 # The peers: Python's grpcio with protoc, its types and its plugin, h2load, Node with its npm, buildah, openssl, Prometheus, HAProxy,
-# PgBouncer, and PostgreSQL with PostGIS.
+# PgBouncer, strace, and PostgreSQL with PostGIS.
 packages=()
 need() { [[ -e $1 ]] || packages+=("${@:2}"); }
 need /usr/lib/python3/dist-packages/grpc python3-grpcio
@@ -123,6 +123,7 @@ need /usr/bin/openssl openssl
 need /usr/bin/prometheus prometheus
 need /usr/sbin/haproxy haproxy
 need /usr/sbin/pgbouncer pgbouncer
+need /usr/bin/strace strace
 if [[ -z ${ROUTESERVICE_TEST_POSTGRES-} ]]; then
   need /usr/lib/postgresql/15/bin/postgres postgresql-15
   need /usr/share/postgresql/15/extension/postgis.control postgresql-15-postgis-3
