@@ -2,6 +2,7 @@ using Npgsql;
 using NpgsqlTypes;
 using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
+using static RouteService.Infrastructure.Postgis.PostgisParameters;
 
 namespace RouteService.Infrastructure.Postgis;
 

@@ -4,6 +4,7 @@ using Npgsql;
 using NpgsqlTypes;
 using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
+using static RouteService.Infrastructure.Postgis.PostgisParameters;
 
 namespace RouteService.Infrastructure.Postgis;
 
@@ -273,9 +274,6 @@ public sealed partial class PostgisFeatureCatalog(PostgisDatabase database) : IF
     private static Properties ReadProperties(NpgsqlDataReader reader, int column) => reader.IsDBNull(column)
         ? Properties.Empty
         : Properties.FromStore(Encoding.UTF8.GetBytes(reader.GetString(column)));
-
-    private static NpgsqlParameter<T[]> Array<T>(NpgsqlDbType element, IEnumerable<T> values) =>
-        new() { TypedValue = [.. values], NpgsqlDbType = NpgsqlDbType.Array | element };
 
     /// <summary>The features of a write as they are under its locks, and what the write is.</summary>
     private sealed record LockedFeatures(

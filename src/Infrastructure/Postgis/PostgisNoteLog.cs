@@ -6,6 +6,7 @@ using NpgsqlTypes;
 using RouteService.Domain.Chat;
 using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
+using static RouteService.Infrastructure.Postgis.PostgisParameters;
 
 namespace RouteService.Infrastructure.Postgis;
 
@@ -264,7 +265,4 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
             throw PostgisErrors.Unavailable(e);
         }
     }
-
-    private static NpgsqlParameter<T[]> Array<T>(NpgsqlDbType element, IEnumerable<T> values) =>
-        new() { TypedValue = [.. values], NpgsqlDbType = NpgsqlDbType.Array | element };
 }

@@ -42,6 +42,9 @@ internal static class SqliteErrors
         },
         cause);
 
+    public static StoreUnavailableException Newer(string path, long version, int known) => new(
+        $"The database '{path}' has schema version {version}, and this program knows up to {known}. Run a newer version of it.");
+
     public static string Damaged(string path) =>
         $"The database '{path}' is damaged. "
         + "Restore it from a copy, or move it (with its -wal, if there is one) away to start from scratch.";

@@ -183,9 +183,7 @@ public sealed partial class SqliteFeatureStore
 
         if (version > SchemaVersion)
         {
-            throw new StoreUnavailableException(
-                $"The database '{path}' has schema version {version}, and this program knows up to {SchemaVersion}. "
-                + "Run a newer version of it.");
+            throw SqliteErrors.Newer(path, version, SchemaVersion);
         }
 
         if (version == 1)

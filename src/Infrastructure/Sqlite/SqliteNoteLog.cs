@@ -296,9 +296,7 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
 
         if (version > SchemaVersion)
         {
-            throw new StoreUnavailableException(
-                $"The database '{_path}' has schema version {version}, and this program knows up to {SchemaVersion}. "
-                + "Run a newer version of it.");
+            throw SqliteErrors.Newer(_path, version, SchemaVersion);
         }
     }
 
