@@ -30,6 +30,7 @@ public sealed class PostgisDatabase : IAsyncDisposable
     private readonly NpgsqlDataSource _unpooled;
     private readonly int _maxPoolSize;
     private readonly bool _prepares;
+    private readonly Lock _clearing = new();
     private int _inUse;
     private bool _wasWritable;
     private int _primaryChanges;
@@ -183,11 +184,12 @@ public sealed class PostgisDatabase : IAsyncDisposable
         bool mayRepeat,
         CancellationToken cancellationToken)
     {
+        var isLost = false;
         for (var attempt = 1; ; attempt++)
         {
             try
             {
-                return await OnceAsync(source, work, cancellationToken);
+                return await OnceAsync(source, isLost, work, cancellationToken);
             }
             catch (NpgsqlException e) when (Attempts(PostgisErrors.RemedyOf(e), mayRepeat) > attempt)
             {
@@ -198,6 +200,7 @@ public sealed class PostgisDatabase : IAsyncDisposable
                         break;
                     case Remedy.Reconnect:
                         source.Clear();
+                        isLost = true;
                         break;
                     default:
                         source = elsewhere;
@@ -225,13 +228,23 @@ public sealed class PostgisDatabase : IAsyncDisposable
     private void DropPrimary()
     {
         Interlocked.Increment(ref _primaryChanges);
-        _writes.Clear();
+
+        // Npgsql returns at once while another caller clears the pool; the next connection could then be one of the dropped ones.
+        lock (_clearing)
+        {
+            _writes.Clear();
+        }
     }
 
     private async Task<T> OnceAsync<T>(
-        NpgsqlDataSource source, Func<NpgsqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken)
+        NpgsqlDataSource source,
+        bool isLost,
+        Func<NpgsqlConnection, CancellationToken, Task<T>> work,
+        CancellationToken cancellationToken)
     {
-        await using var connection = await OpenAsync(source, cancellationToken);
+        await using var connection = isLost
+            ? await OpenLiveAsync(source, cancellationToken)
+            : await OpenAsync(source, cancellationToken);
         Interlocked.Increment(ref _inUse);
         try
         {
@@ -278,6 +291,32 @@ public sealed class PostgisDatabase : IAsyncDisposable
         catch (NpgsqlException)
         {
             // Npgsql has closed the connection, or closes it when it is returned.
+        }
+    }
+
+    /// <summary>
+    /// Opens a connection that answers. After a lost connection the others of the pool are lost as well, and Npgsql may not have dropped
+    /// them yet.
+    /// </summary>
+    private async Task<NpgsqlConnection> OpenLiveAsync(NpgsqlDataSource source, CancellationToken cancellationToken)
+    {
+        for (var others = _maxPoolSize; ; others--)
+        {
+            var connection = await OpenAsync(source, cancellationToken);
+            try
+            {
+                await using var command = new NpgsqlCommand("SELECT 1", connection);
+                await command.ExecuteScalarAsync(cancellationToken);
+                return connection;
+            }
+            catch (Exception e)
+            {
+                await connection.DisposeAsync();
+                if (others == 0 || e is not NpgsqlException fault || PostgisErrors.RemedyOf(fault) is not Remedy.Reconnect)
+                {
+                    throw;
+                }
+            }
         }
     }
 
