@@ -1,5 +1,7 @@
+using System.Diagnostics.Metrics;
 using Google.Rpc;
 using Grpc.Core;
+using Microsoft.Extensions.DependencyInjection;
 using RouteService.Contracts.Routeguide;
 using RouteService.Domain.Chat;
 using RouteNote = RouteService.Contracts.Routeguide.RouteNote;
@@ -166,22 +168,33 @@ public sealed class SequencedChatTests
     public async Task A_stream_that_stops_reading_is_ended_with_the_last_sequence_it_was_sent()
     {
         await using var service = Service.Start(new ChatOptions { MaxSecondsBehind = 1 });
+        using var fallenBehind = new MeterListener();
+        var ended = new TaskCompletionSource();
+        fallenBehind.SetMeasurementEventCallback<long>((_, count, _, _) => _ = count > 0 && ended.TrySetResult());
+        fallenBehind.InstrumentPublished = (instrument, listener) =>
+        {
+            if (instrument.Name is "routeservice.chat.fallen_behind" && instrument.Meter.Scope == service.Services.GetService<IMeterFactory>())
+            {
+                listener.EnableMeasurementEvents(instrument);
+            }
+        };
+        fallenBehind.Start();
         using var stalled = Open(service, new Metadata { { "route-chat-mode", "sequenced" }, { "route-chat-listen", "1,2" } });
         using var author = Open(service, Sequenced);
         var text = new string('x', 4_000);
 
         // More than all windows on the way hold; the author reads, and the other does not.
-        for (var i = 0; i < 1_500; i++)
+        for (var i = 0; i < 300; i++)
         {
             await author.RequestStream.WriteAsync(Note(1, 2, text, ""));
             await NextAsync(author);
         }
 
-        await Task.Delay(TimeSpan.FromSeconds(3));
+        await ended.Task;
         var end = await Assert.ThrowsAsync<RpcException>(async () => await stalled.ResponseStream.ReadAllAsync().CountAsync());
 
-        Assert.Equal(StatusCode.ResourceExhausted, end.StatusCode);
-        Assert.InRange(long.Parse(end.Trailers.GetValue("route-chat-last-sequence")!), 1, 1_500);
+        Assert.Equal((StatusCode.ResourceExhausted, "This stream has been behind for 1 seconds; open another, and read it faster."), (end.StatusCode, end.Status.Detail));
+        Assert.InRange(long.Parse(end.Trailers.GetValue("route-chat-last-sequence")!), 1, 300);
         Assert.Equal(("CHAT_SLOW_CONSUMER", "limit 1"), ReasonOf(end));
     }
 
