@@ -13,7 +13,7 @@ import grpc
 
 from cluster import SETTINGS, Cluster
 from load import ALONE, BUSY, Load, arguments, command, machine, number, publish, say, start_service, take_turns
-from messages import WORLD, point, rectangle, shuffled, synthetic_features, write_body
+from messages import WORLD, point, rectangle, shuffled, synthetic_features, write_body, write_csv
 
 # A tenth of the world, in E7: of features spread evenly over the grid it has a tenth.
 SOUTH, WEST, NORTH, EAST = -300_000_000, -540_000_000, 300_000_000, 540_000_000
@@ -32,17 +32,6 @@ class Row:
     ours: Callable | None
     beside: str = ""
     other: Callable | None = None
-
-
-def write_csv(path, features):
-    """For our import, in degrees."""
-    with open(path, "w", encoding="utf-8") as file:
-        file.write("name,latitude,longitude\n")
-        file.writelines(f'"{name}",{degrees(latitude)},{degrees(longitude)}\n' for latitude, longitude, name in features)
-
-
-def degrees(e7):
-    return f"{'-' if e7 < 0 else ''}{abs(e7) // 10**7}.{abs(e7) % 10**7:07}"
 
 
 def write_files(work, features):

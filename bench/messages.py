@@ -27,6 +27,11 @@ def point(latitude, longitude):
     return b"".join(tag + varint(value) for tag, value in ((b"\x08", latitude), (b"\x10", longitude)) if value)
 
 
+def sint_point(latitude, longitude):
+    """Point{latitude_e7, longitude_e7} of routeservice.v1."""
+    return b"".join(tag + varint(value << 1 ^ value >> 63) for tag, value in ((b"\x08", latitude), (b"\x10", longitude)) if value)
+
+
 def greeting(name):
     """HelloRequest{name} of helloworld.proto."""
     return field(1, name.encode())
@@ -44,6 +49,29 @@ def varint(value):
         value >>= 7
     encoded.append(value)
     return bytes(encoded)
+
+
+def fields(message):
+    """The fields of a message that are messages, texts and bytes: pairs of number and content. Its other fields must be floats or doubles."""
+    at = 0
+
+    def read():
+        nonlocal at
+        value = shift = 0
+        while True:
+            value |= (message[at] & 0x7F) << shift
+            at, shift = at + 1, shift + 7
+            if message[at - 1] < 0x80:
+                return value
+
+    while at < len(message):
+        tag = read()
+        if tag & 7 == 2:
+            size = read()
+            yield tag >> 3, message[at:at + size]
+        else:
+            size = {1: 8, 5: 4}[tag & 7]
+        at += size
 
 
 WORLD = rectangle(-MAX_LATITUDE, -MAX_LONGITUDE, MAX_LATITUDE, MAX_LONGITUDE)
@@ -78,3 +106,14 @@ def write_features(path, features):
     records = [{"location": {"latitude": latitude, "longitude": longitude}, "name": name} for latitude, longitude, name in features]
     path.write_text(json.dumps(records), encoding="utf-8")
     return path
+
+
+def write_csv(path, features):
+    """A file of features for the import, in degrees."""
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("name,latitude,longitude\n")
+        file.writelines(f'"{name}",{degrees(latitude)},{degrees(longitude)}\n' for latitude, longitude, name in features)
+
+
+def degrees(e7):
+    return f"{'-' if e7 < 0 else ''}{abs(e7) // 10**7}.{abs(e7) % 10**7:07}"

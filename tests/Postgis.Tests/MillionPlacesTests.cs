@@ -63,6 +63,20 @@ public sealed class MillionPlacesTests(MillionPlacesTests.Places places, ITestOu
     }
 
     [Fact]
+    public async Task The_spatial_index_serves_the_neighbours_of_a_place()
+    {
+        await places.StoreAsync();
+        await using var connection = await places.Database.OpenUnpooledAsync(default);
+        await ExecuteAsync(connection, $"PREPARE neighbours(integer, integer, integer) AS {PostgisFeatureCatalog.NeighboursSql}");
+        for (var i = 0; i < 8; i++)
+        {
+            var plan = await PlanAsync(connection, $"EXECUTE neighbours({i}0000000, {i}0000000, 10)");
+            Assert.Contains("feature_location", plan);
+            Assert.DoesNotContain("Seq Scan", plan);
+        }
+    }
+
+    [Fact]
     public async Task The_pages_of_a_search_have_all_of_them_once_in_order()
     {
         await places.StoreAsync();

@@ -15,9 +15,11 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
     /// <summary>Candidates after which a page ends, read by up to a thousand: if few match, a page has few features or none.</summary>
     internal const int MaxCandidates = 20_000;
 
-    // The first circle of a search for the nearest. The next ones are four times as wide: the last one reads few needless candidates.
-    private const double FirstRadiusMeters = 250;
+    // The circles of a search for the nearest grow by this: the last one reads few needless candidates.
     private const double RadiusGrowth = 4;
+
+    // A first circle of a metre or less, around many features at one place, would grow too slowly.
+    private const double MinRadiusMeters = 1;
 
     // Candidates of one read: few where a page is small and most match, many where few do.
     private const int MinRead = 16;
@@ -78,7 +80,8 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
         FeatureFilter filter, Coordinate near, int limit, bool withProperties, CancellationToken cancellationToken)
     {
         var reads = withProperties || filter.Properties.Members.Count > 0;
-        for (var radius = FirstRadiusMeters; ; radius = Math.Min(radius * RadiusGrowth, Circle.MaxRadiusMeters))
+        var first = Math.Max(await catalog.NearestRadiusAsync(near, limit, cancellationToken), MinRadiusMeters);
+        for (var radius = first; ; radius = Math.Min(radius * RadiusGrowth, Circle.MaxRadiusMeters))
         {
             var isWhole = radius >= Circle.MaxRadiusMeters;
             IReadOnlyList<BoundingBox> circle = isWhole ? [BoundingBox.World] : new Circle(near, radius).Boxes;

@@ -22,6 +22,15 @@ public interface IFeatureCatalog
         IReadOnlyList<BoundingBox> boxes, long from, int limit, bool withProperties, CancellationToken cancellationToken);
 
     /// <summary>
+    /// The radius in metres, at most <see cref="Circle.MaxRadiusMeters"/>, of the first circle in which a search looks for the nearest. A
+    /// good one has the features that are wanted and few others.
+    /// </summary>
+    /// <param name="near">The center.</param>
+    /// <param name="count">The number of features that are wanted, at least 1.</param>
+    /// <param name="cancellationToken">Ends the read.</param>
+    Task<double> NearestRadiusAsync(Coordinate near, int count, CancellationToken cancellationToken);
+
+    /// <summary>
     /// Makes all changes or none. A write whose request was made before changes nothing; its outcome is the features as they are now.
     /// </summary>
     /// <returns>The features afterwards, in the order of the changes; null where there is none.</returns>

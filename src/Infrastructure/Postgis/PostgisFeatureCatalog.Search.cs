@@ -8,12 +8,15 @@ namespace RouteService.Infrastructure.Postgis;
 
 /// <summary>
 /// Reading in the order of Z-order codes, which no index has. The world is halved along the curve into cells, each a rectangle that the
-/// spatial index finds: cells are in order, and one with few features is read whole and sorted here. One with too many is halved again.
+/// spatial index finds: cells are in order, and one with few features is read whole and sorted here. One with too many is cut into 64.
 /// </summary>
 public sealed partial class PostgisFeatureCatalog
 {
     // Cells of one query. After a page the next one begins in the middle of a cell, which leaves up to 63 smaller ones.
     private const int MaxCells = 64;
+
+    // A cell with too many features is halved so often: a query reads 64 cells nearly as fast as two.
+    private const int Halvings = 6;
 
     // The fewest features that a query reads beyond those that are needed.
     private const int MinSpare = 16;
@@ -32,6 +35,36 @@ public sealed partial class PostgisFeatureCatalog
             LIMIT $5) AS f
         LIMIT $5
         """;
+
+    // The nearest by degrees, which are not the nearest by metres.
+    internal const string NeighboursSql = """
+        SELECT latitude, longitude FROM feature
+        ORDER BY location <-> ST_SetSRID(ST_MakePoint($2 / 1e7::float8, $1 / 1e7::float8), 4326) LIMIT $3
+        """;
+
+    public Task<double> NearestRadiusAsync(Coordinate near, int count, CancellationToken cancellationToken) => database.ReadAsync(
+        async (connection, token) =>
+        {
+            await using var command = new NpgsqlCommand(NeighboursSql, connection)
+            {
+                Parameters =
+                {
+                    new NpgsqlParameter<int> { TypedValue = near.LatitudeE7 },
+                    new NpgsqlParameter<int> { TypedValue = near.LongitudeE7 },
+                    new NpgsqlParameter<int> { TypedValue = count },
+                },
+            };
+            var (found, farthest) = (0, 0.0);
+            await using var reader = await command.ExecuteReaderAsync(token);
+            while (await reader.ReadAsync(token))
+            {
+                found++;
+                farthest = Math.Max(farthest, Haversine.Meters(near, new Coordinate(reader.GetInt32(0), reader.GetInt32(1))));
+            }
+
+            return found < count ? Circle.MaxRadiusMeters : Math.Min(farthest, Circle.MaxRadiusMeters);
+        },
+        cancellationToken);
 
     public Task<IReadOnlyList<CatalogFeature>> ReadAsync(
         IReadOnlyList<BoundingBox> boxes, long from, int limit, bool withProperties, CancellationToken cancellationToken) =>
@@ -67,7 +100,7 @@ public sealed partial class PostgisFeatureCatalog
 
             if (cell.First < from)
             {
-                Push(cells, ZOrder.Halve(cell));
+                Cut(cell, halvings: 1, cells);
                 continue;
             }
 
@@ -120,16 +153,24 @@ public sealed partial class PostgisFeatureCatalog
             {
                 // It may have more.
                 rows.RemoveAll(row => row.Cell == full);
-                Push(cells, ZOrder.Halve(full));
+                Cut(full, Halvings, cells);
             }
         }
 
         found.AddRange(rows.Select(static row => row.Feature).OrderBy(static feature => ZOrder.Encode(feature.Location)));
     }
 
-    private static void Push(Stack<ZOrderRange> cells, (ZOrderRange Lower, ZOrderRange Upper) halves)
+    /// <summary>Halves a cell, and its halves, so often; the first part comes to lie on top.</summary>
+    private static void Cut(ZOrderRange cell, int halvings, Stack<ZOrderRange> cells)
     {
-        cells.Push(halves.Upper);
-        cells.Push(halves.Lower);
+        if (halvings == 0 || cell.First == cell.Last)
+        {
+            cells.Push(cell);
+            return;
+        }
+
+        var (lower, upper) = ZOrder.Halve(cell);
+        Cut(upper, halvings - 1, cells);
+        Cut(lower, halvings - 1, cells);
     }
 }

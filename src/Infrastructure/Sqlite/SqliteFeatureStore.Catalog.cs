@@ -40,6 +40,9 @@ public sealed partial class SqliteFeatureStore : IFeatureCatalog
         }
     }
 
+    // A circle with nothing in it costs some microseconds here, so the first one may be too small.
+    public Task<double> NearestRadiusAsync(Coordinate near, int count, CancellationToken cancellationToken) => Task.FromResult(250.0);
+
     public async Task<IReadOnlyList<CatalogFeature?>> WriteAsync(FeatureWrite write, CancellationToken cancellationToken)
     {
         await _writing.WaitAsync(cancellationToken);
