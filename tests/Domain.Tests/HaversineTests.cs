@@ -40,6 +40,26 @@ public sealed class HaversineTests
         }).Hold();
 
     [Fact]
+    public void What_is_farther_by_degrees_is_not_below_the_least_distance() =>
+        Prop.ForAll(Geographies.Coordinates, Geographies.Coordinates, Geographies.Coordinates, (from, one, other) =>
+        {
+            var (near, far) = Degrees(from, one) <= Degrees(from, other) ? (one, other) : (other, one);
+            return Haversine.Meters(from, far) >= Haversine.LeastMeters(from, near);
+        }).Hold();
+
+    [Theory]
+    [InlineData(0, 0, 0, 10_000_000, 0.99)]
+    [InlineData(600_000_000, 1_000_000_000, 600_000_000, 1_001_000_000, 0.99)]
+    [InlineData(-600_000_000, 1_000_000_000, -601_000_000, 1_000_000_000, 0.49)]
+    [InlineData(0, 1_799_000_000, 0, 1_789_000_000, 0.099)]
+    public void The_least_distance_is_not_far_below_that_of_the_other_location(int latitude, int longitude, int south, int west, double part)
+    {
+        var (from, other) = (new Coordinate(latitude, longitude), new Coordinate(south, west));
+
+        Assert.InRange(Haversine.LeastMeters(from, other) / Haversine.Meters(from, other), part, 1);
+    }
+
+    [Fact]
     public void Neighbours_across_the_antimeridian_are_near()
     {
         var meters = Haversine.Meters(new Coordinate(0, 1_799_999_999), new Coordinate(0, -1_799_999_999));
@@ -66,4 +86,7 @@ public sealed class HaversineTests
     [InlineData(-900_000_000, 0, 900_000_000, 0, 20_015_086.796020572)] // Pole to pole.
     public void Known_ways(int fromLatitude, int fromLongitude, int toLatitude, int toLongitude, double meters) =>
         Assert.Equal(meters, Haversine.Meters(new Coordinate(fromLatitude, fromLongitude), new Coordinate(toLatitude, toLongitude)), 1e-6);
+
+    private static double Degrees(Coordinate from, Coordinate to) =>
+        Math.Sqrt(Math.Pow((double)to.LatitudeE7 - from.LatitudeE7, 2) + Math.Pow((double)to.LongitudeE7 - from.LongitudeE7, 2));
 }

@@ -67,10 +67,10 @@ public sealed class MillionPlacesTests(MillionPlacesTests.Places places, ITestOu
     {
         await places.StoreAsync();
         await using var connection = await places.Database.OpenUnpooledAsync(default);
-        await ExecuteAsync(connection, $"PREPARE neighbours(integer, integer, integer) AS {PostgisFeatureCatalog.NeighboursSql}");
+        await ExecuteAsync(connection, $"PREPARE nearby(integer, integer, bigint, boolean) AS {PostgisFeatureCatalog.NearbySql}");
         for (var i = 0; i < 8; i++)
         {
-            var plan = await PlanAsync(connection, $"EXECUTE neighbours({i}0000000, {i}0000000, 10)");
+            var plan = await PlanAsync(connection, $"EXECUTE nearby({i}0000000, {i}0000000, 28, true)");
             Assert.Contains("feature_location", plan);
             Assert.DoesNotContain("Seq Scan", plan);
         }

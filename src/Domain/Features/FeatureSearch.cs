@@ -15,11 +15,9 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
     /// <summary>Candidates after which a page ends, read by up to a thousand: if few match, a page has few features or none.</summary>
     internal const int MaxCandidates = 20_000;
 
-    // The circles of a search for the nearest grow by this: the last one reads few needless candidates.
+    // The circles of a search for the nearest grow by this, from this one on: the last one reads few needless candidates.
     private const double RadiusGrowth = 4;
-
-    // A first circle of a metre or less, around many features at one place, would grow too slowly.
-    private const double MinRadiusMeters = 1;
+    private const double MinRadiusMeters = 250;
 
     // Candidates of one read: few where a page is small and most match, many where few do.
     private const int MinRead = 16;
@@ -80,17 +78,16 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
         FeatureFilter filter, Coordinate near, int limit, bool withProperties, CancellationToken cancellationToken)
     {
         var reads = withProperties || filter.Properties.Members.Count > 0;
-        var first = Math.Max(await catalog.NearestRadiusAsync(near, limit, cancellationToken), MinRadiusMeters);
-        for (var radius = first; ; radius = Math.Min(radius * RadiusGrowth, Circle.MaxRadiusMeters))
+        var nearby = await catalog.ReadNearbyAsync(near, limit, reads, cancellationToken);
+        var radius = nearby.Meters;
+        var candidates = nearby.Features.ToAsyncEnumerable();
+        while (true)
         {
-            var isWhole = radius >= Circle.MaxRadiusMeters;
-            IReadOnlyList<BoundingBox> circle = isWhole ? [BoundingBox.World] : new Circle(near, radius).Boxes;
-            var boxes = Common(circle, filter.Area?.Boxes ?? [BoundingBox.World]);
-
             // Beyond the limit the head, the farthest match, is dropped, so that memory does not exceed the answer.
             var nearest = new PriorityQueue<NearFeature, (double Meters, long Code)>(
                 Comparer<(double, long)>.Create(static (a, b) => b.CompareTo(a)));
-            await foreach (var feature in ReadAllAsync(boxes, reads, cancellationToken))
+            var isWhole = radius >= Circle.MaxRadiusMeters;
+            await foreach (var feature in candidates)
             {
                 var meters = Haversine.Meters(near, feature.Location);
                 if ((isWhole || meters <= radius) && filter.Matches(feature.Location, feature.Name, feature.Properties))
@@ -113,6 +110,10 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
 
                 return found;
             }
+
+            radius = Math.Clamp(radius * RadiusGrowth, MinRadiusMeters, Circle.MaxRadiusMeters);
+            IReadOnlyList<BoundingBox> circle = radius >= Circle.MaxRadiusMeters ? [BoundingBox.World] : new Circle(near, radius).Boxes;
+            candidates = ReadAllAsync(Common(circle, filter.Area?.Boxes ?? [BoundingBox.World]), reads, cancellationToken);
         }
     }
 

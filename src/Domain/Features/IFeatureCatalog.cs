@@ -22,13 +22,13 @@ public interface IFeatureCatalog
         IReadOnlyList<BoundingBox> boxes, long from, int limit, bool withProperties, CancellationToken cancellationToken);
 
     /// <summary>
-    /// The radius in metres, at most <see cref="Circle.MaxRadiusMeters"/>, of the first circle in which a search looks for the nearest. A
-    /// good one has the features that are wanted and few others.
+    /// Features around a place, as many as suffice for a search of the nearest, if the store finds them faster than those of boxes.
     /// </summary>
-    /// <param name="near">The center.</param>
-    /// <param name="count">The number of features that are wanted, at least 1.</param>
+    /// <param name="near">The place.</param>
+    /// <param name="count">The number of the nearest that are wanted, at least 1.</param>
+    /// <param name="withProperties">As for <see cref="ReadAsync"/>.</param>
     /// <param name="cancellationToken">Ends the read.</param>
-    Task<double> NearestRadiusAsync(Coordinate near, int count, CancellationToken cancellationToken);
+    Task<NearbyFeatures> ReadNearbyAsync(Coordinate near, int count, bool withProperties, CancellationToken cancellationToken);
 
     /// <summary>
     /// Makes all changes or none. A write whose request was made before changes nothing; its outcome is the features as they are now.
@@ -38,3 +38,11 @@ public interface IFeatureCatalog
     /// <exception cref="InvalidValueException">The request's id is that of another write.</exception>
     Task<IReadOnlyList<CatalogFeature?>> WriteAsync(FeatureWrite write, CancellationToken cancellationToken);
 }
+
+/// <summary>Features around a place.</summary>
+/// <param name="Features">In any order.</param>
+/// <param name="Meters">
+/// They have all that are at most so far away: <see cref="Circle.MaxRadiusMeters"/> where they are all, less than 0 where any may be
+/// missing.
+/// </param>
+public sealed record NearbyFeatures(IReadOnlyList<CatalogFeature> Features, double Meters);

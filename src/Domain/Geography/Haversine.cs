@@ -28,6 +28,28 @@ public static class Haversine
         return 2 * EarthRadiusMeters * Math.Atan2(Math.Sqrt(a), Math.Sqrt(1 - a));
     }
 
+    /// <summary>
+    /// A lower bound, in metres, of the distances of all locations that are farther away than another one by degrees, as on a plane with
+    /// both coordinates as axes. Less than 0 at a pole and on the antimeridian.
+    /// </summary>
+    /// <remarks>
+    /// With D degrees between the two, and c the least cosine of a latitude within D of the first: the haversine of a location beyond is
+    /// at least the square of c sin(D/2). Locations across the antimeridian, which may be near, are not nearer than it.
+    /// </remarks>
+    public static double LeastMeters(Coordinate from, Coordinate other)
+    {
+        var degrees = RadiansPerE7 * Math.Sqrt(
+            Math.Pow((double)other.LatitudeE7 - from.LatitudeE7, 2) + Math.Pow((double)other.LongitudeE7 - from.LongitudeE7, 2));
+        var latitude = Math.Abs(from.LatitudeE7) * RadiansPerE7;
+        var cosine = latitude + degrees < Math.PI / 2 ? Math.Cos(latitude + degrees) : 0;
+        var within = 2 * Math.Asin(cosine * Math.Sin(degrees / 2));
+        var sideways = Math.PI - (Math.Abs(from.LongitudeE7) * RadiansPerE7);
+        var across = sideways < Math.PI / 2 ? Math.Asin(Math.Sin(sideways) * Math.Cos(latitude)) : (Math.PI / 2) - latitude;
+
+        // A millimetre for rounding errors.
+        return (EarthRadiusMeters * Math.Min(within, across)) - 0.001;
+    }
+
     private static double ShorterWay(long longitudeE7)
     {
         var way = Math.Abs(longitudeE7);

@@ -18,6 +18,9 @@ public sealed partial class PostgisFeatureCatalog
     // A cell with too many features is halved so often: a query reads 64 cells nearly as fast as two.
     private const int Halvings = 6;
 
+    // Nearer to a pole than 75 degrees an ellipse is too long to be read.
+    private const double MaxStretch = 4;
+
     // The fewest features that a query reads beyond those that are needed.
     private const int MinSpare = 16;
 
@@ -37,34 +40,20 @@ public sealed partial class PostgisFeatureCatalog
         """;
 
     // The nearest by degrees, which are not the nearest by metres.
-    internal const string NeighboursSql = """
-        SELECT latitude, longitude FROM feature
-        ORDER BY location <-> ST_SetSRID(ST_MakePoint($2 / 1e7::float8, $1 / 1e7::float8), 4326) LIMIT $3
+    internal const string NearbySql = """
+        SELECT f.latitude, f.longitude, f.name, f.revision, f.created_at, f.updated_at, CASE WHEN $4 THEN (
+            SELECT p.properties FROM feature_properties AS p WHERE p.latitude = f.latitude AND p.longitude = f.longitude) END
+        FROM feature AS f
+        ORDER BY f.location <-> ST_SetSRID(ST_MakePoint($2 / 1e7::float8, $1 / 1e7::float8), 4326) LIMIT $3
         """;
 
-    public Task<double> NearestRadiusAsync(Coordinate near, int count, CancellationToken cancellationToken) => database.ReadAsync(
-        async (connection, token) =>
-        {
-            await using var command = new NpgsqlCommand(NeighboursSql, connection)
-            {
-                Parameters =
-                {
-                    new NpgsqlParameter<int> { TypedValue = near.LatitudeE7 },
-                    new NpgsqlParameter<int> { TypedValue = near.LongitudeE7 },
-                    new NpgsqlParameter<int> { TypedValue = count },
-                },
-            };
-            var (found, farthest) = (0, 0.0);
-            await using var reader = await command.ExecuteReaderAsync(token);
-            while (await reader.ReadAsync(token))
-            {
-                found++;
-                farthest = Math.Max(farthest, Haversine.Meters(near, new Coordinate(reader.GetInt32(0), reader.GetInt32(1))));
-            }
-
-            return found < count ? Circle.MaxRadiusMeters : Math.Min(farthest, Circle.MaxRadiusMeters);
-        },
-        cancellationToken);
+    public Task<NearbyFeatures> ReadNearbyAsync(
+        Coordinate near, int count, bool withProperties, CancellationToken cancellationToken)
+    {
+        // The nearest by metres lie in an ellipse of degrees; its circle is larger by this.
+        var wanted = (count * Math.Min(1.2 / Math.Cos(near.LatitudeE7 / Coordinate.E7 * Math.PI / 180), MaxStretch)) + MinSpare;
+        return ReadNearbyAsync(near, (long)wanted, withProperties, cancellationToken);
+    }
 
     public Task<IReadOnlyList<CatalogFeature>> ReadAsync(
         IReadOnlyList<BoundingBox> boxes, long from, int limit, bool withProperties, CancellationToken cancellationToken) =>
@@ -83,6 +72,32 @@ public sealed partial class PostgisFeatureCatalog
                 return found.Count > limit ? found[..limit] : found;
             },
             cancellationToken);
+
+    private Task<NearbyFeatures> ReadNearbyAsync(
+        Coordinate near, long limit, bool withProperties, CancellationToken cancellationToken) => database.ReadAsync(
+        async (connection, token) =>
+        {
+            await using var command = new NpgsqlCommand(NearbySql, connection)
+            {
+                Parameters =
+                {
+                    new NpgsqlParameter<int> { TypedValue = near.LatitudeE7 },
+                    new NpgsqlParameter<int> { TypedValue = near.LongitudeE7 },
+                    new NpgsqlParameter<long> { TypedValue = limit },
+                    new NpgsqlParameter<bool> { TypedValue = withProperties },
+                },
+            };
+            var features = new List<CatalogFeature>();
+            await using var reader = await command.ExecuteReaderAsync(token);
+            while (await reader.ReadAsync(token))
+            {
+                features.Add(Feature(reader, ReadProperties(reader, 6)));
+            }
+
+            return new NearbyFeatures(
+                features, features.Count < limit ? Circle.MaxRadiusMeters : Haversine.LeastMeters(near, features[^1].Location));
+        },
+        cancellationToken);
 
     /// <summary>The next cells in order, each with the part of a box that is in it; a cell of two boxes comes twice.</summary>
     private static List<(ZOrderRange Cell, BoundingBox Part)> TakeCells(
