@@ -1,4 +1,5 @@
 using Grpc.Core;
+using RouteService.Contracts.Routeguide;
 
 namespace RouteService.Postgis.Tests;
 
@@ -38,6 +39,36 @@ public sealed class FaultTests : ServiceTest
 
         Assert.Equal(10, await service.CountAsync());
         Assert.DoesNotContain("warn:", await service.OutputAsync("gRPC on port"));
+    }
+
+    [Fact]
+    public async Task Streams_that_wait_for_the_log_leave_connections_for_calls()
+    {
+        var database = await DatabaseAsync(features: 10);
+        var service = await StartAsync($"{database.ConnectionString};Maximum Pool Size=12");
+        var streams = Enumerable.Range(0, 50)
+            .Select(i => service.Routes.RouteChat(
+                new Metadata { { "route-chat-mode", "sequenced" }, { "route-chat-listen", $"{i},0" } }, ServiceOnPostgis.Deadline))
+            .ToList();
+        await using (await database.LockAsync("note"))
+        {
+            foreach (var stream in streams)
+            {
+                await stream.RequestStream.WriteAsync(new RouteNote { Location = new Point { Latitude = 800, Longitude = -1500 }, Message = "here" });
+            }
+
+            await database.UntilAsync(Sessions.Waiting, static count => count >= 8);
+            for (var i = 0; i < 20; i++)
+            {
+                Assert.StartsWith("place 1 ", await service.NameAtAsync(800, -1500));
+            }
+        }
+
+        foreach (var stream in streams)
+        {
+            Assert.True(await stream.ResponseStream.MoveNext(default));
+            stream.Dispose();
+        }
     }
 
     [Fact]

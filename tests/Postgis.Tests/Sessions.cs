@@ -43,11 +43,14 @@ internal static class Sessions
         database.ExecuteAsync($"SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE {condition}");
 
     /// <summary>Makes every query of features wait until the lock is disposed of.</summary>
-    public static async Task<IAsyncDisposable> LockFeaturesAsync(this TestDatabase database)
+    public static Task<IAsyncDisposable> LockFeaturesAsync(this TestDatabase database) => database.LockAsync("feature");
+
+    /// <summary>Makes every query of a table wait until the lock is disposed of.</summary>
+    public static async Task<IAsyncDisposable> LockAsync(this TestDatabase database, string table)
     {
         var connection = new NpgsqlConnection($"{database.ConnectionString};Pooling=false");
         await connection.OpenAsync();
-        await using var command = new NpgsqlCommand("BEGIN; LOCK TABLE feature IN ACCESS EXCLUSIVE MODE", connection);
+        await using var command = new NpgsqlCommand($"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE", connection);
         await command.ExecuteNonQueryAsync();
         return connection;
     }

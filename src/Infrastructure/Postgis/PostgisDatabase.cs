@@ -24,6 +24,10 @@ public sealed class PostgisDatabase : IAsyncDisposable
     // While a standby replays, a query that was cancelled in favour of another one is cancelled again; the pauses grow by this.
     private static readonly TimeSpan RepeatPause = TimeSpan.FromMilliseconds(50);
 
+    // Streams read the logs of notes and changes here. After a restart of a replica thousands of them join at once: so many connections
+    // would make each read slower, and leave none for calls.
+    private const int MaxReadsOfLogs = 8;
+
     private readonly NpgsqlDataSource _reads;
     private readonly NpgsqlDataSource _writes;
     private readonly NpgsqlDataSource _preferPrimary;
@@ -31,6 +35,7 @@ public sealed class PostgisDatabase : IAsyncDisposable
     private readonly int _maxPoolSize;
     private readonly bool _prepares;
     private readonly Lock _clearing = new();
+    private readonly SemaphoreSlim _readsOfLogs = new(MaxReadsOfLogs);
     private int _inUse;
     private bool _wasWritable;
     private int _primaryChanges;
@@ -71,9 +76,20 @@ public sealed class PostgisDatabase : IAsyncDisposable
     public Task<T> ReadAsync<T>(Func<NpgsqlConnection, CancellationToken, Task<T>> query, CancellationToken cancellationToken) =>
         RunAsync(_reads, _preferPrimary, query, mayRepeat: true, cancellationToken);
 
-    /// <summary>Runs a query on the primary, for results that must include the last commit.</summary>
-    public Task<T> ReadPrimaryAsync<T>(Func<NpgsqlConnection, CancellationToken, Task<T>> query, CancellationToken cancellationToken) =>
-        RunAsync(_writes, _writes, query, mayRepeat: true, cancellationToken);
+    /// <summary>Runs a query of a log on the primary, since the results must include the last commit; a few at a time.</summary>
+    public async Task<T> ReadPrimaryAsync<T>(
+        Func<NpgsqlConnection, CancellationToken, Task<T>> query, CancellationToken cancellationToken)
+    {
+        await _readsOfLogs.WaitAsync(cancellationToken);
+        try
+        {
+            return await RunAsync(_writes, _writes, query, mayRepeat: true, cancellationToken);
+        }
+        finally
+        {
+            _readsOfLogs.Release();
+        }
+    }
 
     /// <summary>
     /// Runs a query on the primary, or on a standby while there is no primary: for the schema. A standby may lag, but can serve reads.
@@ -136,11 +152,11 @@ public sealed class PostgisDatabase : IAsyncDisposable
     /// <exception cref="StoreUnavailableException">There is no primary, or it is read-only.</exception>
     public async Task CheckWritableAsync(CancellationToken cancellationToken)
     {
-        var isWritable = await ReadPrimaryAsync(IsWritableAsync, cancellationToken);
+        var isWritable = await IsPrimaryWritableAsync();
         if (!isWritable && Interlocked.Exchange(ref _wasWritable, false))
         {
             DropPrimary();
-            isWritable = await ReadPrimaryAsync(IsWritableAsync, cancellationToken);
+            isWritable = await IsPrimaryWritableAsync();
         }
 
         _wasWritable = isWritable;
@@ -148,6 +164,8 @@ public sealed class PostgisDatabase : IAsyncDisposable
         {
             throw new StoreUnavailableException("The database is read-only; expected the primary.");
         }
+
+        Task<bool> IsPrimaryWritableAsync() => RunAsync(_writes, _writes, IsWritableAsync, mayRepeat: true, cancellationToken);
 
         static async Task<bool> IsWritableAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
         {
@@ -161,6 +179,7 @@ public sealed class PostgisDatabase : IAsyncDisposable
         await _reads.DisposeAsync();
         await _writes.DisposeAsync();
         await _unpooled.DisposeAsync();
+        _readsOfLogs.Dispose();
     }
 
     private static (NpgsqlDataSource Reads, NpgsqlDataSource Writes) Build(NpgsqlConnectionStringBuilder settings, string name)
