@@ -52,7 +52,7 @@ public sealed class PrimaryTests : ServiceTest
         await FailOverAsync(host);
         await log.AppendAsync([Note("b")], default);
 
-        while ((long)(await OnStandbyAsync("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"))! == 0)
+        while ((long)(await OnStandbyAsync("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN route_note%'"))! == 0)
         {
             Assert.True(await hints.MoveNextAsync());
         }
