@@ -14,16 +14,8 @@ CREATE TABLE feature_change
     east       integer
 );
 
+COMMENT ON TABLE feature_change IS 'Its last row stays, because the next sequence is one above.';
 COMMENT ON COLUMN feature_change.kind IS '1 created, 2 updated, 3 deleted, 4 reset: anything from latitude, longitude to north, east.';
-
--- Locked as the last thing of a transaction, until its commit is visible: a reader that has read up to a sequence has seen every lower one.
-CREATE TABLE feature_change_head
-(
-    only_row boolean PRIMARY KEY DEFAULT true CONSTRAINT feature_change_head_only_row_check CHECK (only_row),
-    sequence bigint NOT NULL
-);
-
-INSERT INTO feature_change_head (sequence) VALUES (0);
 
 -- The changes of open transactions, a row for each statement. No row is ever committed, so nothing is lost where a crash empties the table.
 CREATE UNLOGGED TABLE feature_change_pending
@@ -96,12 +88,14 @@ CREATE TRIGGER feature_change_deleted AFTER DELETE ON feature
 CREATE TRIGGER feature_change_truncated AFTER TRUNCATE ON feature
     FOR EACH STATEMENT EXECUTE FUNCTION feature_changed();
 
--- Gives the changes of a transaction their sequences, when it commits. Whoever waits for the head here waits for nothing else afterwards, and
--- has all other locks already: two transactions cannot wait for each other.
+-- Gives the changes of a transaction their sequences, when it commits, under a lock that is released when the commit is visible: a reader that has
+-- read up to a sequence has seen every lower one. The lock is the last one of a transaction, so two of them never wait for each other. It is no
+-- row, because the versions of a row that is updated for each commit pile up while a long transaction keeps VACUUM from removing them.
 CREATE FUNCTION feature_change_logged() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
-    total bigint;
-    last  bigint;
+    -- The letters "RouteChg".
+    log_lock CONSTANT bigint := 5940095576300546151;
+    head     bigint;
 BEGIN
     -- All statements of the transaction are logged with the first. Rows of others are never visible.
     PERFORM FROM feature_change_pending WHERE id = NEW.id;
@@ -109,15 +103,15 @@ BEGIN
         RETURN NULL;
     END IF;
 
-    SELECT sum(cardinality(kinds)) INTO total FROM feature_change_pending WHERE id >= NEW.id;
-    UPDATE feature_change_head SET sequence = sequence + total RETURNING sequence INTO last;
+    PERFORM pg_advisory_xact_lock(log_lock);
+    SELECT coalesce(max(sequence), 0) INTO head FROM feature_change;
     INSERT INTO feature_change (sequence, changed_at, latitude, longitude, kind, north, east)
-    SELECT last - total + row_number() OVER (ORDER BY id, i), clock_timestamp(), latitude, longitude, kind, north, east
+    SELECT head + row_number() OVER (ORDER BY id, i), clock_timestamp(), latitude, longitude, kind, north, east
     FROM feature_change_pending
         CROSS JOIN unnest(latitudes, longitudes, kinds) WITH ORDINALITY AS change (latitude, longitude, kind, i)
     WHERE id >= NEW.id;
     DELETE FROM feature_change_pending WHERE id >= NEW.id;
-    PERFORM pg_notify('feature_change', last::text);
+    PERFORM pg_notify('feature_change', '');
     RETURN NULL;
 END
 $$;
@@ -140,9 +134,6 @@ BEGIN
         WHERE pg_class.oid = 'feature'::regclass AND privilege_type IN ('SELECT', 'DELETE')
     LOOP
         EXECUTE format('GRANT %s ON feature_change TO %s', allowed.privilege_type, allowed.role);
-        IF allowed.privilege_type = 'SELECT' THEN
-            EXECUTE format('GRANT SELECT ON feature_change_head TO %s', allowed.role);
-        END IF;
     END LOOP;
 END
 $$;

@@ -83,7 +83,7 @@ internal sealed class MemoryChangeLog(TimeProvider? clock = null) : IChangeLog
         lock (_gate)
         {
             ThrowIfAway();
-            var old = _changes.Take(limit).Count(change => change.Time < before || change.Sequence <= _head - keep);
+            var old = _changes.Take(limit).Count(change => (change.Time < before || change.Sequence <= _head - keep) && change.Sequence < _head);
             _changes.RemoveRange(0, old);
             return Task.FromResult(old);
         }

@@ -1,3 +1,4 @@
+using Microsoft.Data.Sqlite;
 using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
 using RouteService.Domain.Watch;
@@ -9,6 +10,8 @@ public sealed class SqliteChangeLogTests : ChangeLogContract, IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("route-service-test-").FullName;
     private readonly List<SqliteFeatureStore> _stores = [];
+
+    private string File => Path.Combine(_folder, "store.db");
 
     public void Dispose()
     {
@@ -32,6 +35,24 @@ public sealed class SqliteChangeLogTests : ChangeLogContract, IDisposable
         Assert.Equal("a", Assert.Single(await ours.ReadFeaturesAsync([default], default)).Name);
     }
 
+    [Fact]
+    public async Task A_file_of_the_second_version_gets_a_log()
+    {
+        (await OpenAsync()).Dispose();
+        using (var connection = new SqliteConnection($"Data Source={File};Pooling=False"))
+        {
+            connection.Open();
+            using var command = connection.CreateCommand();
+            command.CommandText = "DROP TABLE feature_change; PRAGMA user_version = 2";
+            command.ExecuteNonQuery();
+        }
+
+        var store = await OpenAsync();
+
+        await store.WriteAsync(new FeatureWrite([new FeatureChange.Create(default, "a", Properties.Empty)], RequestId: null), default);
+        Assert.Equal(1, await store.ReadHeadAsync(default));
+    }
+
     protected override async Task<(IFeatureCatalog Catalog, IFeatureStore Store, IChangeLog Log)> CreateAsync()
     {
         var store = await OpenAsync();
@@ -40,8 +61,7 @@ public sealed class SqliteChangeLogTests : ChangeLogContract, IDisposable
 
     private async Task<SqliteFeatureStore> OpenAsync()
     {
-        var store = await SqliteFeatureStore.OpenAsync(
-            new SqliteOptions { Path = Path.Combine(_folder, "store.db") }, seed: null, TimeProvider.System, default);
+        var store = await SqliteFeatureStore.OpenAsync(new SqliteOptions { Path = File }, seed: null, TimeProvider.System, default);
         _stores.Add(store);
         return store;
     }

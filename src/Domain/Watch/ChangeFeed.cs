@@ -173,20 +173,9 @@ public sealed class ChangeFeed(IChangeLog log, WatchOptions options, TimeProvide
     {
         var head = _head.Sequence;
         var page = await log.ReadFromAsync(head, PageSize, cancellationToken);
-        if (page.Count == 0 && await log.ReadHeadAsync(cancellationToken) != head)
-        {
-            // Changes have just come, or the log is another.
-            page = await log.ReadFromAsync(head, PageSize, cancellationToken);
-            if (page.Count == 0)
-            {
-                await StartAsync(cancellationToken);
-                return false;
-            }
-        }
-
         var hasLast = page.Count > 0 && page[0].Sequence == head;
         var next = hasLast ? page.Skip(1).ToList() : page;
-        if ((hasLast && _last is { } last && page[0] != last) || !IsNext(next, head))
+        if ((hasLast && _last is { } last && page[0] != last) || (page.Count == 0 && head > 0) || !IsNext(next, head))
         {
             await StartAsync(cancellationToken);
             return false;

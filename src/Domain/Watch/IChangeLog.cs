@@ -20,7 +20,9 @@ public interface IChangeLog
     /// <summary>The features at these places, in any order, as they are after every change that was read from the log before.</summary>
     Task<IReadOnlyList<CatalogFeature>> ReadFeaturesAsync(IReadOnlyCollection<Coordinate> places, CancellationToken cancellationToken);
 
-    /// <summary>Removes the oldest changes, up to a limit: those before a time, and those beyond a number that is kept.</summary>
+    /// <summary>
+    /// Removes the oldest changes, up to a limit: those before a time, and those beyond a number that is kept. The last one stays.
+    /// </summary>
     /// <returns>Number of changes removed.</returns>
     Task<int> RemoveAsync(DateTimeOffset before, long keep, int limit, CancellationToken cancellationToken);
 

@@ -40,7 +40,7 @@ public sealed class PostgisChangeLog(PostgisDatabase database) : IChangeLog
         static async (connection, token) =>
         {
             await using var context = new RouteDbContext(connection);
-            return await context.FeatureChangeHeads.Select(static head => head.Sequence).SingleAsync(token);
+            return await context.FeatureChanges.MaxAsync(static change => (long?)change.Sequence, token) ?? 0;
         },
         cancellationToken);
 
@@ -104,8 +104,9 @@ public sealed class PostgisChangeLog(PostgisDatabase database) : IChangeLog
 
             // Looks at the oldest changes only: the table has no index by time, because sequence and time ascend together.
             var time = before.ToUniversalTime();
-            var old = context.FeatureChanges.OrderBy(static change => change.Sequence).Take(limit).Where(change =>
-                change.ChangedAt < time || change.Sequence <= context.FeatureChangeHeads.Max(static head => head.Sequence) - keep);
+            var head = await context.FeatureChanges.MaxAsync(static change => (long?)change.Sequence, token) ?? 0;
+            var old = context.FeatureChanges.OrderBy(static change => change.Sequence).Take(limit)
+                .Where(change => (change.ChangedAt < time || change.Sequence <= head - keep) && change.Sequence < head);
             var removed = await context.FeatureChanges
                 .Where(change => old.Select(static other => other.Sequence).Contains(change.Sequence))
                 .ExecuteDeleteAsync(token);

@@ -27,8 +27,6 @@ internal sealed class RouteDbContext(NpgsqlConnection connection) : DbContext
 
     public DbSet<FeatureChangeRow> FeatureChanges => Set<FeatureChangeRow>();
 
-    public DbSet<FeatureChangeHeadRow> FeatureChangeHeads => Set<FeatureChangeHeadRow>();
-
     public DbSet<PendingFeatureChangeRow> PendingFeatureChanges => Set<PendingFeatureChangeRow>();
 
     public DbSet<NoteRow> Notes => Set<NoteRow>();
@@ -50,7 +48,6 @@ internal sealed class RouteDbContext(NpgsqlConnection connection) : DbContext
         modelBuilder.Entity<FeaturePropertiesRow>(FeatureProperties);
         modelBuilder.Entity<FeatureRequestRow>(FeatureRequests);
         modelBuilder.Entity<FeatureChangeRow>(FeatureChanges);
-        modelBuilder.Entity<FeatureChangeHeadRow>(FeatureChangeHeads);
         modelBuilder.Entity<PendingFeatureChangeRow>(PendingFeatureChanges);
         modelBuilder.Entity<NoteRow>(Notes);
         modelBuilder.Entity<NoteHeadRow>(NoteHeads);
@@ -101,15 +98,6 @@ internal sealed class RouteDbContext(NpgsqlConnection connection) : DbContext
             change.Property(static row => row.Kind).HasColumnName("kind");
             change.Property(static row => row.North).HasColumnName("north");
             change.Property(static row => row.East).HasColumnName("east");
-        }
-
-        static void FeatureChangeHeads(EntityTypeBuilder<FeatureChangeHeadRow> head)
-        {
-            head.ToTable(
-                "feature_change_head", static table => table.HasCheckConstraint("feature_change_head_only_row_check", "only_row"));
-            head.HasKey(static row => row.OnlyRow).HasName("feature_change_head_pkey");
-            head.Property(static row => row.OnlyRow).HasColumnName("only_row").HasDefaultValue(true);
-            head.Property(static row => row.Sequence).HasColumnName("sequence");
         }
 
         static void PendingFeatureChanges(EntityTypeBuilder<PendingFeatureChangeRow> pending)
@@ -178,9 +166,6 @@ internal sealed record FeatureRequestRow(Guid RequestId, long Fingerprint, DateT
 /// <summary>A change of a feature; with a second corner anything in the box may have changed.</summary>
 internal sealed record FeatureChangeRow(
     long Sequence, DateTimeOffset ChangedAt, int Latitude, int Longitude, short Kind, int? North, int? East);
-
-/// <summary>The single row with the highest sequence given to a change.</summary>
-internal sealed record FeatureChangeHeadRow(bool OnlyRow, long Sequence);
 
 /// <summary>The changes of a statement whose transaction is not committed.</summary>
 internal sealed record PendingFeatureChangeRow(long Id, short[] Kinds, int[] Latitudes, int[] Longitudes, int? North, int? East);

@@ -20,7 +20,7 @@ public sealed partial class SqliteFeatureStore : IChangeLog
         try
         {
             using var connection = Connect(_path);
-            return Task.FromResult(Scalar(connection, "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'feature_change'"));
+            return Task.FromResult(Scalar(connection, "SELECT coalesce(max(sequence), 0) FROM feature_change"));
         }
         catch (SqliteException e)
         {
@@ -83,7 +83,8 @@ public sealed partial class SqliteFeatureStore : IChangeLog
             command.CommandText = """
                 DELETE FROM feature_change
                 WHERE sequence IN (SELECT sequence FROM feature_change ORDER BY sequence LIMIT $limit)
-                    AND (changed_at < $before OR sequence <= (SELECT max(seq) FROM sqlite_sequence WHERE name = 'feature_change') - $keep)
+                    AND (changed_at < $before OR sequence <= (SELECT max(sequence) FROM feature_change) - $keep)
+                    AND sequence < (SELECT max(sequence) FROM feature_change)
                 """;
             command.Parameters.AddWithValue("$limit", limit);
             command.Parameters.AddWithValue("$before", before.ToUnixTimeMilliseconds());

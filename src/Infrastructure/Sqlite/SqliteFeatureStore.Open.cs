@@ -24,11 +24,11 @@ public sealed partial class SqliteFeatureStore
         ) STRICT;
         """;
 
-    // What makes a file of the third version out of one of the second. AUTOINCREMENT: a sequence that was removed is not given again.
+    // What makes a file of the third version out of one of the second.
     private static readonly string ChangesUpgrade = $"""
         CREATE TABLE feature_change
         (
-            sequence   INTEGER PRIMARY KEY AUTOINCREMENT,
+            sequence   INTEGER PRIMARY KEY, -- The last one stays, because the next is one above.
             changed_at INTEGER NOT NULL,
             kind       INTEGER NOT NULL, -- 1 created, 2 updated, 3 deleted, 4 reset: anything may have changed.
             place      INTEGER NOT NULL
