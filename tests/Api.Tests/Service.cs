@@ -12,6 +12,7 @@ using RouteService.Api.Greetings;
 using RouteService.Domain.Chat;
 using RouteService.Domain.Features;
 using RouteService.Domain.Tests;
+using RouteService.Domain.Watch;
 
 namespace RouteService.Api.Tests;
 
@@ -46,13 +47,15 @@ internal sealed class Service : WebApplicationFactory<Program>
         {
             services.AddSingleton<IFeatureStore>(store);
             services.AddSingleton<INoteLog>(new MemoryNoteLog());
+            services.AddSingleton<IChangeLog>(new MemoryChangeLog());
             services.AddSingleton(chat ?? new ChatOptions());
             services.AddSingleton(greetings ?? new GreetingOptions());
         });
     }
 
     /// <summary>The same over the embedded store in this folder, with the sample places, instead of the scripted one.</summary>
-    public static Service StartEmbedded(string folder) => new(new ScriptedStore(), static _ => { }, folder);
+    public static Service StartEmbedded(string folder, WatchOptions? watch = null) =>
+        new(new ScriptedStore(), services => services.AddSingleton(watch ?? new WatchOptions()), folder);
 
     /// <summary>What SIGTERM does.</summary>
     public Task StopAsync() => Services.GetRequiredService<IHost>().StopAsync();

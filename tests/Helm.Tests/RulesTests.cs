@@ -75,6 +75,8 @@ public sealed partial class RulesTests : IDisposable
         Silent("RouteServiceLookUpsWait", "they are fast", [.. Histogram("routeservice_lookups_wait_seconds", null, "0.1", "0.25", within: 100)]),
         Fires("RouteServiceChatNotFollowed", ($"routeservice_chat_following{{{Ours}}}", "1+0x50 0+0x40")),
         Silent("RouteServiceChatNotFollowed", "it follows again", ($"routeservice_chat_following{{{Ours}}}", "0+0x50 1+0x40")),
+        Fires("RouteServiceWatchNotFollowed", ($"routeservice_watch_following{{{Ours}}}", "1+0x50 0+0x40")),
+        Silent("RouteServiceWatchNotFollowed", "it follows again", ($"routeservice_watch_following{{{Ours}}}", "0+0x50 1+0x40")),
         Fires("RouteServiceChatCommitsSlow", [.. Histogram("routeservice_chat_commit_duration_seconds", null, "1", "5", within: 90)]),
         Silent("RouteServiceChatCommitsSlow", "they are fast", [.. Histogram("routeservice_chat_commit_duration_seconds", null, "1", "5", within: 100)]),
         Fires("RouteServiceChatFallsBehind", ($"routeservice_chat_fallen_behind_total{{{Ours}}}", "0+0x50 1+0x40")),

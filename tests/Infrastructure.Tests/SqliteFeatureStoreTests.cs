@@ -300,11 +300,11 @@ public sealed class SqliteFeatureStoreTests : FeatureStoreContract, IDisposable
     public async Task A_database_of_a_newer_program_is_refused()
     {
         (await OpenAsync()).Dispose();
-        Run("PRAGMA user_version = 3");
+        Run("PRAGMA user_version = 4");
 
         var refusal = await Assert.ThrowsAsync<StoreUnavailableException>(() => OpenAsync());
 
-        Assert.Contains("schema version 3, and this program knows up to 2", refusal.Message);
+        Assert.Contains("schema version 4, and this program knows up to 3", refusal.Message);
     }
 
     [Fact]

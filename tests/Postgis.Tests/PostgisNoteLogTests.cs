@@ -49,7 +49,7 @@ public sealed class PostgisNoteLogTests : NoteLogContract, IAsyncDisposable
     public async Task A_listener_whose_session_is_ended_opens_another_and_does_not_fail()
     {
         var log = await CreateLogAsync();
-        const string Listening = $"{Sessions.OfService} AND query LIKE 'LISTEN%'";
+        const string Listening = $"{Sessions.OfService} AND query LIKE 'LISTEN route_note%'";
         using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(1));
         await using var hints = log.ListenAsync(limit.Token).GetAsyncEnumerator(limit.Token);
         Assert.True(await hints.MoveNextAsync());

@@ -2,6 +2,8 @@ using Npgsql;
 using RouteService.Domain.Chat;
 using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
+using RouteService.Domain.Tests;
+using RouteService.Domain.Watch;
 using RouteService.Infrastructure.Postgis;
 
 namespace RouteService.Postgis.Tests;
@@ -52,10 +54,63 @@ public sealed class PrimaryTests : ServiceTest
         await FailOverAsync(host);
         await log.AppendAsync([Note("b")], default);
 
-        while ((long)(await OnStandbyAsync("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"))! == 0)
+        while ((long)(await OnStandbyAsync("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN route_note%'"))! == 0)
         {
             Assert.True(await hints.MoveNextAsync());
         }
+    }
+
+    [Fact]
+    public async Task A_watch_goes_to_the_new_primary_with_the_writes()
+    {
+        await StartAsync();
+        await using var host = new TcpSwitch(_primary.Port);
+        await using var connections = new PostgisDatabase(At(host.Port));
+        var catalog = new PostgisFeatureCatalog(connections);
+        await using var watches = new WatchFixture(new PostgisChangeLog(connections) { Patience = TimeSpan.FromMilliseconds(200) });
+        using var watch = watches.Open();
+        await using var events = watch.ReadAllAsync(TestContext.Current.CancellationToken).GetAsyncEnumerator(TestContext.Current.CancellationToken);
+        Assert.Equal(WatchEventKind.Heartbeat, (await NextAsync(events)).Kind);
+        await PutAsync(catalog, 1, "a");
+        Assert.Equal("a", (await NextAsync(events)).Feature!.Name);
+        await FailOverAsync(host);
+
+        await PutAsync(catalog, 1, "b");
+
+        Assert.Equal("b", (await NextAsync(events)).Feature!.Name);
+    }
+
+    [Fact]
+    public async Task A_change_that_the_new_primary_does_not_have_is_a_reset_for_those_who_were_sent_it()
+    {
+        await StartAsync();
+        await using var host = new TcpSwitch(_primary.Port);
+        await using var connections = new PostgisDatabase(At(host.Port));
+        var catalog = new PostgisFeatureCatalog(connections);
+        await using var watches = new WatchFixture(new PostgisChangeLog(connections) { Patience = TimeSpan.FromMilliseconds(200) });
+        using var watch = watches.Open();
+        await using var events = watch.ReadAllAsync(TestContext.Current.CancellationToken).GetAsyncEnumerator(TestContext.Current.CancellationToken);
+        Assert.Equal(WatchEventKind.Heartbeat, (await NextAsync(events)).Kind);
+        await OnStandbyAsync("ALTER SYSTEM SET primary_conninfo = ''");
+        await OnStandbyAsync("SELECT pg_reload_conf()");
+        while ((long)(await OnStandbyAsync("SELECT count(*) FROM pg_stat_wal_receiver"))! > 0)
+        {
+            await Task.Delay(20);
+        }
+
+        await PutAsync(catalog, 1, "lost");
+        var lost = await NextAsync(events);
+        await _standby.PromoteAsync();
+        host.GoTo(_standby.Port);
+        await SetReadOnlyAsync("on");
+
+        await PutAsync(catalog, 2, "kept");
+
+        var next = await NextAsync(events);
+        Assert.Equal((WatchEventKind.Reset, lost.Sequence), (next.Kind, next.Sequence));
+        await PutAsync(catalog, 1, "again");
+        next = await NextAsync(events);
+        Assert.Equal((WatchEventKind.Created, lost.Sequence + 1, "again"), (next.Kind, next.Sequence, next.Feature!.Name));
     }
 
     [Fact]
@@ -194,6 +249,15 @@ public sealed class PrimaryTests : ServiceTest
 
         Assert.Equal(10, await reading);
         Assert.Equal(isPrimaryKnown ? [_standby.Port, _primary.Port] : [_standby.Port], ports.Distinct());
+    }
+
+    private static Task PutAsync(PostgisFeatureCatalog catalog, int place, string name) => catalog.WriteAsync(
+        new FeatureWrite([new FeatureChange.Update(new Coordinate(place, place), name, Properties.Empty) { AllowMissing = true }], Guid.NewGuid()), default);
+
+    private static async Task<WatchEvent> NextAsync(IAsyncEnumerator<WatchEvent> events)
+    {
+        Assert.True(await events.MoveNextAsync().AsTask().WaitAsync(TimeSpan.FromMinutes(1)));
+        return events.Current;
     }
 
     private static NewNote Note(string message) => new(Guid.NewGuid(), new RouteNote(new Coordinate(1, 2), message), null);

@@ -6,6 +6,7 @@ using Grpc.Core.Interceptors;
 using RouteService.Domain;
 using RouteService.Domain.Chat;
 using RouteService.Domain.Features;
+using RouteService.Domain.Watch;
 using Status = Google.Rpc.Status;
 
 namespace RouteService.Api.Errors;
@@ -113,6 +114,14 @@ internal sealed partial class ErrorInterceptor(StreamLifetime streams, LogThrott
             Code.ResourceExhausted,
             $"This stream is at {limit.Maximum} locations, the limit for one stream; open another.",
             Reason("CHAT_LOCATIONS_PER_STREAM", ("limit", limit.Maximum))),
+        WatchLimitException { Limit: WatchLimit.WatchesPerClient } limit => Of(
+            Code.ResourceExhausted,
+            $"This client has {limit.Maximum} WatchFeatures streams open, the limit for one client; end another first.",
+            Reason("WATCHES_PER_CLIENT", ("limit", limit.Maximum))),
+        WatchLimitException limit => Of(
+            Code.ResourceExhausted,
+            $"This watch has not read a message for {limit.Maximum} seconds; open another after its last sequence, and read it faster.",
+            Reason("WATCH_SLOW_CONSUMER", ("limit", limit.Maximum))),
         NoteIdTakenException taken => Of(
             Code.AlreadyExists,
             $"note_id {InvalidRequestException.Quote(taken.Id)} is that of another note, {taken.Sequence}; "

@@ -4,7 +4,8 @@ using Grpc.Core;
 namespace RouteService.Api.Errors;
 
 /// <summary>
-/// Ends request streams at the shutdown of the service (<c>Shutdown</c> says when): a stream may wait for its client for hours.
+/// Ends request streams, and calls without an end of their own, at the shutdown of the service (<c>Shutdown</c> says when): they may go on
+/// for hours.
 /// </summary>
 [SuppressMessage("Design", "CA1001", Justification = "The source has no timer and no wait handle; a stream may end after its container.")]
 internal sealed class StreamLifetime
@@ -19,6 +20,22 @@ internal sealed class StreamLifetime
 
     /// <summary>A request stream whose reads end with UNAVAILABLE after <see cref="EndAsync"/>. Dispose of it with the call.</summary>
     public Reader<T> Bind<T>(IAsyncStreamReader<T> requests) => new(requests, _ending.Token);
+
+    /// <summary>Runs a call that does not end by itself: after <see cref="EndAsync"/> it ends with UNAVAILABLE.</summary>
+    /// <param name="call">Ends when its token is cancelled.</param>
+    /// <param name="cancellationToken">The client's.</param>
+    public async Task RunAsync(Func<CancellationToken, Task> call, CancellationToken cancellationToken)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _ending.Token);
+        try
+        {
+            await call(either.Token);
+        }
+        catch (OperationCanceledException) when (_ending.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw new RpcException(Stopping);
+        }
+    }
 
     /// <summary>
     /// Cancels the pending read at the end. To stop waiting for it is not enough: Kestrel reuses the stream of a call that has ended, and a

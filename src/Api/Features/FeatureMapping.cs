@@ -95,15 +95,22 @@ internal static class FeatureMapping
         return changes;
     }
 
-    public static Proto.Feature ToProto(this CatalogFeature feature) => new()
+    public static Proto.Feature ToProto(this CatalogFeature feature)
     {
-        Name = FeatureName.Format(feature.Location),
-        Location = new Proto.Point { LatitudeE7 = feature.Location.LatitudeE7, LongitudeE7 = feature.Location.LongitudeE7 },
-        DisplayName = feature.Name,
-        Properties = feature.Properties.Members.Count == 0 ? null : feature.Properties.ToStruct(),
-        Etag = feature.Etag.ToString(),
-        CreateTime = Timestamp.FromDateTimeOffset(feature.CreatedAt),
-        UpdateTime = Timestamp.FromDateTimeOffset(feature.UpdatedAt),
+        var message = feature.Location.ToProto();
+        message.DisplayName = feature.Name;
+        message.Properties = feature.Properties.Members.Count == 0 ? null : feature.Properties.ToStruct();
+        message.Etag = feature.Etag.ToString();
+        message.CreateTime = Timestamp.FromDateTimeOffset(feature.CreatedAt);
+        message.UpdateTime = Timestamp.FromDateTimeOffset(feature.UpdatedAt);
+        return message;
+    }
+
+    /// <summary>A feature of which only the place is known.</summary>
+    public static Proto.Feature ToProto(this Coordinate location) => new()
+    {
+        Name = FeatureName.Format(location),
+        Location = new Proto.Point { LatitudeE7 = location.LatitudeE7, LongitudeE7 = location.LongitudeE7 },
     };
 
     /// <summary>Calls the domain with a value of the request, and tells where in the request a fault is.</summary>

@@ -22,7 +22,7 @@ internal sealed record SearchQuery(FeatureFilter Filter, bool IsFull, uint Finge
         }
 
         var isFull = view is not Proto.FeatureView.Basic;
-        var area = filter?.Area is { } sent ? ToArea(sent) : null;
+        var area = filter?.Area is { } sent ? ToArea(sent, "filter.area") : null;
         var properties = FeatureMapping.At("filter.properties", () => (filter?.Properties).ToProperties());
         var which = FeatureMapping.At("filter", () => new FeatureFilter(area, filter?.Text ?? "", properties));
         return new SearchQuery(which, isFull, which.Fingerprint(isFull ? 1 : 0));
@@ -45,33 +45,34 @@ internal sealed record SearchQuery(FeatureFilter Filter, bool IsFull, uint Finge
 
     public Proto.Feature ToProto(CatalogFeature feature) => (IsFull ? feature : feature with { Properties = Properties.Empty }).ToProto();
 
-    private static Area ToArea(Proto.Area area)
+    /// <param name="area">From a request.</param>
+    /// <param name="field">Where in the request it is.</param>
+    public static Area ToArea(Proto.Area area, string field)
     {
-        const string Field = "filter.area";
         switch (area.ShapeCase)
         {
             case Proto.Area.ShapeOneofCase.Box:
-                var (low, high) = (area.Box.Low.ToCoordinate($"{Field}.box.low"), area.Box.High.ToCoordinate($"{Field}.box.high"));
-                return FeatureMapping.At($"{Field}.box", () => new Box(low, high));
+                var (low, high) = (area.Box.Low.ToCoordinate($"{field}.box.low"), area.Box.High.ToCoordinate($"{field}.box.high"));
+                return FeatureMapping.At($"{field}.box", () => new Box(low, high));
             case Proto.Area.ShapeOneofCase.Circle:
-                var center = area.Circle.Center.ToCoordinate($"{Field}.circle.center");
-                return FeatureMapping.At($"{Field}.circle", () => new Circle(center, area.Circle.RadiusMeters));
+                var center = area.Circle.Center.ToCoordinate($"{field}.circle.center");
+                return FeatureMapping.At($"{field}.circle", () => new Circle(center, area.Circle.RadiusMeters));
             case Proto.Area.ShapeOneofCase.Polygon:
                 // Counted before the points are parsed, because only the size of the message bounds their number.
                 var points = area.Polygon.Rings.Sum(static ring => ring.Points.Count);
                 if (points > Polygon.MaxPoints)
                 {
                     throw new InvalidRequestException(
-                        $"{Field}.polygon.rings", $"rings have {points} points; expected at most {Polygon.MaxPoints}.");
+                        $"{field}.polygon.rings", $"rings have {points} points; expected at most {Polygon.MaxPoints}.");
                 }
 
                 var rings = area.Polygon.Rings.Select((ring, i) => (IReadOnlyList<Coordinate>)
                 [
-                    .. ring.Points.Select((point, j) => point.ToCoordinate($"{Field}.polygon.rings[{i}].points[{j}]")),
+                    .. ring.Points.Select((point, j) => point.ToCoordinate($"{field}.polygon.rings[{i}].points[{j}]")),
                 ]).ToList();
-                return FeatureMapping.At($"{Field}.polygon", () => new Polygon(rings));
+                return FeatureMapping.At($"{field}.polygon", () => new Polygon(rings));
             default:
-                throw new InvalidRequestException(Field, $"{Field} is set without a shape; expected a box, a circle or a polygon.");
+                throw new InvalidRequestException(field, $"{field} is set without a shape; expected a box, a circle or a polygon.");
         }
     }
 }

@@ -9,6 +9,7 @@ using RouteService.Api.Security;
 using RouteService.Api.Telemetry;
 using RouteService.Domain.Chat;
 using RouteService.Domain.Features;
+using RouteService.Domain.Watch;
 
 namespace RouteService.Api.Hosting;
 
@@ -30,7 +31,10 @@ internal static class RouteServiceHost
         services.AddSingleton<NoteFeed>();
         services.AddSingleton<NoteWriter>();
         services.AddSingleton<RouteChat>();
-        services.AddHostedService<ChatFollower>();
+        services.AddSingleton<WatchMetrics>();
+        services.AddSingleton<ChangeFeed>();
+        services.AddSingleton<FeatureWatches>();
+        services.AddLogFollowers();
 
         services.AddSingleton<StreamLifetime>();
         services.AddSingleton<ErrorInterceptor>();

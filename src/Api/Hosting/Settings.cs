@@ -6,6 +6,7 @@ using RouteService.Api.Errors;
 using RouteService.Api.Greetings;
 using RouteService.Api.Security;
 using RouteService.Domain.Chat;
+using RouteService.Domain.Watch;
 using RouteService.Infrastructure.Postgis;
 using RouteService.Infrastructure.Sqlite;
 
@@ -27,6 +28,7 @@ internal static class Settings
         ["Sqlite"] = typeof(SqliteOptions),
         ["Postgres"] = typeof(PostgresOptions),
         ["Chat"] = typeof(ChatOptions),
+        ["Watch"] = typeof(WatchOptions),
         ["Greetings"] = typeof(GreetingOptions),
         ["Auth"] = typeof(AuthOptions),
         ["Limits"] = typeof(LimitOptions),
@@ -44,6 +46,7 @@ internal static class Settings
         services.AddSection<SqliteOptions>();
         services.AddSection<PostgresOptions>();
         services.AddSection<ChatOptions>();
+        services.AddSection<WatchOptions>();
         services.AddSection<GreetingOptions>();
         services.AddSection<AuthOptions>();
         services.AddSection<LimitOptions>();

@@ -19,8 +19,9 @@ internal sealed class ShutdownOptions
 
 /// <summary>
 /// The shutdown of the service after SIGTERM, SIGINT or SIGHUP, in this order: not ready at once; after a wait for load balancers, calls
-/// that stream requests end UNAVAILABLE (<see cref="StreamLifetime"/>); then no new connections, and GOAWAY on open ones. Other calls,
-/// listings among them, finish within the grace. A second SIGTERM or SIGINT, a second or more after the first, ends the service at once.
+/// that stream requests, and watches, end UNAVAILABLE (<see cref="StreamLifetime"/>); then no new connections, and GOAWAY on open ones.
+/// Other calls, listings among them, finish within the grace. A second SIGTERM or SIGINT, a second or more after the first, ends the
+/// service at once.
 /// </summary>
 internal sealed partial class Shutdown(
     ShutdownOptions options, StreamLifetime streams, IHostApplicationLifetime lifetime, TimeProvider clock, ILogger<Shutdown> logger)

@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using RouteService.Api.Errors;
 using RouteService.Domain.Chat;
 using RouteService.Domain.Features;
+using RouteService.Domain.Watch;
 using RouteService.Infrastructure.Import;
 using RouteService.Infrastructure.Postgis;
 using RouteService.Infrastructure.Sqlite;
@@ -40,6 +41,7 @@ internal static class Stores
         services.AddSingleton(static provider => StoreDescription.Postgis(provider.GetRequiredService<PostgisDatabase>()));
         services.AddSingleton<IFeatureStore, PostgisFeatureStore>();
         services.AddSingleton<IFeatureCatalog, PostgisFeatureCatalog>();
+        services.AddSingleton<IChangeLog, PostgisChangeLog>();
         services.AddSingleton<INoteLog, PostgisNoteLog>();
         services.AddSingleton<SchemaWatch>();
         services.AddHostedService(static provider => provider.GetRequiredService<SchemaWatch>());
@@ -59,6 +61,7 @@ internal static class Stores
             CancellationToken.None).GetAwaiter().GetResult());
         services.AddSingleton<IFeatureStore>(static provider => provider.GetRequiredService<SqliteFeatureStore>());
         services.AddSingleton<IFeatureCatalog>(static provider => provider.GetRequiredService<SqliteFeatureStore>());
+        services.AddSingleton<IChangeLog>(static provider => provider.GetRequiredService<SqliteFeatureStore>());
         services.AddSingleton<INoteLog>(static provider => SqliteNoteLog.Open(
             provider.GetRequiredService<SqliteOptions>(), provider.GetRequiredService<TimeProvider>()));
         services.AddHealthChecks().AddWriteCheck();

@@ -10,6 +10,7 @@ using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;
 using RouteService.Api.Errors;
 using RouteService.Domain.Chat;
+using RouteService.Domain.Watch;
 using RouteService.Infrastructure;
 
 namespace RouteService.Api.Telemetry;
@@ -136,7 +137,8 @@ internal static class TelemetryExtensions
     // Two instruments are left out because of their cost for each call: http.server.request.duration repeats rpc.server.call.duration, and
     // kestrel.queued_requests counts each HTTP/2 stream on its way to the thread pool, up and down.
     private static MeterProviderBuilder AddInstruments(this MeterProviderBuilder metrics) => metrics
-        .AddMeter(ServerCallMetrics.MeterName, ChatMetrics.MeterName, StoreTelemetry.Name, "Microsoft.AspNetCore.Server.Kestrel")
+        .AddMeter(ServerCallMetrics.MeterName, ChatMetrics.MeterName, WatchMetrics.MeterName, StoreTelemetry.Name)
+        .AddMeter("Microsoft.AspNetCore.Server.Kestrel")
         .AddView("kestrel.queued_requests", MetricStreamConfiguration.Drop)
         .AddNpgsqlInstrumentation()
         .AddRuntimeInstrumentation();

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using RouteService.Domain.Geography;
 
 namespace RouteService.Domain.Chat;
@@ -7,7 +6,7 @@ namespace RouteService.Domain.Chat;
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 public sealed class RouteChat(NoteFeed feed, NoteWriter writer, ChatOptions options, TimeProvider clock, ChatMetrics metrics)
 {
-    private readonly ConcurrentDictionary<string, int> _streamsOfClients = [];
+    private readonly ClientCounts _clients = new();
 
     /// <summary>Opens a stream of notes, of the kind that the client asks for. Its disposal makes room for another.</summary>
     /// <exception cref="ChatLimitException">The client has too many streams, or listens at too many locations.</exception>
@@ -18,10 +17,10 @@ public sealed class RouteChat(NoteFeed feed, NoteWriter writer, ChatOptions opti
             throw new ChatLimitException(ChatLimit.LocationsPerStream, join.Listen.Count, options.MaxLocationsPerStream);
         }
 
-        var streams = _streamsOfClients.AddOrUpdate(join.Client, 1, static (_, count) => count + 1);
+        var streams = _clients.Add(join.Client);
         if (options.MaxStreamsPerClient > 0 && streams > options.MaxStreamsPerClient)
         {
-            Release(join.Client);
+            _clients.Remove(join.Client);
             throw new ChatLimitException(ChatLimit.StreamsPerClient, streams, options.MaxStreamsPerClient);
         }
 
@@ -32,16 +31,8 @@ public sealed class RouteChat(NoteFeed feed, NoteWriter writer, ChatOptions opti
 
         void Leave()
         {
-            Release(join.Client);
+            _clients.Remove(join.Client);
             metrics.Left();
-        }
-    }
-
-    private void Release(string client)
-    {
-        if (_streamsOfClients.AddOrUpdate(client, 0, static (_, count) => count - 1) == 0)
-        {
-            _streamsOfClients.TryRemove(KeyValuePair.Create(client, 0));
         }
     }
 }

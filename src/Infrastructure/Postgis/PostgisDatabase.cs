@@ -10,7 +10,7 @@ namespace RouteService.Infrastructure.Postgis;
 /// The connections to PostgreSQL. Only this class knows hosts and pools, and retries after a fault.
 /// </summary>
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
-public sealed class PostgisDatabase : IAsyncDisposable
+public sealed partial class PostgisDatabase : IAsyncDisposable
 {
     // db.client.connection.pool.name of the metrics.
     private const string PoolName = "routeservice";

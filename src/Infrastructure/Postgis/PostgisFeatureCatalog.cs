@@ -259,7 +259,7 @@ public sealed partial class PostgisFeatureCatalog(PostgisDatabase database) : IF
 
     private static bool HasNone(CatalogFeature feature) => feature.Properties.Members.Count == 0;
 
-    private static CatalogFeature Feature(NpgsqlDataReader reader, Properties properties)
+    internal static CatalogFeature Feature(NpgsqlDataReader reader, Properties properties)
     {
         var created = reader.GetFieldValue<DateTimeOffset>(4);
         return new CatalogFeature(
@@ -271,7 +271,7 @@ public sealed partial class PostgisFeatureCatalog(PostgisDatabase database) : IF
             reader.IsDBNull(5) ? created : reader.GetFieldValue<DateTimeOffset>(5));
     }
 
-    private static Properties ReadProperties(NpgsqlDataReader reader, int column) => reader.IsDBNull(column)
+    internal static Properties ReadProperties(NpgsqlDataReader reader, int column) => reader.IsDBNull(column)
         ? Properties.Empty
         : Properties.FromStore(Encoding.UTF8.GetBytes(reader.GetString(column)));
 

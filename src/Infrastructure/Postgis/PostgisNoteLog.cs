@@ -1,5 +1,4 @@
 using System.Data;
-using System.Runtime.CompilerServices;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
 using NpgsqlTypes;
@@ -118,41 +117,8 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
 
     public Task CheckWritableAsync(CancellationToken cancellationToken) => database.CheckWritableAsync(cancellationToken);
 
-    public async IAsyncEnumerable<bool> ListenAsync([EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            var primary = database.PrimaryChanges;
-            var opened = TimeProvider.System.GetTimestamp();
-            await using var connection = await OpenListenerAsync(cancellationToken);
-            do
-            {
-                yield return true;
-            }
-            while (await WaitAsync(connection, opened, cancellationToken) && primary == database.PrimaryChanges);
-        }
-    }
-
-    /// <summary>Waits for a notification, and no longer than <see cref="Patience"/>.</summary>
-    /// <returns>Whether the connection is still usable; if not, another one is opened at once.</returns>
-    private async Task<bool> WaitAsync(NpgsqlConnection connection, long opened, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await connection.WaitAsync(Patience, cancellationToken);
-            return true;
-        }
-        catch (NpgsqlException e) when (
-            PostgisErrors.RemedyOf(e) is Remedy.Reconnect && TimeProvider.System.GetElapsedTime(opened) > Patience)
-        {
-            // An administrator, or idle_session_timeout, has ended it. A connection that is lost as soon as it is opened is a fault.
-            return false;
-        }
-        catch (NpgsqlException e)
-        {
-            throw PostgisErrors.Unavailable(e);
-        }
-    }
+    public IAsyncEnumerable<bool> ListenAsync(CancellationToken cancellationToken) =>
+        database.ListenAsync(Channel, Patience, cancellationToken);
 
     /// <returns>Each note with its sequence; 0 if the log has a note with its id already.</returns>
     private static async Task<LoggedNote[]> InsertAsync(
@@ -248,21 +214,5 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
         }
 
         return notes;
-    }
-
-    private async Task<NpgsqlConnection> OpenListenerAsync(CancellationToken cancellationToken)
-    {
-        var connection = await database.OpenUnpooledAsync(cancellationToken);
-        try
-        {
-            await using var command = new NpgsqlCommand($"LISTEN {Channel}", connection);
-            await command.ExecuteNonQueryAsync(cancellationToken);
-            return connection;
-        }
-        catch (NpgsqlException e)
-        {
-            await connection.DisposeAsync();
-            throw PostgisErrors.Unavailable(e);
-        }
     }
 }

@@ -167,6 +167,7 @@ public static class PostgisSchema
             sql += $"""
                 GRANT SELECT ON {RouteDbContext.HistoryTable} TO {to};
                 GRANT SELECT, INSERT, UPDATE, DELETE ON feature, feature_properties, feature_request TO {to};
+                GRANT SELECT, DELETE ON feature_change TO {to};
                 GRANT SELECT, INSERT, DELETE ON note TO {to};
                 GRANT SELECT, UPDATE ON note_head TO {to};
                 ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {to};

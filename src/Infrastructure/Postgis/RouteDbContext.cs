@@ -25,6 +25,10 @@ internal sealed class RouteDbContext(NpgsqlConnection connection) : DbContext
 
     public DbSet<FeatureRequestRow> FeatureRequests => Set<FeatureRequestRow>();
 
+    public DbSet<FeatureChangeRow> FeatureChanges => Set<FeatureChangeRow>();
+
+    public DbSet<PendingFeatureChangeRow> PendingFeatureChanges => Set<PendingFeatureChangeRow>();
+
     public DbSet<NoteRow> Notes => Set<NoteRow>();
 
     public DbSet<NoteHeadRow> NoteHeads => Set<NoteHeadRow>();
@@ -43,6 +47,8 @@ internal sealed class RouteDbContext(NpgsqlConnection connection) : DbContext
         modelBuilder.Entity<FeatureRow>(Features);
         modelBuilder.Entity<FeaturePropertiesRow>(FeatureProperties);
         modelBuilder.Entity<FeatureRequestRow>(FeatureRequests);
+        modelBuilder.Entity<FeatureChangeRow>(FeatureChanges);
+        modelBuilder.Entity<PendingFeatureChangeRow>(PendingFeatureChanges);
         modelBuilder.Entity<NoteRow>(Notes);
         modelBuilder.Entity<NoteHeadRow>(NoteHeads);
 
@@ -79,6 +85,31 @@ internal sealed class RouteDbContext(NpgsqlConnection connection) : DbContext
             request.Property(static row => row.Fingerprint).HasColumnName("fingerprint");
             request.Property(static row => row.RequestedAt).HasColumnName("requested_at").HasDefaultValueSql("now()");
             request.HasIndex(static row => row.RequestedAt).HasDatabaseName("feature_request_time");
+        }
+
+        static void FeatureChanges(EntityTypeBuilder<FeatureChangeRow> change)
+        {
+            change.ToTable("feature_change", static table => table.HasCheckConstraint("feature_change_kind_check", "kind BETWEEN 1 AND 4"));
+            change.HasKey(static row => row.Sequence).HasName("feature_change_pkey");
+            change.Property(static row => row.Sequence).HasColumnName("sequence").ValueGeneratedNever();
+            change.Property(static row => row.ChangedAt).HasColumnName("changed_at");
+            change.Property(static row => row.Latitude).HasColumnName("latitude");
+            change.Property(static row => row.Longitude).HasColumnName("longitude");
+            change.Property(static row => row.Kind).HasColumnName("kind");
+            change.Property(static row => row.North).HasColumnName("north");
+            change.Property(static row => row.East).HasColumnName("east");
+        }
+
+        static void PendingFeatureChanges(EntityTypeBuilder<PendingFeatureChangeRow> pending)
+        {
+            pending.ToTable("feature_change_pending").IsUnlogged();
+            pending.HasKey(static row => row.Id).HasName("feature_change_pending_pkey");
+            pending.Property(static row => row.Id).HasColumnName("id").UseIdentityAlwaysColumn();
+            pending.Property(static row => row.Kinds).HasColumnName("kinds");
+            pending.Property(static row => row.Latitudes).HasColumnName("latitudes");
+            pending.Property(static row => row.Longitudes).HasColumnName("longitudes");
+            pending.Property(static row => row.North).HasColumnName("north");
+            pending.Property(static row => row.East).HasColumnName("east");
         }
 
         static void Notes(EntityTypeBuilder<NoteRow> note)
@@ -131,6 +162,13 @@ internal sealed record FeaturePropertiesRow(int Latitude, int Longitude, string 
 
 /// <summary>A write that was made under an id of its caller.</summary>
 internal sealed record FeatureRequestRow(Guid RequestId, long Fingerprint, DateTimeOffset RequestedAt);
+
+/// <summary>A change of a feature; with a second corner anything in the box may have changed.</summary>
+internal sealed record FeatureChangeRow(
+    long Sequence, DateTimeOffset ChangedAt, int Latitude, int Longitude, short Kind, int? North, int? East);
+
+/// <summary>The changes of a statement whose transaction is not committed.</summary>
+internal sealed record PendingFeatureChangeRow(long Id, short[] Kinds, int[] Latitudes, int[] Longitudes, int? North, int? East);
 
 /// <summary>A note of the chat.</summary>
 internal sealed record NoteRow(

@@ -81,7 +81,9 @@ public sealed partial class SqliteFeatureStore : IFeatureCatalog
         var after = write.Apply(before, new Etag(revision), now);
         for (var i = 0; i < after.Count; i++)
         {
-            Put(connection, write.Changes[i].Location, after[i], before.ContainsKey(write.Changes[i].Location));
+            var (location, exists) = (write.Changes[i].Location, before.ContainsKey(write.Changes[i].Location));
+            Put(connection, location, after[i], exists);
+            LogChange(connection, location, exists, after[i] is not null, now);
         }
 
         if (write.RequestId is { } newId)

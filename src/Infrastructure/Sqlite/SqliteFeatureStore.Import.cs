@@ -70,6 +70,7 @@ public sealed partial class SqliteFeatureStore
         Execute(connection, "BEGIN IMMEDIATE");
         if (replace)
         {
+            LogReset(connection, now);
             Execute(connection, "DELETE FROM feature; DELETE FROM feature_properties");
         }
 
@@ -88,6 +89,11 @@ public sealed partial class SqliteFeatureStore
         {
             // A record has no properties.
             Execute(connection, "DELETE FROM feature_properties WHERE place IN (SELECT place FROM temp.import)");
+        }
+
+        if (!replace)
+        {
+            LogRevision(connection, revision, now);
         }
 
         var total = Scalar(connection, "SELECT count(*) FROM feature");

@@ -6,7 +6,7 @@ namespace RouteService.Infrastructure.Sqlite;
 /// <summary>The file: created whole or not at all, and checked when it is opened.</summary>
 public sealed partial class SqliteFeatureStore
 {
-    private const int SchemaVersion = 2;
+    private const int SchemaVersion = 3;
 
     // A file up to this size is checked in full when it is opened; damage in a larger one shows when a read meets it.
     private const long CheckedWhole = 64 * 1024 * 1024;
@@ -22,6 +22,18 @@ public sealed partial class SqliteFeatureStore
             place INTEGER PRIMARY KEY, -- The Z-order code of latitude and longitude in E7.
             name  TEXT NOT NULL
         ) STRICT;
+        """;
+
+    // What makes a file of the third version out of one of the second.
+    private static readonly string ChangesUpgrade = $"""
+        CREATE TABLE feature_change
+        (
+            sequence   INTEGER PRIMARY KEY, -- The last one stays, because the next is one above.
+            changed_at INTEGER NOT NULL,
+            kind       INTEGER NOT NULL, -- 1 created, 2 updated, 3 deleted, 4 reset: anything may have changed.
+            place      INTEGER NOT NULL
+        ) STRICT;
+        PRAGMA user_version = {SchemaVersion};
         """;
 
     private const string NextRevisionSql = "UPDATE feature_revision SET revision = revision + 1 RETURNING revision";
@@ -78,7 +90,7 @@ public sealed partial class SqliteFeatureStore
         {
             using (var connection = Connect(draft))
             {
-                Execute(connection, $"BEGIN; {Schema} {WritesUpgrade(clock)} COMMIT;");
+                Execute(connection, $"BEGIN; {Schema} {WritesUpgrade(clock)} {ChangesUpgrade} COMMIT;");
             }
 
             if (seed is not null)
@@ -161,7 +173,6 @@ public sealed partial class SqliteFeatureStore
             requested_at INTEGER NOT NULL
         ) STRICT;
         CREATE INDEX feature_request_time ON feature_request (requested_at);
-        PRAGMA user_version = {SchemaVersion};
         """;
 
     private static void CheckFile(SqliteConnection connection, string path, TimeProvider clock)
@@ -171,7 +182,7 @@ public sealed partial class SqliteFeatureStore
         if (version == 0 && tables == 0)
         {
             // An empty file, as a mount or touch creates it.
-            Execute(connection, $"BEGIN IMMEDIATE; {Schema} {WritesUpgrade(clock)} COMMIT;");
+            Execute(connection, $"BEGIN IMMEDIATE; {Schema} {WritesUpgrade(clock)} {ChangesUpgrade} COMMIT;");
             version = SchemaVersion;
         }
 
@@ -186,7 +197,7 @@ public sealed partial class SqliteFeatureStore
             throw SqliteErrors.Newer(path, version, SchemaVersion);
         }
 
-        if (version == 1)
+        if (version < SchemaVersion)
         {
             Upgrade(connection, clock);
         }
@@ -202,13 +213,19 @@ public sealed partial class SqliteFeatureStore
         }
     }
 
-    /// <summary>Brings a file of the first version to the second, unless another process has just done so.</summary>
+    /// <summary>Brings a file of an earlier version to this one, unless another process has just done so.</summary>
     private static void Upgrade(SqliteConnection connection, TimeProvider clock)
     {
         Execute(connection, "BEGIN IMMEDIATE");
-        if (Scalar(connection, "PRAGMA user_version") == 1)
+        var version = Scalar(connection, "PRAGMA user_version");
+        if (version == 1)
         {
             Execute(connection, WritesUpgrade(clock));
+        }
+
+        if (version < SchemaVersion)
+        {
+            Execute(connection, ChangesUpgrade);
         }
 
         Execute(connection, "COMMIT");

@@ -10,7 +10,7 @@ namespace RouteService.Infrastructure.Sqlite;
 /// Features in one SQLite file, for a service that runs with nothing installed. The key of its table is the Z-order code of the location:
 /// a look-up is one seek, a box is a range scan, and a page continues where the last one ended (docs/adr/0003-sqlite-z-order-key.md).
 /// Opening and making the file is in SqliteFeatureStore.Open.cs, import in SqliteFeatureStore.Import.cs, single writes in
-/// SqliteFeatureStore.Catalog.cs.
+/// SqliteFeatureStore.Catalog.cs, the change log in SqliteFeatureStore.Changes.cs.
 /// </summary>
 /// <remarks>
 /// The calls are synchronous inside: SQLite has no asynchronous API, and a look-up takes microseconds. A call rents a reader and returns
@@ -121,7 +121,8 @@ public sealed partial class SqliteFeatureStore : IFeatureStore, IDisposable
     }
 
     /// <summary>A reader for one call, with a snapshot that is young enough.</summary>
-    private SqliteReader Rent()
+    /// <param name="isNew">Whether the snapshot has to be of now, with the writes of other processes.</param>
+    private SqliteReader Rent(bool isNew = false)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (!_idle.TryDequeue(out var reader))
@@ -133,7 +134,7 @@ public sealed partial class SqliteFeatureStore : IFeatureStore, IDisposable
         {
             var commits = Volatile.Read(ref _commits);
             if (reader.Snapshot is { } snapshot
-                && (snapshot.Commits != commits || _clock.GetElapsedTime(snapshot.Timestamp) > MaxSnapshotAge))
+                && (isNew || snapshot.Commits != commits || _clock.GetElapsedTime(snapshot.Timestamp) > MaxSnapshotAge))
             {
                 reader.EndRead();
             }

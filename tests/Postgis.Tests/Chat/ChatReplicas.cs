@@ -10,7 +10,7 @@ public sealed class ChatReplicas : IAsyncLifetime
     public const int Count = 3;
 
     // As a condition on pg_stat_activity.
-    private const string Listening = $"{Sessions.OfService} AND query LIKE 'LISTEN%'";
+    private const string Listening = $"{Sessions.OfService} AND query LIKE 'LISTEN route_note%'";
 
     private static readonly Dictionary<string, string> Settings = new()
     {
@@ -25,6 +25,8 @@ public sealed class ChatReplicas : IAsyncLifetime
     private TestDatabase _database = null!;
 
     internal PostgresCluster Cluster { get; private set; } = null!;
+
+    internal string ConnectionString => _database.ConnectionString;
 
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
