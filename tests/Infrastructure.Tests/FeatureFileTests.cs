@@ -517,7 +517,7 @@ public sealed class FeatureFileTests : IDisposable
     private List<Feature> Read(byte[] bytes, string name = "places.txt", bool skipInvalid = false)
     {
         using var file = Open(bytes, name);
-        return [.. file.ReadAll(skipInvalid)];
+        return [.. file.ReadAll(skipInvalid).Select(static feature => new Feature(feature.Location, feature.Name))];
     }
 
     private FeatureFile Open(byte[] bytes, string name = "places.txt")

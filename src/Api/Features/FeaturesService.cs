@@ -10,7 +10,8 @@ using Proto = RouteService.Contracts.V1;
 namespace RouteService.Api.Features;
 
 /// <summary>The calls of routeservice.v1.Features that are answered; the others are UNIMPLEMENTED (docs/features.md).</summary>
-internal sealed class FeaturesService(IFeatureCatalog catalog, FeatureSearch search) : Proto.Features.FeaturesBase
+internal sealed partial class FeaturesService(IFeatureCatalog catalog, FeatureSearch search, IFeatureStore store, TimeProvider clock)
+    : Proto.Features.FeaturesBase
 {
     // Of the features of a page and of a message of a stream, about.
     private const int MaxPageBytes = 2 * 1024 * 1024;

@@ -52,3 +52,6 @@ internal sealed class CompatibilityMigration : SqlFileMigration;
 
 [DbContext(typeof(RouteDbContext)), Migration("0004_feature_writes")]
 internal sealed class FeatureWritesMigration : SqlFileMigration;
+
+[DbContext(typeof(RouteDbContext)), Migration("0006_import_requests")]
+internal sealed class ImportRequestsMigration : SqlFileMigration;
