@@ -183,7 +183,12 @@ public sealed partial class PostgisFeatureCatalog(PostgisDatabase database) : IF
         while (await reader.ReadAsync(cancellationToken))
         {
             var place = new Coordinate(reader.GetInt32(0), reader.GetInt32(1));
-            features[place] = features[place] with { Properties = ReadProperties(reader, 2) };
+
+            // One that is not locked was created since: its creation fails, and the write begins again.
+            if (features.TryGetValue(place, out var feature))
+            {
+                features[place] = feature with { Properties = ReadProperties(reader, 2) };
+            }
         }
 
         await reader.NextResultAsync(cancellationToken);

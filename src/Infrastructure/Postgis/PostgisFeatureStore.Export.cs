@@ -25,6 +25,7 @@ public sealed partial class PostgisFeatureStore
         await using var reader = await AnswerAsync(() => command.ExecuteReaderAsync(cancellationToken));
         while (await AnswerAsync(() => reader.ReadAsync(cancellationToken)))
         {
+            cancellationToken.ThrowIfCancellationRequested();
             yield return Content(reader);
         }
 
