@@ -70,7 +70,9 @@ internal static class ExportCommand
         try
         {
             // A link stays one.
-            path = new FileInfo(path).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? path;
+            path = new FileInfo(path) is { Exists: true } there && there.ResolveLinkTarget(returnFinalTarget: true) is { } target
+                ? target.FullName
+                : path;
             var mode = ModeOf(path);
             draft = $"{path}.{Guid.NewGuid():N}.new";
             long count;
@@ -103,7 +105,7 @@ internal static class ExportCommand
         }
         finally
         {
-            if (draft.Length > 0)
+            if (File.Exists(draft))
             {
                 File.Delete(draft);
             }
