@@ -109,7 +109,7 @@ outside() {
 }
 
 # The peers: Python's grpcio with protoc, its types and its plugin, h2load, Node with its npm, buildah, openssl, Prometheus, HAProxy,
-# PgBouncer, strace, and PostgreSQL with PostGIS.
+# PgBouncer, strace, GDAL, and PostgreSQL with PostGIS.
 packages=()
 need() { [[ -e $1 ]] || packages+=("${@:2}"); }
 need /usr/lib/python3/dist-packages/grpc python3-grpcio
@@ -124,6 +124,7 @@ need /usr/bin/prometheus prometheus
 need /usr/sbin/haproxy haproxy
 need /usr/sbin/pgbouncer pgbouncer
 need /usr/bin/strace strace
+need /usr/bin/ogr2ogr gdal-bin
 if [[ -z ${ROUTESERVICE_TEST_POSTGRES-} ]]; then
   need /usr/lib/postgresql/15/bin/postgres postgresql-15
   need /usr/share/postgresql/15/extension/postgis.control postgresql-15-postgis-3

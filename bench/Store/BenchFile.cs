@@ -27,7 +27,8 @@ internal sealed class BenchFile : IDisposable
         {
             var options = new SqliteOptions { Path = file.FilePath };
             file._store = await SqliteFeatureStore.OpenAsync(options, seed: null, TimeProvider.System, CancellationToken.None);
-            await file._store.ImportAsync(features.ToAsyncEnumerable(), replace: false, CancellationToken.None);
+            var contents = features.Select(static feature => new FeatureContent(feature.Location, feature.Name, Properties.Empty));
+            await file._store.ImportAsync(contents.ToAsyncEnumerable(), new FeatureImport(Replace: false), CancellationToken.None);
         }
         else
         {

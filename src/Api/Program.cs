@@ -5,7 +5,7 @@ using RouteService.Api.Telemetry;
 using RouteService.Domain.Features;
 using RouteService.Infrastructure.Postgis;
 
-return await CommandLine.RunAsync(args, ServeAsync, ImportAsync, MigrateAsync, HealthAsync);
+return await CommandLine.RunAsync(args, ServeAsync, ImportAsync, ExportAsync, MigrateAsync, HealthAsync);
 
 static async Task ServeAsync(string[] settings)
 {
@@ -20,13 +20,17 @@ static async Task ImportAsync(ImportOptions options, CancellationToken cancellat
 {
     await using var app = BuildWithStore();
     await using var telemetry = app.Configuration.StartTelemetry(TimeProvider.System);
-    if (app.Services.GetService<PostgisDatabase>() is { } database)
-    {
-        await PostgisSchema.CheckAsync(database, cancellationToken);
-    }
-
+    await app.Services.CheckStoreAsync(mayBeMissing: true, cancellationToken);
     var store = app.Services.GetRequiredService<IFeatureStore>();
     await ImportCommand.RunAsync(store, options, TimeProvider.System, cancellationToken);
+}
+
+static async Task ExportAsync(ExportOptions options, CancellationToken cancellationToken)
+{
+    await using var app = BuildWithStore();
+    await app.Services.CheckStoreAsync(mayBeMissing: false, cancellationToken);
+    var store = app.Services.GetRequiredService<IFeatureStore>();
+    await ExportCommand.RunAsync(store, options, TimeProvider.System, cancellationToken);
 }
 
 static async Task MigrateAsync(IReadOnlyList<string> grantTo, CancellationToken cancellationToken)

@@ -55,8 +55,10 @@ internal sealed class ScriptedStore(params Feature[] features) : IFeatureStore
 
     public ValueTask<long> CountAsync(CancellationToken cancellationToken) => ValueTask.FromResult<long>(_features.Count);
 
-    public ValueTask<ImportSummary> ImportAsync(IAsyncEnumerable<Feature> input, bool replace, CancellationToken cancellationToken) =>
+    public ValueTask<ImportSummary> ImportAsync(IAsyncEnumerable<FeatureContent> input, FeatureImport import, CancellationToken cancellationToken) =>
         throw new NotSupportedException();
+
+    public IAsyncEnumerable<FeatureContent> ReadAllAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
 
     private void ThrowIfFailing()
     {

@@ -176,6 +176,18 @@ public sealed class PropertiesTests
 
     private static Properties Of(string name, PropertyValue value) => new(new Dictionary<string, PropertyValue> { [name] = value });
 
+    [Theory]
+    [InlineData(123456789012345680000d, "123456789012345680000")]
+    [InlineData(-9007199254740996d, "-9007199254740996")]
+    public void An_integer_as_it_is_written_is_read_although_a_double_has_other_digits(double number, string written)
+    {
+        var properties = new Properties(new Dictionary<string, PropertyValue> { ["a"] = new PropertyValue.Number(number) });
+
+        Assert.Equal($$"""{"a":{{written}}}""", properties.Json);
+        Assert.Equal(properties, Properties.Parse(Encoding.UTF8.GetBytes(properties.Json)));
+        Assert.Throws<InvalidValueException>(() => Properties.Parse(Encoding.UTF8.GetBytes(properties.Json.Replace("0}", "1}").Replace("6}", "7}"))));
+    }
+
     private static Arbitrary<PropertyValue.Map> Maps()
     {
         var text = Gen.Elements("", "a", "A", "é", "e\u0301", "日本", "😀", "\"", "\\", "\u2028", "\n", "\u001f", "\u007f", "a b", "0");

@@ -133,8 +133,10 @@ public sealed class RouteRecorderTests
 
         public ValueTask<long> CountAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
 
-        public ValueTask<ImportSummary> ImportAsync(IAsyncEnumerable<Feature> input, bool replace, CancellationToken cancellationToken) =>
+        public ValueTask<ImportSummary> ImportAsync(IAsyncEnumerable<FeatureContent> input, FeatureImport import, CancellationToken cancellationToken) =>
             throw new NotSupportedException();
+
+        public IAsyncEnumerable<FeatureContent> ReadAllAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
     }
 
     /// <summary>A clock that stands still until it is moved.</summary>

@@ -14,6 +14,7 @@ public sealed class PythonTests(RunningService service, PythonTests.Stubs stubs)
     [InlineData("list_features")]
     [InlineData("record_route")]
     [InlineData("features")]
+    [InlineData("import_features")]
     [InlineData("route_chat")]
     [InlineData("route_chat_live")]
     [InlineData("route_chat_sequenced")]
@@ -35,6 +36,19 @@ public sealed class PythonTests(RunningService service, PythonTests.Stubs stubs)
         await RunAsync(stopping, "stopped_by_signal");
 
         Assert.Equal(0, await stopping.WaitForExitAsync());
+    }
+
+    [Fact]
+    public async Task An_import_whose_service_is_killed_in_the_middle_leaves_nothing()
+    {
+        await using var killed = new RunningService();
+        await killed.InitializeAsync();
+
+        await RunAsync(killed, "import_killed");
+
+        Assert.NotEqual(0, await killed.WaitForExitAsync());
+        await killed.StartAsync("dotnet", Repository.Program);
+        Assert.Equal(2, killed.Output.Split("; 3966 features.").Length - 1);
     }
 
     [Fact]

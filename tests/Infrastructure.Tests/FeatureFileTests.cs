@@ -103,6 +103,70 @@ public sealed class FeatureFileTests : IDisposable
         name, Assert.Single(Read($$"""{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},"properties":{{properties}}}""")).Name);
 
     [Theory]
+    [InlineData("""{"name":"a"}""", "{}")]
+    [InlineData("""{"name":"a","b":1.50,"a":{"y":[true,null],"x":"\u00e9"}}""", """{"a":{"x":"é","y":[true,null]},"b":1.5}""")]
+    [InlineData("""{"name":"a","Name":"b","title":"c"}""", """{"Name":"b","title":"c"}""")]
+    [InlineData("""{"Title":"a","name":null}""", """{"name":null}""")]
+    [InlineData("""{"TITLE":7,"b":2}""", """{"b":2}""")]
+    [InlineData("""{"n\u0061me":"a","\u0062":"\""}""", """{"b":"\""}""")]
+    [InlineData("[]", "{}")]
+    [InlineData("null", "{}")]
+    public void Properties_of_GeoJSON_are_kept_but_for_the_name(string properties, string kept)
+    {
+        Assert.Equal(kept, Assert.Single(ReadContents(
+            $$"""{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},"properties":{{properties}}}""")).Properties.Json);
+        Assert.Equal(kept, Assert.Single(ReadContents(
+            $$"""{"features":[{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},"properties":{{properties}}}]}""")).Properties.Json);
+    }
+
+    [Fact]
+    public void A_name_beside_the_properties_leaves_them_whole()
+    {
+        var feature = Assert.Single(ReadContents(
+            """{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},"display_name":"a","properties":{"name":"b"}}"""));
+
+        Assert.Equal(("a", """{"name":"b"}"""), (feature.Name, feature.Properties.Json));
+    }
+
+    [Theory]
+    [InlineData("name,lat,lon,a,b\nx,1,2,3,\n", """{"a":"3"}""")]
+    [InlineData("name,lat,lon,a,b\nx,1,2,,\n", "{}")]
+    [InlineData("name;lat;lon; a ;Name;;a\nx;1;2; 3 ;y;z;4\n", """{"Name":"y","a":" 3 "}""")]
+    [InlineData("title,name,lat,lon,x\nt,n,1,2,5\n", """{"title":"t","x":"5"}""")]
+    [InlineData("name,lat,lon,properties,a\nx,1,2,\"{\"\"b\"\":[1]}\",c\n", """{"a":"c","b":[1]}""")]
+    [InlineData("name,lat,lon,properties\nx,1,2,\n", "{}")]
+    public void Other_columns_of_CSV_are_properties(string text, string kept) => Assert.Equal(
+        kept, Assert.Single(ReadContents(text)).Properties.Json);
+
+    [Theory]
+    [InlineData("""{"a":{"b":[1,9007199254740993]}}""", "properties: a.b[1] is an integer that a double does not hold; expected at most 9007199254740992, or a string")]
+    [InlineData("""{"a":"x\u0000"}""", "properties: a has the character U+0000 at index 1")]
+    [InlineData("""{"a":1,"a":2}""", "properties: a comes twice")]
+    [InlineData("""{"a":1e999}""", "properties: a is a number beyond")]
+    public void Properties_that_cannot_be_kept_are_told_with_their_place(string properties, string complaint)
+    {
+        var good = """{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},"properties":{"a":1}}""";
+        var lines = $"{good}\n{good.Replace("""{"a":1}""", properties)}\n";
+
+        Assert.Contains($"places.txt, record 2 (line 2): {complaint}", Refusal(lines));
+        using var file = Open(Encoding.UTF8.GetBytes(lines));
+        Assert.Single(file.ReadAll(skipInvalid: true));
+        Assert.Equal(("properties", 1), (file.Skipped.Single().Subject, file.Skipped.Single().Count));
+        Assert.Contains(complaint, Refusal($"name,lat,lon,properties\nx,1,2,\"{properties.Replace("\"", "\"\"")}\"\n"));
+    }
+
+    [Theory]
+    [InlineData("name,lat,lon,properties\nx,1,2,text\n", "record 1 (line 2): properties: The object is not JSON")]
+    [InlineData("name,lat,lon,properties\nx,1,2,[1]\n", "record 1 (line 2): properties: The object is a list; expected an object of JSON")]
+    [InlineData("name,lat,lon,properties,a\nx,1,2,\"{\"\"a\"\":1}\",2\n", "record 1 (line 2): properties: 'a' is in the column properties and a column of its own")]
+    [InlineData("name,lat,lon,a\nx,1,2,a\0b\n", "record 1 (line 2): properties: a has the character U+0000 at index 1")]
+    public void Columns_that_cannot_be_properties_are_told(string text, string complaint) => Assert.Contains(complaint, Refusal(text));
+
+    [Fact]
+    public void Properties_that_are_too_large_are_told() => Assert.Contains(
+        "record 1 (line 2): properties: The object has 70008 bytes as JSON; expected at most 65536", Refusal($"name,lat,lon,a\nx,1,2,{new string('x', 70_000)}\n"));
+
+    [Theory]
     [InlineData("5\" gun", "5\" gun")]
     [InlineData(" a ", " a ")]
     [InlineData("\"\"\"a\"\"\"", "\"a\"")]
@@ -278,8 +342,8 @@ public sealed class FeatureFileTests : IDisposable
 
     [Theory]
     [InlineData("[{\"location\":{},\"name\":\"", "\"}]", 17 << 20, "record 1 (line 1): the record is longer than 16777216 bytes")]
-    [InlineData("name,lat,lon\nx,1,2\n", ",1,2\n", 3 << 20, "record 2 (line 3): it is not valid CSV")]
-    [InlineData("name,lat,lon\nx,1,2\n\"", "", 3 << 20, "record 2 (line 3): it is not valid CSV")]
+    [InlineData("name,lat,lon\nx,1,2\n", ",1,2\n", 5 << 20, "record 2 (line 3): it is not valid CSV")]
+    [InlineData("name,lat,lon\nx,1,2\n\"", "", 5 << 20, "record 2 (line 3): it is not valid CSV")]
     public void A_record_without_an_end_is_refused_before_it_fills_the_memory(string before, string after, int length, string complaint) =>
         Assert.Contains(complaint, Refusal(before + new string('x', length) + after));
 
@@ -517,7 +581,13 @@ public sealed class FeatureFileTests : IDisposable
     private List<Feature> Read(byte[] bytes, string name = "places.txt", bool skipInvalid = false)
     {
         using var file = Open(bytes, name);
-        return [.. file.ReadAll(skipInvalid)];
+        return [.. file.ReadAll(skipInvalid).Select(static feature => new Feature(feature.Location, feature.Name))];
+    }
+
+    private List<FeatureContent> ReadContents(string text)
+    {
+        using var file = Open(Encoding.UTF8.GetBytes(text));
+        return [.. file.ReadAll(skipInvalid: false)];
     }
 
     private FeatureFile Open(byte[] bytes, string name = "places.txt")

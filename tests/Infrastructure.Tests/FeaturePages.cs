@@ -18,4 +18,9 @@ internal static class FeaturePages
             }
         }
     }
+
+    /// <summary>Imports features without properties.</summary>
+    public static ValueTask<ImportSummary> ImportAsync(
+        this IFeatureStore store, IAsyncEnumerable<Feature> features, bool replace, CancellationToken cancellationToken) => store.ImportAsync(
+            features.Select(static feature => new FeatureContent(feature.Location, feature.Name, Properties.Empty)), new FeatureImport(replace), cancellationToken);
 }

@@ -71,6 +71,7 @@ public sealed class AuthTests : ServiceTest
             ["DeleteFeature"] = "features.write",
             ["BatchUpdateFeatures"] = "features.write",
             ["BatchDeleteFeatures"] = "features.write",
+            ["ImportFeatures"] = "features.write",
         };
         var methods = new[]
         {

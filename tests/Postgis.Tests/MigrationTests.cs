@@ -343,11 +343,13 @@ public sealed class MigrationTests : ServiceTest
         (await Program.MigrateAsync(As("places_owner", database))).AssertSuccess();
         await database.ExecuteAsync($"SET ROLE places_owner; {await DocumentedGrantsAsync(database.Name)}");
 
-        foreach (var role in (string[])["places_owner", "places_import"])
+        foreach (var role in (string[])["places_owner", "places_import", "places_service"])
         {
             Assert.Contains("The store has 2 features.", (await Program.ImportAsync(As(role, database), Places, "--replace")).AssertSuccess().Output);
+            Assert.Contains("One,1,2,", (await Program.RunAsync(As(role, database), "export", "--format", "csv")).AssertSuccess().Output);
         }
 
+        await database.ExecuteAsync($"REVOKE TEMPORARY ON DATABASE {database.Name} FROM places_service");
         AssertRefused(await Program.ImportAsync(As("places_service", database), Places), "on the service's tables. PostgreSQL says: permission denied ");
         foreach (var role in (string[])["places_owner", "places_import", "places_service"])
         {

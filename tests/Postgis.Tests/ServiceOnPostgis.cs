@@ -3,6 +3,7 @@ using Grpc.Core;
 using Grpc.Health.V1;
 using Grpc.Net.Client;
 using RouteService.Contracts.Routeguide;
+using V1 = RouteService.Contracts.V1;
 
 namespace RouteService.Postgis.Tests;
 
@@ -21,6 +22,8 @@ internal sealed class ServiceOnPostgis : IAsyncDisposable
     }
 
     public RouteGuide.RouteGuideClient Routes => new(_channel.Value);
+
+    public V1.Features.FeaturesClient Features => new(_channel.Value);
 
     /// <summary>The whole world.</summary>
     public static Rectangle World => new()

@@ -27,25 +27,38 @@ internal static class CommandLine
     /// Serves until a signal ends it, with the settings of the command line: <c>--RouteService:Grpc:Port=50052</c>.
     /// </param>
     /// <param name="import">Imports a file.</param>
+    /// <param name="export">Exports all features.</param>
     /// <param name="migrate">Migrates the database to this program's schema, and grants roles what the service needs.</param>
     /// <param name="health">Asks whether the service at this management address is ready; null for the service on this machine.</param>
-    /// <returns>0 for success; 1 for a failure, with the reason on standard error; 130 if a signal ended an import or migration.</returns>
+    /// <returns>
+    /// 0 for success; 1 for a failure, with the reason on standard error; 130 if a signal ended an import, export or migration.
+    /// </returns>
     public static Task<int> RunAsync(
         string[] args,
         Func<string[], Task> serve,
         Func<ImportOptions, CancellationToken, Task> import,
+        Func<ExportOptions, CancellationToken, Task> export,
         Func<IReadOnlyList<string>, CancellationToken, Task> migrate,
         Func<Uri?, CancellationToken, Task> health)
     {
         var file = new Argument<FileInfo>("FILE")
         {
             Description = "Features: GeoJSON points (a FeatureCollection, or a Feature a line), "
-                + "CSV with the columns name,latitude,longitude in degrees, "
+                + "CSV with the columns name,latitude,longitude in degrees and others, which become properties, "
                 + "or JSON of the form [{\"location\":{\"latitude\":E7,\"longitude\":E7},\"name\":\"…\"}, …]. A .gz file is decompressed.",
         };
         var replace = new Option<bool>("--replace") { Description = "Remove all other features." };
         var allowEmpty = new Option<bool>("--allow-empty") { Description = "Allow --replace to empty the store by an empty file." };
         var skipInvalid = new Option<bool>("--skip-invalid") { Description = "Skip and count invalid records. Default: refuse the file." };
+
+        var exportFile = new Argument<FileInfo?>("FILE")
+        {
+            Description = "File to write, whole or not at all: .geojson or .json (a FeatureCollection), .geojsonl or .ndjson (a Feature "
+                + "a line), .csv (name,latitude,longitude,properties), and the same with .gz. Default: standard output.",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
+        var format = new Option<string>("--format") { Description = "Format, whatever FILE is called.", HelpName = "FORMAT" };
+        format.AcceptOnlyFromAmong([.. ExportCommand.Formats.Keys]);
 
         var address = new Argument<Uri?>("ADDRESS")
         {
@@ -82,6 +95,16 @@ internal static class CommandLine
                 parsed.GetRequiredValue(file), parsed.GetValue(replace), parsed.GetValue(allowEmpty), parsed.GetValue(skipInvalid)),
             cancellationToken)));
 
+        var exportCommand = new Command("export", "Export all features as they are at one moment. `import` reads what this writes.")
+        {
+            exportFile,
+            format,
+        };
+        exportCommand.SetAction((parsed, _) => GuardAsync(parsed, cancellationToken => export(
+            new ExportOptions(
+                parsed.GetValue(exportFile), parsed.GetValue(format) is { } name ? ExportCommand.Formats[name] : null),
+            cancellationToken)));
+
         var grantTo = new Option<string[]>("--grant-to")
         {
             Description = "A role to grant what the service needs, also on tables of later migrations; may be repeated.",
@@ -113,6 +136,7 @@ internal static class CommandLine
         {
             serveCommand,
             importCommand,
+            exportCommand,
             migrateCommand,
             healthCommand,
         };

@@ -31,7 +31,8 @@ internal static class ImportCommand
         Report(file, summary, time.TotalSeconds);
 
         async Task<ImportSummary> ImportAsync(ProgressTask? bar) =>
-            await store.ImportAsync(Read(file, options, bar, cancellationToken).ToAsyncEnumerable(), options.Replace, cancellationToken);
+            await store.ImportAsync(
+                Read(file, options, bar, cancellationToken).ToAsyncEnumerable(), new FeatureImport(options.Replace), cancellationToken);
     }
 
     private static void Report(FeatureFile file, ImportSummary summary, double seconds)
@@ -53,7 +54,7 @@ internal static class ImportCommand
         }
     }
 
-    private static IEnumerable<Feature> Read(
+    private static IEnumerable<FeatureContent> Read(
         FeatureFile file, ImportOptions options, ProgressTask? bar, CancellationToken cancellationToken)
     {
         foreach (var feature in file.ReadAll(options.SkipInvalid))

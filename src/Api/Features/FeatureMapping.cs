@@ -22,11 +22,11 @@ internal static class FeatureMapping
     /// <param name="field">Where in the request it is.</param>
     public static Coordinate ToLocation(this string name, string field) => At(field, () => FeatureName.Parse(name));
 
-    public static Guid? ToRequestId(this string id) => id.Length == 0 ? null
+    public static Guid? ToRequestId(this string id, string field = "request_id") => id.Length == 0 ? null
         : Guid.TryParseExact(id, "D", out var uuid) ? uuid
         : throw new InvalidRequestException(
-            "request_id",
-            $"request_id is {InvalidRequestException.Quote(id)}; expected a UUID such as 6fa1a8a0-0f1c-4f0e-9d3e-9f4b8c1c2d3e, or none.");
+            field,
+            $"{field} is {InvalidRequestException.Quote(id)}; expected a UUID such as 6fa1a8a0-0f1c-4f0e-9d3e-9f4b8c1c2d3e, or none.");
 
     public static FeatureChange.Create ToChange(this Proto.CreateFeatureRequest request)
     {
@@ -94,6 +94,11 @@ internal static class FeatureMapping
 
         return changes;
     }
+
+    /// <param name="feature">A feature to import; etag and times are not looked at.</param>
+    /// <param name="field">Where in the request it is.</param>
+    public static FeatureContent ToContent(this Proto.Feature feature, string field) =>
+        new(feature.LocationAt(field), feature.NameAt(field), feature.PropertiesAt(field));
 
     public static Proto.Feature ToProto(this CatalogFeature feature)
     {

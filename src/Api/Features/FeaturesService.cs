@@ -10,9 +10,14 @@ using Proto = RouteService.Contracts.V1;
 
 namespace RouteService.Api.Features;
 
-/// <summary>The calls of routeservice.v1.Features that are answered; the others are UNIMPLEMENTED (docs/features.md).</summary>
+/// <summary>The calls of routeservice.v1.Features (docs/features.md).</summary>
 internal sealed partial class FeaturesService(
-    IFeatureCatalog catalog, FeatureSearch search, FeatureWatches watches, StreamLifetime streams)
+    IFeatureCatalog catalog,
+    FeatureSearch search,
+    IFeatureStore store,
+    FeatureWatches watches,
+    StreamLifetime streams,
+    TimeProvider clock)
     : Proto.Features.FeaturesBase
 {
     // Of the features of a page and of a message of a stream, about.

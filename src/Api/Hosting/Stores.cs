@@ -35,6 +35,26 @@ internal static class Stores
             $"{ConnectionStringVariable} is not set: it says where PostGIS is, such as "
             + "\"Host=localhost;Username=routeservice;Password=…;Database=places\". The embedded store needs no migration.");
 
+    /// <summary>Checks that a command can use the store.</summary>
+    /// <param name="services">The host's.</param>
+    /// <param name="mayBeMissing">Whether the embedded store's file is made if it is missing.</param>
+    /// <param name="cancellationToken">Ends the check.</param>
+    /// <exception cref="SchemaException">The database does not have this program's schema.</exception>
+    /// <exception cref="SettingException">The embedded store's file is missing.</exception>
+    public static async Task CheckStoreAsync(this IServiceProvider services, bool mayBeMissing, CancellationToken cancellationToken)
+    {
+        if (services.GetService<PostgisDatabase>() is { } database)
+        {
+            await PostgisSchema.CheckAsync(database, cancellationToken);
+        }
+        else if (!mayBeMissing && Path.GetFullPath(services.GetRequiredService<SqliteOptions>().Path) is var path && !File.Exists(path))
+        {
+            throw new SettingException(
+                $"The database '{path}' does not exist. Set RouteService__Sqlite__Path to that of a service, "
+                + $"or {ConnectionStringVariable} for PostGIS.");
+        }
+    }
+
     private static void AddPostgis(this IServiceCollection services, string connectionString)
     {
         services.AddSingleton(_ => Connect(connectionString));

@@ -48,6 +48,8 @@ public sealed record FeatureWrite(IReadOnlyList<FeatureChange> Changes, Guid? Re
     public IReadOnlyList<CatalogFeature?> Repeat(uint fingerprint, IReadOnlyDictionary<Coordinate, CatalogFeature> current) =>
         fingerprint == Fingerprint
             ? [.. Changes.Select(change => current.GetValueOrDefault(change.Location))]
-            : throw new InvalidValueException(
-                "request_id", $"request_id {RequestId} is that of another request; expected a new UUID for each write.");
+            : throw IdTaken(RequestId);
+
+    internal static InvalidValueException IdTaken(Guid? requestId) => new(
+        "request_id", $"request_id {requestId} is that of another request; expected a new UUID for each write.");
 }

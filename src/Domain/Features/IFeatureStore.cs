@@ -24,17 +24,19 @@ public interface IFeatureStore
 
     /// <summary>
     /// Writes all of these features, or none if the sequence or the store fails; readers see the state before or after. Of several features
-    /// at one location the last wins; it replaces one that the store has already.
+    /// at one location the last wins; it replaces one that the store has already, properties included. Writes of other features are held up
+    /// only while the store is empty, or all others are removed, and in the embedded store while the import merges.
     /// </summary>
     /// <param name="features">Read once, to the end, at the store's pace.</param>
-    /// <param name="replace">True to remove all other features; false to keep them.</param>
+    /// <param name="import">How.</param>
     /// <param name="cancellationToken">Cancels the import, which then changes nothing.</param>
-    ValueTask<ImportSummary> ImportAsync(IAsyncEnumerable<Feature> features, bool replace, CancellationToken cancellationToken);
-}
+    /// <exception cref="InvalidValueException">The request's id is that of another request.</exception>
+    ValueTask<ImportSummary> ImportAsync(
+        IAsyncEnumerable<FeatureContent> features, FeatureImport import, CancellationToken cancellationToken);
 
-/// <summary>Result of an import.</summary>
-/// <param name="Read">Records read.</param>
-/// <param name="Superseded">Records that a later record of the same import at the same location replaced.</param>
-/// <param name="Overwritten">Earlier features that a record replaced; 0 if all earlier features were removed.</param>
-/// <param name="Total">Features in the store afterwards.</param>
-public sealed record ImportSummary(long Read, long Superseded, long Overwritten, long Total);
+    /// <summary>
+    /// All features as they are at one moment, always in the same order. A connection is held until the sequence ends or is disposed of.
+    /// Memory does not grow with the result.
+    /// </summary>
+    IAsyncEnumerable<FeatureContent> ReadAllAsync(CancellationToken cancellationToken);
+}

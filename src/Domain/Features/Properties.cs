@@ -34,8 +34,8 @@ public sealed class Properties : IEquatable<Properties>
     /// <param name="utf8Json">An object of JSON in UTF-8.</param>
     /// <exception cref="InvalidValueException">
     /// The text is not an object, cannot be stored, repeats a member, or has a number that a double does not hold: an integer without
-    /// fraction and exponent that would change, or any number that would become infinite or 0. Other numbers are rounded to the nearest
-    /// double.
+    /// fraction and exponent that would change and be written otherwise, or any number that would become infinite or 0. Other numbers are
+    /// rounded to the nearest double. What <see cref="Json"/> gives is never refused.
     /// </exception>
     public static Properties Parse(ReadOnlySpan<byte> utf8Json) => new(PropertyReader.Read(utf8Json, isStored: false));
 

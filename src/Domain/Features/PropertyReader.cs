@@ -113,7 +113,8 @@ internal static class PropertyReader
 
         var isInteger = !text.ContainsAny(".eE"u8);
         if (!isStored && isInteger && text.Length > SafeDigits
-            && BigInteger.Parse(Encoding.ASCII.GetString(text), CultureInfo.InvariantCulture) != new BigInteger(number))
+            && BigInteger.Parse(Encoding.ASCII.GetString(text), CultureInfo.InvariantCulture) != new BigInteger(number)
+            && !string.Equals(Encoding.ASCII.GetString(text), PropertyWriter.Write(number), StringComparison.Ordinal))
         {
             throw path.Invalid("is an integer that a double does not hold; expected at most 9007199254740992, or a string");
         }

@@ -21,6 +21,14 @@ internal sealed class PropertyWriter
             : throw writer._path.Invalid($"has {bytes} bytes as JSON; expected at most {Properties.MaxBytes}");
     }
 
+    /// <summary>A number as the properties have it.</summary>
+    public static string Write(double number)
+    {
+        var writer = new PropertyWriter();
+        writer.AppendNumber(number);
+        return writer._json.ToString();
+    }
+
     private void Append(PropertyValue value)
     {
         switch (value)

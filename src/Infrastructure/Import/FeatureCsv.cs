@@ -9,12 +9,16 @@ namespace RouteService.Infrastructure.Import;
 /// <summary>
 /// Features in CSV (RFC 4180), separated by commas, semicolons or tabs. The header names the columns, in any case and order, with or
 /// without spaces around; of several names for one column, the first that the header has counts, and of two equal columns the left one.
-/// Other columns are ignored. If the separator is not a comma, a decimal comma is read as well.
+/// The column <c>properties</c> has objects of JSON. Other columns are properties too: strings, and where a cell is empty, no property.
+/// Those without a header are ignored. If the separator is not a comma, a decimal comma is read as well.
 /// </summary>
 internal static class FeatureCsv
 {
-    // A longer record is taken for a quote that is never closed.
-    private const int MaxRecord = 1024 * 1024;
+    /// <summary>The column of all properties as JSON.</summary>
+    public const string PropertiesColumn = "properties";
+
+    // A longer record is taken for a quote that is never closed. The longest name and the longest properties, all of them quotes, fit in.
+    private const int MaxRecord = 4 * 1024 * 1024;
 
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
@@ -35,6 +39,9 @@ internal static class FeatureCsv
         var name = Column("name", "title");
         var latitude = Column("latitude", "lat", "y");
         var longitude = Column("longitude", "lon", "lng", "long", "x");
+        var others = csv.Headers.Select(static (header, index) => (Header: header.Trim(), Index: index))
+            .Where(column => column.Header.Length > 0 && column.Index != name && column.Index != latitude && column.Index != longitude)
+            .DistinctBy(static column => column.Header, StringComparer.Ordinal).ToList();
         while (csv.Read())
         {
             (position.Record, position.Line) = (csv.RowNumber, csv.LineNumber);
@@ -67,16 +74,57 @@ internal static class FeatureCsv
                 }
 
                 var location = Location(Degrees("latitude", latitude), Degrees("longitude", longitude), "degrees");
-                return new FeatureRecord(new Feature(location, Name(Utf8.GetString(csv.GetSpan(name)))), Fault: null);
+                var content = new FeatureContent(
+                    location, Name(Text("name", name)), others.Count == 0 ? Properties.Empty : Kept(Others));
+                return new FeatureRecord(content, Fault: null);
             }
             catch (InvalidRecordException e)
             {
                 return new FeatureRecord(Feature: null, e);
             }
+        }
+
+        string Text(string subject, int column)
+        {
+            try
+            {
+                return Utf8.GetString(csv.GetSpan(column));
+            }
             catch (DecoderFallbackException)
             {
-                const string Reason = "name is not valid UTF-8; expected a file in UTF-8, or UTF-16 with a byte-order mark";
-                return new FeatureRecord(Feature: null, new InvalidRecordException("name", Reason));
+                throw new InvalidRecordException(
+                    subject, $"{subject} is not valid UTF-8; expected a file in UTF-8, or UTF-16 with a byte-order mark");
+            }
+        }
+
+        Properties Others()
+        {
+            var members = new Dictionary<string, PropertyValue>(StringComparer.Ordinal);
+            foreach (var (header, index) in others)
+            {
+                var text = Text(PropertiesColumn, index);
+                if (text.Length > 0 && string.Equals(header, PropertiesColumn, StringComparison.Ordinal))
+                {
+                    foreach (var (member, value) in Properties.Parse(csv.GetSpan(index)).Members)
+                    {
+                        Add(member, value);
+                    }
+                }
+                else if (text.Length > 0)
+                {
+                    Add(header, new PropertyValue.Text(text));
+                }
+            }
+
+            return members.Count == 0 ? Properties.Empty : new Properties(members);
+
+            void Add(string member, PropertyValue value)
+            {
+                if (!members.TryAdd(member, value))
+                {
+                    throw new InvalidRecordException(
+                        "properties", $"properties: '{Shown(member)}' is in the column {PropertiesColumn} and a column of its own");
+                }
             }
         }
 

@@ -77,7 +77,7 @@ public sealed class FeatureFile : IDisposable
     /// <summary>All features of the file. It can be read once.</summary>
     /// <param name="skipInvalid">Skips and counts invalid records, instead of ending at the first one.</param>
     /// <exception cref="FeatureFileException">A record is invalid, or the file cannot be read as a whole.</exception>
-    public IEnumerable<Feature> ReadAll(bool skipInvalid)
+    public IEnumerable<FeatureContent> ReadAll(bool skipInvalid)
     {
         using var records = ReadRecords().GetEnumerator();
         while (MoveNext(records))

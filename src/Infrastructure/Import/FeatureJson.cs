@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using NetTopologySuite.IO.Converters;
@@ -14,11 +15,17 @@ namespace RouteService.Infrastructure.Import;
 /// Features in JSON, one record in memory at a time:
 /// <list type="bullet">
 /// <item>GeoJSON (RFC 7946): a FeatureCollection, or Features one after the other, each on a line or after a separator (RFC 8142);</item>
-/// <item>the array of the RouteGuide tutorials: <c>[{"location":{"latitude":E7,"longitude":E7},"name":"…"}, …]</c>.</item>
+/// <item>the array of the tutorials, without properties: <c>[{"location":{"latitude":E7,"longitude":E7},"name":"…"}, …]</c>.</item>
 /// </list>
 /// </summary>
 internal static class FeatureJson
 {
+    /// <summary>
+    /// The member of a Feature of GeoJSON that is its name where its properties have a member <c>name</c> of their own. RFC 7946 allows
+    /// such members (6.1).
+    /// </summary>
+    public const string DisplayName = "display_name";
+
     public const char RecordSeparator = '\x1E';
 
     public const string NotUnicode = "it has text that is not valid Unicode (bytes that are not UTF-8, or half of a surrogate pair)";
@@ -87,7 +94,7 @@ internal static class FeatureJson
         }
     }
 
-    private static Feature ParseTutorial(JsonElement record)
+    private static FeatureContent ParseTutorial(JsonElement record)
     {
         if (!record.TryGetProperty("location", out var json))
         {
@@ -97,7 +104,7 @@ internal static class FeatureJson
         try
         {
             var (latitude, longitude) = json.Deserialize<E7Location>(Options);
-            return new Feature(new Coordinate(latitude, longitude), NameIn(record));
+            return new FeatureContent(new Coordinate(latitude, longitude), NameIn(record).Name, Properties.Empty);
         }
         catch (Exception e) when (e is JsonException or ArgumentOutOfRangeException)
         {
@@ -106,7 +113,7 @@ internal static class FeatureJson
         }
     }
 
-    private static Feature ParseGeoJson(JsonElement record, JsonElement geometry, FilePosition position)
+    private static FeatureContent ParseGeoJson(JsonElement record, JsonElement geometry, FilePosition position)
     {
         foreach (var member in (JsonElement[])[record, geometry])
         {
@@ -119,7 +126,35 @@ internal static class FeatureJson
         var point = ToPoint(geometry);
         var hasProperties = record.TryGetProperty("properties", out var properties) && properties.ValueKind == JsonValueKind.Object;
         var location = Location(point.Y, point.X, "degrees; GeoJSON has the longitude first");
-        return new Feature(location, hasProperties ? NameIn(properties) : "");
+        var (nameMember, name) = record.TryGetProperty(DisplayName, out var displayName) && displayName.ValueKind == JsonValueKind.String
+            ? (null, Name(displayName.GetString()!))
+            : hasProperties ? NameIn(properties) : (null, "");
+        return new FeatureContent(location, name, hasProperties ? PropertiesWithout(nameMember, properties) : Properties.Empty);
+    }
+
+    /// <summary>The members but the one that is the name.</summary>
+    private static Properties PropertiesWithout(string? name, JsonElement members)
+    {
+        using var rest = new MemoryStream();
+        foreach (var member in members.EnumerateObject())
+        {
+            if (name is null || !member.NameEquals(name))
+            {
+                rest.WriteByte(rest.Length == 0 ? (byte)'{' : (byte)',');
+                rest.WriteByte((byte)'"');
+                rest.Write(JsonMarshal.GetRawUtf8PropertyName(member));
+                rest.Write("\":"u8);
+                rest.Write(JsonMarshal.GetRawUtf8Value(member.Value));
+            }
+        }
+
+        if (rest.Length == 0)
+        {
+            return Properties.Empty;
+        }
+
+        rest.WriteByte((byte)'}');
+        return Kept(() => Properties.Parse(rest.GetBuffer().AsSpan(0, (int)rest.Length)));
     }
 
     private static Point ToPoint(JsonElement json)
@@ -145,25 +180,33 @@ internal static class FeatureJson
         };
     }
 
-    /// <summary>The name among these members, in any case; empty if there is none. A number is its digits.</summary>
-    private static string NameIn(JsonElement members)
+    /// <summary>The name among these members, in any case, and its member; empty if there is none. A number is its digits.</summary>
+    private static (string? Member, string Name) NameIn(JsonElement members)
     {
-        var value = Find("name") ?? Find("title");
-        return value?.ValueKind switch
+        return (Find("name") ?? Find("title")) is not { } found ? (null, "") : found.Value.ValueKind switch
         {
-            null => "",
-            JsonValueKind.String => Name(value.Value.GetString()!),
-            JsonValueKind.Number => Name(value.Value.GetRawText()),
-            _ => throw new InvalidRecordException("name", $"name is {Raw(value.Value)}; expected a string or a number"),
+            JsonValueKind.String => (found.Member, Name(found.Value.GetString()!)),
+            JsonValueKind.Number => (found.Member, Name(found.Value.GetRawText())),
+            _ => throw new InvalidRecordException("name", $"name is {Raw(found.Value)}; expected a string or a number"),
         };
 
-        JsonElement? Find(string name) => members.TryGetProperty(name, out var exact) && exact.ValueKind != JsonValueKind.Null
-            ? exact
-            : members.EnumerateObject()
-                .Where(member => member.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
-                .Where(static member => member.Value.ValueKind != JsonValueKind.Null)
-                .Select(static member => (JsonElement?)member.Value)
-                .FirstOrDefault();
+        (string Member, JsonElement Value)? Find(string name)
+        {
+            if (members.TryGetProperty(name, out var exact) && exact.ValueKind != JsonValueKind.Null)
+            {
+                return (name, exact);
+            }
+
+            foreach (var member in members.EnumerateObject())
+            {
+                if (member.Value.ValueKind != JsonValueKind.Null && member.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
+                {
+                    return (member.Name, member.Value);
+                }
+            }
+
+            return null;
+        }
     }
 
     private static string Raw(JsonElement value) => Shown(value.GetRawText());

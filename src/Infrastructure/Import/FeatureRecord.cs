@@ -1,12 +1,16 @@
 using System.Text;
+using RouteService.Domain;
 using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
 
 namespace RouteService.Infrastructure.Import;
 
 /// <summary>A record of a file: a feature, or the fault of the record.</summary>
-internal readonly record struct FeatureRecord(Feature? Feature, InvalidRecordException? Fault)
+internal readonly record struct FeatureRecord(FeatureContent? Feature, InvalidRecordException? Fault)
 {
+    // A longer message of properties has an over-long path in it; only its end is kept, which names the fault.
+    private const int MaxFault = 400;
+
     // A name comes to clients in a message, and they take 4 MiB at most unless told otherwise.
     private const int MaxNameBytes = 1024 * 1024;
 
@@ -27,6 +31,22 @@ internal readonly record struct FeatureRecord(Feature? Feature, InvalidRecordExc
         : Encoding.UTF8.GetByteCount(text) is var bytes and > MaxNameBytes
             ? throw new InvalidRecordException("name", $"name has {bytes} bytes of UTF-8; expected at most {MaxNameBytes}")
         : text;
+
+    /// <summary>The properties that are made.</summary>
+    /// <exception cref="InvalidRecordException">They cannot be kept.</exception>
+    public static Properties Kept(Func<Properties> make)
+    {
+        try
+        {
+            return make();
+        }
+        catch (InvalidValueException e)
+        {
+            var fault = e.Message.TrimEnd('.');
+            throw new InvalidRecordException(
+                "properties", $"properties: {(fault.Length <= MaxFault ? fault : $"…{fault[^(MaxFault / 2)..]}")}");
+        }
+    }
 
     /// <summary>Text of the file as messages show it: on one line, and shortened.</summary>
     public static string Shown(string text)

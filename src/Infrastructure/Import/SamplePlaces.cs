@@ -12,7 +12,9 @@ public static class SamplePlaces
         using var json = typeof(SamplePlaces).Assembly.GetManifestResourceStream("places.json")!;
         foreach (var record in FeatureJson.Read(json, hasSeparators: false, new FilePosition("places.json")))
         {
-            yield return record.Feature ?? throw new InvalidOperationException("places.json has an invalid record.", record.Fault);
+            yield return record.Feature is { } place
+                ? new Feature(place.Location, place.Name)
+                : throw new InvalidOperationException("places.json has an invalid record.", record.Fault);
         }
     }
 }

@@ -55,3 +55,6 @@ internal sealed class FeatureWritesMigration : SqlFileMigration;
 
 [DbContext(typeof(RouteDbContext)), Migration("0005_feature_changes")]
 internal sealed class FeatureChangesMigration : SqlFileMigration;
+
+[DbContext(typeof(RouteDbContext)), Migration("0006_import_requests")]
+internal sealed class ImportRequestsMigration : SqlFileMigration;

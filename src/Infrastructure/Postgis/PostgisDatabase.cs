@@ -15,9 +15,9 @@ public sealed partial class PostgisDatabase : IAsyncDisposable
     // db.client.connection.pool.name of the metrics.
     private const string PoolName = "routeservice";
 
-    // Of these settings, the ones that this version of PostgreSQL has.
+    // Of these settings, the ones that this version of PostgreSQL has; $1: for the transaction, not for the session.
     private const string UnhurriedSql = """
-        SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN (
+        SELECT set_config(name, '0', $1) FROM pg_settings WHERE name IN (
             'statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout')
         """;
 
@@ -135,14 +135,34 @@ public sealed partial class PostgisDatabase : IAsyncDisposable
         var connection = await OpenUnpooledAsync(cancellationToken);
         try
         {
-            await using var command = new NpgsqlCommand(UnhurriedSql, connection);
-            await command.ExecuteNonQueryAsync(cancellationToken);
+            await LiftTimeLimitsAsync(connection, isLocal: false, cancellationToken);
             return connection;
         }
         catch (NpgsqlException e)
         {
             await connection.DisposeAsync();
             throw PostgisErrors.Unavailable(e);
+        }
+    }
+
+    /// <summary>
+    /// Begins a transaction without the time limits of the role and the database, for work that takes as long as it takes. Nothing is left
+    /// of that after the transaction, so it may go through PgBouncer.
+    /// </summary>
+    /// <exception cref="NpgsqlException">The database does not answer.</exception>
+    internal static async Task<NpgsqlTransaction> BeginUnhurriedAsync(
+        NpgsqlConnection connection, IsolationLevel level, CancellationToken cancellationToken)
+    {
+        var transaction = await connection.BeginTransactionAsync(level, cancellationToken);
+        try
+        {
+            await LiftTimeLimitsAsync(connection, isLocal: true, cancellationToken);
+            return transaction;
+        }
+        catch
+        {
+            await transaction.DisposeAsync();
+            throw;
         }
     }
 
@@ -242,6 +262,13 @@ public sealed partial class PostgisDatabase : IAsyncDisposable
         Remedy.Repeat => 5,
         _ => 1,
     };
+
+    private static async Task LiftTimeLimitsAsync(NpgsqlConnection connection, bool isLocal, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(UnhurriedSql, connection);
+        command.Parameters.Add(new NpgsqlParameter<bool> { TypedValue = isLocal });
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
 
     /// <summary>Drops the connections to the former primary, so that the next ones go to the current primary.</summary>
     private void DropPrimary()

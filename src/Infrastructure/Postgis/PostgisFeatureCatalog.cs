@@ -22,7 +22,7 @@ public sealed partial class PostgisFeatureCatalog(PostgisDatabase database) : IF
     // Before the locks of rows: an import, which locks the table, would else wait for a row of ours while we wait for its table.
     private const string LockTableSql = "LOCK TABLE feature IN ROW EXCLUSIVE MODE";
 
-    private const string RequestSql = """
+    internal const string RequestSql = """
         INSERT INTO feature_request (request_id, fingerprint) VALUES ($1, $2) ON CONFLICT (request_id) DO NOTHING RETURNING request_id
         """;
 
@@ -76,7 +76,7 @@ public sealed partial class PostgisFeatureCatalog(PostgisDatabase database) : IF
         """;
 
     // Each write with an id removes up to two that are too old, so that they do not grow in number.
-    private const string ForgetSql = """
+    internal const string ForgetSql = """
         DELETE FROM feature_request WHERE request_id IN (
             SELECT request_id FROM feature_request WHERE requested_at < $1 ORDER BY requested_at LIMIT 2 FOR UPDATE SKIP LOCKED)
         """;
@@ -183,7 +183,12 @@ public sealed partial class PostgisFeatureCatalog(PostgisDatabase database) : IF
         while (await reader.ReadAsync(cancellationToken))
         {
             var place = new Coordinate(reader.GetInt32(0), reader.GetInt32(1));
-            features[place] = features[place] with { Properties = ReadProperties(reader, 2) };
+
+            // One that is not locked was created since: its creation fails, and the write begins again.
+            if (features.TryGetValue(place, out var feature))
+            {
+                features[place] = feature with { Properties = ReadProperties(reader, 2) };
+            }
         }
 
         await reader.NextResultAsync(cancellationToken);

@@ -6,28 +6,46 @@ using RouteService.Domain.Features;
 namespace RouteService.Infrastructure.Postgis;
 
 /// <summary>
-/// Import. The records are copied into a temporary table, which blocks no other session and vanishes if the process dies. One transaction
-/// then merges them into the features and touches only rows that differ. Readers continue throughout; other imports wait.
+/// Import. The records are copied into a temporary table, which blocks no other session and vanishes with the transaction. The transaction
+/// then merges them into the features and touches only rows that differ. Readers continue throughout; other imports wait. Writers wait for
+/// the rows that differ, and for the whole table where it is empty or all other features are removed.
 /// </summary>
 public sealed partial class PostgisFeatureStore
 {
+    // Each has a connection outside of the pool; further ones wait for their turn.
+    private const int MaxImports = 4;
+
+    // A number that no other program locks: the letters "RouteImp".
+    private const long ImportLock = 0x526F757465496D70;
+
     // The place is the position of the location on a Hilbert curve: one number to compare and to sort by.
     private const string StageSql = """
         CREATE TEMP TABLE import (
-            place bigint NOT NULL, latitude integer NOT NULL, longitude integer NOT NULL, name text NOT NULL, record bigint NOT NULL)
+            place bigint NOT NULL,
+            latitude integer NOT NULL,
+            longitude integer NOT NULL,
+            name text NOT NULL,
+            properties jsonb,
+            record bigint NOT NULL) ON COMMIT DROP
         """;
 
-    private const string CopySql = "COPY import (place, latitude, longitude, name, record) FROM STDIN (FORMAT BINARY)";
+    private const string CopySql = "COPY import (place, latitude, longitude, name, properties, record) FROM STDIN (FORMAT BINARY)";
 
     private const string SupersedeSql = """
         DELETE FROM import WHERE EXISTS (
             SELECT FROM import AS later WHERE later.place = import.place AND later.record > import.record)
         """;
 
+    // The merge is repeated from here.
+    private const string Savepoint = "merge";
+
     // For sorting and for the tables of keys; PostgreSQL's default of 4 MB is meant for many small queries at once.
     private const string WorkMemorySql = "SET LOCAL work_mem = '128MB'";
 
-    // One import at a time; readers are not blocked.
+    // One import at a time.
+    private static readonly string QueueSql = $"SELECT pg_advisory_xact_lock({ImportLock})";
+
+    // No other writer; readers are not blocked.
     private const string LockSql = "LOCK TABLE feature IN SHARE ROW EXCLUSIVE MODE";
 
     private const string DeleteSql = """
@@ -35,19 +53,28 @@ public sealed partial class PostgisFeatureStore
             SELECT FROM import WHERE import.latitude = feature.latitude AND import.longitude = feature.longitude)
         """;
 
-    private const string OverwrittenSql = "SELECT count(*) FROM feature JOIN import USING (latitude, longitude)";
+    private const string HasPropertiesSql = "SELECT EXISTS (SELECT FROM feature_properties)";
 
     private const string UpdateSql = """
         UPDATE feature SET name = import.name FROM import
         WHERE import.latitude = feature.latitude AND import.longitude = feature.longitude AND import.name <> feature.name
         """;
 
-    // A record has no properties. A feature that loses its properties needs another revision, which a trigger gives to any update.
-    private const string PropertiesSql = """
-        WITH bare AS (
-            DELETE FROM feature_properties AS p USING import WHERE p.latitude = import.latitude AND p.longitude = import.longitude
-            RETURNING p.latitude, p.longitude)
-        UPDATE feature SET name = feature.name FROM bare WHERE feature.latitude = bare.latitude AND feature.longitude = bare.longitude
+    // A feature whose properties alone differ needs another revision too, which a trigger gives to any update. Whoever writes properties
+    // holds the lock of the feature's row, so one statement does both.
+    private const string UpdateWithPropertiesSql = """
+        WITH changed AS (
+            UPDATE feature SET name = import.name
+            FROM import LEFT JOIN feature_properties AS p ON p.latitude = import.latitude AND p.longitude = import.longitude
+            WHERE import.latitude = feature.latitude AND import.longitude = feature.longitude
+                AND (import.name <> feature.name OR import.properties IS DISTINCT FROM p.properties)
+            RETURNING feature.latitude, feature.longitude, import.properties),
+        bare AS (
+            DELETE FROM feature_properties AS p USING changed
+            WHERE p.latitude = changed.latitude AND p.longitude = changed.longitude AND changed.properties IS NULL)
+        INSERT INTO feature_properties (latitude, longitude, properties)
+        SELECT latitude, longitude, properties FROM changed WHERE properties IS NOT NULL
+        ON CONFLICT (latitude, longitude) DO UPDATE SET properties = excluded.properties
         """;
 
     // Along the curve neighbours become neighbours on disk, and rectangles read a third of the pages. All have one revision.
@@ -58,12 +85,40 @@ public sealed partial class PostgisFeatureStore
         ORDER BY place, record DESC
         """;
 
+    // Others may create the same features meanwhile.
+    private const string AddSql = $"{InsertSql} ON CONFLICT DO NOTHING";
+
+    private const string AddWithPropertiesSql = $"""
+        WITH added AS ({AddSql} RETURNING latitude, longitude),
+        described AS (
+            INSERT INTO feature_properties (latitude, longitude, properties)
+            SELECT latitude, longitude, properties FROM added JOIN import USING (latitude, longitude) WHERE properties IS NOT NULL
+            ON CONFLICT (latitude, longitude) DO UPDATE SET properties = excluded.properties)
+        SELECT count(*) FROM added
+        """;
+
+    private const string FillPropertiesSql = """
+        INSERT INTO feature_properties (latitude, longitude, properties)
+        SELECT latitude, longitude, properties FROM (
+            SELECT DISTINCT ON (place) latitude, longitude, properties FROM import ORDER BY place, record DESC) AS last
+        WHERE properties IS NOT NULL
+        """;
+
+    private const string MergedSql = """
+        SELECT count(*) FROM import JOIN feature USING (latitude, longitude) LEFT JOIN feature_properties AS p USING (latitude, longitude)
+        WHERE import.name = feature.name AND import.properties IS NOT DISTINCT FROM p.properties
+        """;
+
     private const string IsEmptySql = "SELECT NOT EXISTS (SELECT FROM feature)";
 
-    // For an empty table, building the spatial index at the end is faster and makes a smaller index. It is dropped before the merge
-    // transaction, because dropping it inside would block readers, and built again inside, which blocks none. After a failure it is built
-    // on a connection of its own; after a crash of this process, by `migrate` or the next import. Only the owner of the table may do this;
-    // other roles import with the index in place.
+    private const string RepeatedSql = "SELECT fingerprint, summary FROM feature_request WHERE request_id = $1";
+
+    private const string SummarySql = "UPDATE feature_request SET summary = $2 WHERE request_id = $1";
+
+    // For an empty table, building the spatial index at the end is faster and makes a smaller index. It is dropped before the merge, by
+    // another transaction, because dropping it inside would block readers, and built again inside, which blocks none. After a failure it is
+    // built on a connection of its own; after a crash of this process, by `migrate` or the next import. Only the owner of the table may do
+    // this; other roles import with the index in place.
     private const string MayBuildIndexSql = """
         SELECT pg_has_role(relowner, 'USAGE') AND NOT EXISTS (SELECT FROM feature) FROM pg_class WHERE oid = 'feature'::regclass
         """;
@@ -76,40 +131,78 @@ public sealed partial class PostgisFeatureStore
     private const int RestoreAttempts = 5;
     private static readonly TimeSpan RestorePause = TimeSpan.FromSeconds(1);
 
-    public async ValueTask<ImportSummary> ImportAsync(IAsyncEnumerable<Feature> features, bool replace, CancellationToken cancellationToken)
+    // Autovacuum analyzes after a tenth of a table has changed; an import that changes more need not wait for it.
+    private const int AnalyzedShare = 10;
+
+    private readonly SemaphoreSlim _imports = new(MaxImports);
+
+    public async ValueTask<ImportSummary> ImportAsync(
+        IAsyncEnumerable<FeatureContent> features, FeatureImport import, CancellationToken cancellationToken)
     {
+        await _imports.WaitAsync(cancellationToken);
         try
         {
-            await using var connection = await _database.OpenUnhurriedAsync(cancellationToken);
-            await ExecuteAsync(connection, StageSql, cancellationToken);
-            var read = await StageAsync(connection, features, cancellationToken);
-            var summary = (bool)await ScalarAsync(connection, MayBuildIndexSql, cancellationToken)
-                ? await MergeAndIndexAsync(connection, read, replace, cancellationToken)
-                : await MergeAsync(connection, read, replace, buildIndex: false, cancellationToken);
+            await using var connection = await _database.OpenUnpooledAsync(cancellationToken);
+            var summary = await StageAndMergeAsync(connection, features, import, cancellationToken);
+            if (summary.Read >= summary.Total / AnalyzedShare)
+            {
+                // For the planner, and for the sizes of tiles. Without the privilege PostgreSQL only warns, and autovacuum analyzes later.
+                await using var transaction = await PostgisDatabase.BeginUnhurriedAsync(
+                    connection, IsolationLevel.ReadCommitted, CancellationToken.None);
+                await ExecuteAsync(connection, "ANALYZE feature", CancellationToken.None);
+                await transaction.CommitAsync(CancellationToken.None);
+            }
 
-            // For the planner, and for the sizes of tiles. Without the privilege PostgreSQL only warns, and autovacuum analyzes later.
-            await ExecuteAsync(connection, "ANALYZE feature", CancellationToken.None);
             return summary;
         }
         catch (NpgsqlException e)
         {
             throw PostgisErrors.Unavailable(e);
         }
+        finally
+        {
+            _imports.Release();
+        }
     }
 
-    private async Task<ImportSummary> MergeAndIndexAsync(
-        NpgsqlConnection connection, long read, bool replace, CancellationToken cancellationToken)
+    private async Task<ImportSummary> StageAndMergeAsync(
+        NpgsqlConnection connection, IAsyncEnumerable<FeatureContent> features, FeatureImport import, CancellationToken cancellationToken)
     {
+        // What is not committed is rolled back, the temporary table included.
+        await using var transaction = await PostgisDatabase.BeginUnhurriedAsync(
+            connection, IsolationLevel.ReadCommitted, cancellationToken);
+        await ExecuteAsync(connection, StageSql, cancellationToken);
+        var staged = await StageAsync(connection, features, cancellationToken);
+        var isWithoutIndex = await TryDropIndexAsync(cancellationToken);
         try
         {
-            await ExecuteAsync(connection, DropIndexSql, cancellationToken);
-            return await MergeAsync(connection, read, replace, buildIndex: true, cancellationToken);
+            var summary = await MergeAsync(transaction, staged, import, isWithoutIndex, cancellationToken);
+            await transaction.CommitAsync(cancellationToken);
+            return summary;
         }
-        catch (Exception e)
+        catch (Exception e) when (isWithoutIndex)
         {
+            // First its locks.
+            await transaction.DisposeAsync();
             await RestoreIndexAsync(e);
             throw;
         }
+    }
+
+    /// <summary>Drops the spatial index of an empty table, if this role may build it again.</summary>
+    private async Task<bool> TryDropIndexAsync(CancellationToken cancellationToken)
+    {
+        await using var connection = await _database.OpenUnpooledAsync(cancellationToken);
+        await using var transaction = await PostgisDatabase.BeginUnhurriedAsync(
+            connection, IsolationLevel.ReadCommitted, cancellationToken);
+        if (!(bool)await ScalarAsync(connection, MayBuildIndexSql, cancellationToken))
+        {
+            return false;
+        }
+
+        await ExecuteAsync(connection, DropIndexSql, cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
+        return true;
     }
 
     /// <summary>Builds the spatial index where a failed merge has left none.</summary>
@@ -120,8 +213,11 @@ public sealed partial class PostgisFeatureStore
         {
             try
             {
-                await using var connection = await _database.OpenUnhurriedAsync(CancellationToken.None);
+                await using var connection = await _database.OpenUnpooledAsync(CancellationToken.None);
+                await using var transaction = await PostgisDatabase.BeginUnhurriedAsync(
+                    connection, IsolationLevel.ReadCommitted, CancellationToken.None);
                 await ExecuteAsync(connection, BuildIndexSql, CancellationToken.None);
+                await transaction.CommitAsync(CancellationToken.None);
                 return;
             }
             catch (Exception e) when (e is NpgsqlException or StoreUnavailableException && attempt < RestoreAttempts)
@@ -138,10 +234,11 @@ public sealed partial class PostgisFeatureStore
         }
     }
 
-    private static async Task<long> StageAsync(
-        NpgsqlConnection connection, IAsyncEnumerable<Feature> features, CancellationToken cancellationToken)
+    private static async Task<StagedRecords> StageAsync(
+        NpgsqlConnection connection, IAsyncEnumerable<FeatureContent> features, CancellationToken cancellationToken)
     {
         long read = 0;
+        var haveProperties = false;
 
         // One that is disposed before it is completed leaves nothing.
         await using var copy = await connection.BeginBinaryImportAsync(CopySql, cancellationToken);
@@ -152,52 +249,163 @@ public sealed partial class PostgisFeatureStore
             await copy.WriteAsync(feature.Location.LatitudeE7, NpgsqlDbType.Integer, cancellationToken);
             await copy.WriteAsync(feature.Location.LongitudeE7, NpgsqlDbType.Integer, cancellationToken);
             await copy.WriteAsync(feature.Name, NpgsqlDbType.Text, cancellationToken);
+            if (feature.Properties.Members.Count > 0)
+            {
+                haveProperties = true;
+                await copy.WriteAsync(feature.Properties.Json, NpgsqlDbType.Jsonb, cancellationToken);
+            }
+            else
+            {
+                await copy.WriteNullAsync(cancellationToken);
+            }
+
             await copy.WriteAsync(read++, NpgsqlDbType.Bigint, cancellationToken);
         }
 
         await copy.CompleteAsync(cancellationToken);
-        return read;
+        return new StagedRecords(read, haveProperties);
     }
 
+    /// <summary>
+    /// Merges beside other writers, and if one of them is in the way, again without them: one that has changed features of the import
+    /// meanwhile, or that waits for some of them while the import waits for its own.
+    /// </summary>
     private static async Task<ImportSummary> MergeAsync(
-        NpgsqlConnection connection, long read, bool replace, bool buildIndex, CancellationToken cancellationToken)
+        NpgsqlTransaction transaction, StagedRecords staged, FeatureImport import, bool buildIndex, CancellationToken cancellationToken)
     {
-        await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.ReadCommitted, cancellationToken);
-        await ExecuteAsync(connection, $"{WorkMemorySql}; {LockSql}", cancellationToken);
-        var summary = (bool)await ScalarAsync(connection, IsEmptySql, cancellationToken)
-            ? await FillAsync(connection, read, cancellationToken)
-            : await MergeRowsAsync(connection, read, replace, cancellationToken);
+        for (var isAlone = import.Replace || buildIndex; ; isAlone = true)
+        {
+            await transaction.SaveAsync(Savepoint, cancellationToken);
+            try
+            {
+                if (await TryMergeAsync(transaction.Connection!, staged, import, isAlone, buildIndex, cancellationToken) is { } summary)
+                {
+                    return summary;
+                }
+            }
+            catch (PostgresException e) when (!isAlone && PostgisErrors.RemedyOf(e) is Remedy.Repeat)
+            {
+                // The savepoint undoes what was done.
+            }
+
+            await transaction.RollbackAsync(Savepoint, cancellationToken);
+        }
+    }
+
+    /// <returns>Null where another writer has changed features of the import meanwhile; never if alone.</returns>
+    private static async Task<ImportSummary?> TryMergeAsync(
+        NpgsqlConnection connection,
+        StagedRecords staged,
+        FeatureImport import,
+        bool isAlone,
+        bool buildIndex,
+        CancellationToken cancellationToken)
+    {
+        await ExecuteAsync(connection, $"{WorkMemorySql}; {QueueSql}", cancellationToken);
+        if (import.RequestId is { } id && await RepeatedAsync(connection, import, id, cancellationToken) is { } repeated)
+        {
+            return repeated;
+        }
+
+        if (isAlone || (bool)await ScalarAsync(connection, IsEmptySql, cancellationToken))
+        {
+            await ExecuteAsync(connection, LockSql, cancellationToken);
+            isAlone = true;
+        }
+
+        var summary = isAlone && (bool)await ScalarAsync(connection, IsEmptySql, cancellationToken)
+            ? await FillAsync(connection, staged, cancellationToken)
+            : await TryMergeRowsAsync(connection, staged, import.Replace, isAlone, cancellationToken);
         if (buildIndex)
         {
             await ExecuteAsync(connection, BuildIndexSql, cancellationToken);
         }
 
-        await transaction.CommitAsync(cancellationToken);
+        if (import.RequestId is { } newId && summary is not null)
+        {
+            await KeepAsync(connection, newId, summary, cancellationToken);
+        }
+
         return summary;
     }
 
-    private static async Task<ImportSummary> FillAsync(NpgsqlConnection connection, long read, CancellationToken cancellationToken)
+    private static async Task<ImportSummary> FillAsync(
+        NpgsqlConnection connection, StagedRecords staged, CancellationToken cancellationToken)
     {
         var total = await ExecuteAsync(connection, InsertSql, cancellationToken);
-        return new ImportSummary(read, Superseded: read - total, Overwritten: 0, total);
+        if (staged.HaveProperties)
+        {
+            await ExecuteAsync(connection, FillPropertiesSql, cancellationToken);
+        }
+
+        return new ImportSummary(staged.Count, Superseded: staged.Count - total, Overwritten: 0, total);
     }
 
-    private static async Task<ImportSummary> MergeRowsAsync(
-        NpgsqlConnection connection, long read, bool replace, CancellationToken cancellationToken)
+    private static async Task<ImportSummary?> TryMergeRowsAsync(
+        NpgsqlConnection connection, StagedRecords staged, bool replace, bool isAlone, CancellationToken cancellationToken)
     {
         var superseded = await ExecuteAsync(connection, SupersedeSql, cancellationToken);
+        var written = staged.Count - superseded;
         await ExecuteAsync(connection, "ANALYZE import", cancellationToken);
         if (replace)
         {
             await ExecuteAsync(connection, DeleteSql, cancellationToken);
         }
 
-        var overwritten = replace ? 0 : (long)await ScalarAsync(connection, OverwrittenSql, cancellationToken);
-        await ExecuteAsync(connection, PropertiesSql, cancellationToken);
-        await ExecuteAsync(connection, UpdateSql, cancellationToken);
-        await ExecuteAsync(connection, InsertSql, cancellationToken);
+        var withProperties = staged.HaveProperties || (bool)await ScalarAsync(connection, HasPropertiesSql, cancellationToken);
+        await ExecuteAsync(connection, withProperties ? UpdateWithPropertiesSql : UpdateSql, cancellationToken);
+        var added = staged.HaveProperties
+            ? (long)await ScalarAsync(connection, AddWithPropertiesSql, cancellationToken)
+            : await ExecuteAsync(connection, AddSql, cancellationToken);
+
+        // Rows that did not differ are not locked, so others may have changed them until here, or have created ones that were missing. What
+        // they do after this look, they do after the import.
+        if (!isAlone && (long)await ScalarAsync(connection, MergedSql, cancellationToken) < written)
+        {
+            return null;
+        }
+
         var total = (long)await ScalarAsync(connection, "SELECT count(*) FROM feature", cancellationToken);
-        return new ImportSummary(read, superseded, overwritten, total);
+        return new ImportSummary(staged.Count, superseded, Overwritten: replace ? 0 : written - added, total);
+    }
+
+    /// <summary>The summary of the import with this id; null where there was none, and the id is taken for this import.</summary>
+    private static async Task<ImportSummary?> RepeatedAsync(
+        NpgsqlConnection connection, FeatureImport import, Guid id, CancellationToken cancellationToken)
+    {
+        await using var take = Unhurried(connection, PostgisFeatureCatalog.RequestSql);
+        take.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = id });
+        take.Parameters.Add(new NpgsqlParameter<long> { TypedValue = import.Fingerprint });
+        if (await take.ExecuteScalarAsync(cancellationToken) is not null)
+        {
+            return null;
+        }
+
+        await using var look = Unhurried(connection, RepeatedSql);
+        look.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = id });
+        await using var reader = await look.ExecuteReaderAsync(cancellationToken);
+        await reader.ReadAsync(cancellationToken);
+        import.CheckRepeat((uint)reader.GetInt64(0));
+        return await reader.GetFieldValueAsync<long[]>(1, cancellationToken) is [var read, var superseded, var overwritten, var total]
+            ? new ImportSummary(read, superseded, overwritten, total)
+            : throw new InvalidOperationException("The summary of an import does not have four counts.");
+    }
+
+    private static async Task KeepAsync(NpgsqlConnection connection, Guid id, ImportSummary summary, CancellationToken cancellationToken)
+    {
+        await using var keep = Unhurried(connection, SummarySql);
+        keep.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = id });
+        keep.Parameters.Add(new NpgsqlParameter<long[]>
+        {
+            TypedValue = [summary.Read, summary.Superseded, summary.Overwritten, summary.Total],
+        });
+        await keep.ExecuteNonQueryAsync(cancellationToken);
+        await using var forget = Unhurried(connection, PostgisFeatureCatalog.ForgetSql);
+        forget.Parameters.Add(new NpgsqlParameter<DateTimeOffset>
+        {
+            TypedValue = TimeProvider.System.GetUtcNow() - FeatureWrite.RequestRetention,
+        });
+        await forget.ExecuteNonQueryAsync(cancellationToken);
     }
 
     private static async Task<int> ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
@@ -212,6 +420,9 @@ public sealed partial class PostgisFeatureStore
         return (await command.ExecuteScalarAsync(cancellationToken))!;
     }
 
-    /// <summary>A command that takes as long as it takes: an import has no caller that waits.</summary>
+    /// <summary>A command that takes as long as it takes.</summary>
     private static NpgsqlCommand Unhurried(NpgsqlConnection connection, string sql) => new(sql, connection) { CommandTimeout = 0 };
+
+    /// <summary>The records in the temporary table.</summary>
+    private readonly record struct StagedRecords(long Count, bool HaveProperties);
 }

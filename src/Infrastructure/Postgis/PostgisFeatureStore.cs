@@ -8,7 +8,7 @@ namespace RouteService.Infrastructure.Postgis;
 
 /// <summary>
 /// Features in PostGIS. A connection is held while a query is read and never while a client is written to, so the pool bounds concurrent
-/// queries, not calls. Rectangles are in PostgisFeatureStore.Area.cs, import in PostgisFeatureStore.Import.cs.
+/// queries, not calls. Rectangles are in PostgisFeatureStore.Area.cs, import and export in PostgisFeatureStore.Import.cs and .Export.cs.
 /// </summary>
 public sealed partial class PostgisFeatureStore : IFeatureStore, IAsyncDisposable
 {
@@ -66,7 +66,11 @@ public sealed partial class PostgisFeatureStore : IFeatureStore, IAsyncDisposabl
         cancellationToken);
 
     /// <summary>Ends the look-ups; the caller disposes of the database.</summary>
-    public ValueTask DisposeAsync() => _lookUps.DisposeAsync();
+    public ValueTask DisposeAsync()
+    {
+        _imports.Dispose();
+        return _lookUps.DisposeAsync();
+    }
 
     /// <summary>The names at these places, in their order; null where there is no feature.</summary>
     private Task<string?[]> LookUpAsync(ReadOnlyMemory<Coordinate> locations) => _database.ReadAsync(

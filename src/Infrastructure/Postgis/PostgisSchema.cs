@@ -148,7 +148,8 @@ public static class PostgisSchema
                 quote_ident(rolname),
                 quote_ident(current_schema()),
                 CASE WHEN NOT has_database_privilege(rolname, current_database(), 'CONNECT') THEN quote_ident(current_database()) END,
-                has_schema_privilege(rolname, current_schema(), 'USAGE')
+                has_schema_privilege(rolname, current_schema(), 'USAGE'),
+                CASE WHEN NOT has_database_privilege(rolname, current_database(), 'TEMPORARY') THEN quote_ident(current_database()) END
             FROM pg_roles WHERE rolname = $1
             """,
             connection);
@@ -163,6 +164,7 @@ public static class PostgisSchema
 
             var (to, schema) = (reader.GetString(0), reader.GetString(1));
             sql = reader.GetValue(2) is string database ? $"GRANT CONNECT ON DATABASE {database} TO {to};" : "";
+            sql += reader.GetValue(4) is string forImports ? $"GRANT TEMPORARY ON DATABASE {forImports} TO {to};" : "";
             sql += reader.GetBoolean(3) ? "" : $"GRANT USAGE ON SCHEMA {schema} TO {to};";
             sql += $"""
                 GRANT SELECT ON {RouteDbContext.HistoryTable} TO {to};

@@ -84,6 +84,7 @@ internal sealed class RouteDbContext(NpgsqlConnection connection) : DbContext
             request.Property(static row => row.RequestId).HasColumnName("request_id").ValueGeneratedNever();
             request.Property(static row => row.Fingerprint).HasColumnName("fingerprint");
             request.Property(static row => row.RequestedAt).HasColumnName("requested_at").HasDefaultValueSql("now()");
+            request.Property(static row => row.Summary).HasColumnName("summary");
             request.HasIndex(static row => row.RequestedAt).HasDatabaseName("feature_request_time");
         }
 
@@ -161,7 +162,11 @@ internal sealed record FeatureRow(int Latitude, int Longitude, string Name)
 internal sealed record FeaturePropertiesRow(int Latitude, int Longitude, string Properties);
 
 /// <summary>A write that was made under an id of its caller.</summary>
-internal sealed record FeatureRequestRow(Guid RequestId, long Fingerprint, DateTimeOffset RequestedAt);
+internal sealed record FeatureRequestRow(Guid RequestId, long Fingerprint, DateTimeOffset RequestedAt)
+{
+    /// <summary>Of an import; else null.</summary>
+    public long[]? Summary { get; init; }
+}
 
 /// <summary>A change of a feature; with a second corner anything in the box may have changed.</summary>
 internal sealed record FeatureChangeRow(

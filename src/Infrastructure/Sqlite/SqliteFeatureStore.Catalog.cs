@@ -88,18 +88,7 @@ public sealed partial class SqliteFeatureStore : IFeatureCatalog
 
         if (write.RequestId is { } newId)
         {
-            // Each write with an id removes up to two that are too old, so that they do not grow in number.
-            Run(
-                connection,
-                """
-                INSERT INTO feature_request (request_id, fingerprint, requested_at) VALUES ($id, $fingerprint, $now);
-                DELETE FROM feature_request WHERE request_id IN (
-                    SELECT request_id FROM feature_request WHERE requested_at < $oldest ORDER BY requested_at LIMIT 2)
-                """,
-                ("$id", newId.ToByteArray()),
-                ("$fingerprint", (long)write.Fingerprint),
-                ("$now", now.ToUnixTimeMilliseconds()),
-                ("$oldest", (now - FeatureWrite.RequestRetention).ToUnixTimeMilliseconds()));
+            KeepRequest(connection, newId, write.Fingerprint, now);
         }
 
         transaction.Commit();
@@ -113,6 +102,19 @@ public sealed partial class SqliteFeatureStore : IFeatureCatalog
         command.Parameters.AddWithValue("$id", requestId.ToByteArray());
         return (uint?)(long?)command.ExecuteScalar();
     }
+
+    // Each write with an id removes up to two that are too old, so that they do not grow in number.
+    private static void KeepRequest(SqliteConnection connection, Guid requestId, uint fingerprint, DateTimeOffset now) => Run(
+        connection,
+        """
+        INSERT INTO feature_request (request_id, fingerprint, requested_at) VALUES ($id, $fingerprint, $now);
+        DELETE FROM feature_request WHERE request_id IN (
+            SELECT request_id FROM feature_request WHERE requested_at < $oldest ORDER BY requested_at LIMIT 2)
+        """,
+        ("$id", requestId.ToByteArray()),
+        ("$fingerprint", (long)fingerprint),
+        ("$now", now.ToUnixTimeMilliseconds()),
+        ("$oldest", (now - FeatureWrite.RequestRetention).ToUnixTimeMilliseconds()));
 
     private static CatalogFeature? Get(SqliteConnection connection, Coordinate location)
     {

@@ -96,7 +96,10 @@ public sealed partial class SqliteFeatureStore
             if (seed is not null)
             {
                 using var store = new SqliteFeatureStore(draft, clock);
-                await store.ImportAsync(seed, replace: false, cancellationToken);
+                await store.ImportAsync(
+                    seed.Select(static feature => new FeatureContent(feature.Location, feature.Name, Properties.Empty)),
+                    new FeatureImport(Replace: false),
+                    cancellationToken);
             }
 
             // The last connection to close has brought the write-ahead log into the file.

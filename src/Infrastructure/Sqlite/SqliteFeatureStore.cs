@@ -9,8 +9,8 @@ namespace RouteService.Infrastructure.Sqlite;
 /// <summary>
 /// Features in one SQLite file, for a service that runs with nothing installed. The key of its table is the Z-order code of the location:
 /// a look-up is one seek, a box is a range scan, and a page continues where the last one ended (docs/adr/0003-sqlite-z-order-key.md).
-/// Opening and making the file is in SqliteFeatureStore.Open.cs, import in SqliteFeatureStore.Import.cs, single writes in
-/// SqliteFeatureStore.Catalog.cs, the change log in SqliteFeatureStore.Changes.cs.
+/// Opening and making the file is in SqliteFeatureStore.Open.cs, import and export in SqliteFeatureStore.Import.cs and .Export.cs, single
+/// writes in SqliteFeatureStore.Catalog.cs, the change log in SqliteFeatureStore.Changes.cs.
 /// </summary>
 /// <remarks>
 /// The calls are synchronous inside: SQLite has no asynchronous API, and a look-up takes microseconds. A call rents a reader and returns

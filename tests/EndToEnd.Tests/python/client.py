@@ -136,6 +136,61 @@ def features(channel):
     expect(grpc.StatusCode.NOT_FOUND, name, lambda: stub.GetFeature(get))
 
 
+def import_request(i, name):
+    feature = features_v1.Feature(location={"latitude_e7": 5, "longitude_e7": i}, display_name=name)
+    feature.properties.update({"number": i, "of": [name, None]})
+    return feature
+
+
+def import_features(channel):
+    stub = features_v1_grpc.FeaturesStub(channel)
+    get = features_v1.GetFeatureRequest(name="features/5,4999")
+    before = len(places())
+    options = features_v1.ImportFeaturesRequest(options={"request_id": str(uuid.uuid4())})
+
+    def batches(name, *last):
+        yield options
+        for first in range(0, 5000, 500):
+            batch = [import_request(i, name) for i in range(first, first + 500)]
+            yield features_v1.ImportFeaturesRequest(batch={"features": batch})
+        yield from last
+
+    bad = features_v1.ImportFeaturesRequest(batch={"features": [import_request(1, "x" * 1025)]})
+    expect(grpc.StatusCode.INVALID_ARGUMENT, "Feature 5001 of the stream: ", lambda: stub.ImportFeatures(batches("bad", bad)))
+    expect(grpc.StatusCode.NOT_FOUND, "", lambda: stub.GetFeature(get))
+    expect(grpc.StatusCode.INVALID_ARGUMENT, "options", lambda: stub.ImportFeatures(iter([bad])))
+
+    again = features_v1.ImportFeaturesRequest(batch={"features": [import_request(7, "later")]})
+    summary = stub.ImportFeatures(batches("first", again))
+    expected = features_v1.ImportFeaturesResponse(read_count=5001, superseded_count=1, total_count=before + 5000)
+    assert summary == expected, summary
+    got = stub.GetFeature(get)
+    assert got.display_name == "first" and got.properties == import_request(4999, "first").properties, got
+    assert stub.GetFeature(features_v1.GetFeatureRequest(name="features/5,7")).display_name == "later"
+    assert stub.ImportFeatures(batches("second")) == summary and stub.GetFeature(get) == got
+    names = [f"features/5,{i}" for i in range(5000)]
+    for first in range(0, 5000, 1000):
+        stub.BatchDeleteFeatures(features_v1.BatchDeleteFeaturesRequest(requests=[{"name": n} for n in names[first:first + 1000]]))
+
+
+def import_killed(channel):
+    stub = features_v1_grpc.FeaturesStub(channel)
+    sent = threading.Event()
+
+    def batches():
+        yield features_v1.ImportFeaturesRequest(options={"replace_all": True})
+        for first in range(0, 50000, 500):
+            yield features_v1.ImportFeaturesRequest(batch={"features": [import_request(i, "half") for i in range(first, first + 500)]})
+        sent.set()
+        threading.Event().wait(30)
+
+    call = stub.ImportFeatures.future(batches())
+    assert sent.wait(60)
+    os.kill(int(sys.argv[4]), signal.SIGKILL)
+    expect(grpc.StatusCode.UNAVAILABLE, "", call.result)
+    os._exit(0)
+
+
 def haversine(a, b):
     (lat1, lon1), (lat2, lon2) = (tuple(math.radians(x / 1e7) for x in p) for p in (a, b))
     h = math.sin((lat2 - lat1) / 2) ** 2 + math.cos(lat1) * math.cos(lat2) * math.sin((lon2 - lon1) / 2) ** 2

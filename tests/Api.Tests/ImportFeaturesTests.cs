@@ -1,0 +1,201 @@
+using Google.Protobuf.WellKnownTypes;
+using Google.Rpc;
+using Grpc.Core;
+using RouteService.Contracts.V1;
+using Feature = RouteService.Contracts.V1.Feature;
+using FeaturesClient = RouteService.Contracts.V1.Features.FeaturesClient;
+
+namespace RouteService.Api.Tests;
+
+/// <summary>ImportFeatures over the wire, on the embedded store with its sample places.</summary>
+public sealed class ImportFeaturesTests : IAsyncDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("route-service-test-").FullName;
+    private readonly Service _service;
+    private readonly FeaturesClient _features;
+
+    public ImportFeaturesTests()
+    {
+        _service = Service.StartEmbedded(_folder);
+        _features = new FeaturesClient(_service.Channel);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _service.DisposeAsync();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task A_stream_is_imported_with_names_and_properties_and_counted()
+    {
+        var before = await CountAsync();
+        var properties = Struct.Parser.ParseJson("""{"height":61.5,"uses":["view",{"since":1900}]}""");
+        await _features.CreateFeatureAsync(new CreateFeatureRequest { Feature = At(1, "old") });
+
+        var summary = await ImportAsync(
+            Options(),
+            Batch(At(1, "new", properties), At(2, "two")),
+            Batch(),
+            Batch(At(2, "two again"), new Feature { Name = "features/3,3", DisplayName = "three", Etag = "\"not looked at\"" }));
+
+        Assert.Equal(new ImportFeaturesResponse { ReadCount = 4, SupersededCount = 1, OverwrittenCount = 1, TotalCount = before + 3 }, summary);
+        var one = await GetAsync(1);
+        Assert.Equal(("new", properties), (one.DisplayName, one.Properties));
+        Assert.Equal("two again", (await GetAsync(2)).DisplayName);
+        Assert.Equal("three", (await _features.GetFeatureAsync(new GetFeatureRequest { Name = "features/3,3" })).DisplayName);
+    }
+
+    [Fact]
+    public async Task An_import_that_replaces_all_leaves_its_own_features()
+    {
+        var summary = await ImportAsync(Options(replaceAll: true), Batch(At(1, "only")));
+
+        Assert.Equal(new ImportFeaturesResponse { ReadCount = 1, TotalCount = 1 }, summary);
+        Assert.Equal(1, await CountAsync());
+        Assert.Equal(new ImportFeaturesResponse(), await ImportAsync(Options(replaceAll: true)));
+        Assert.Equal(0, await CountAsync());
+    }
+
+    [Fact]
+    public async Task A_repeat_is_answered_with_the_counts_of_the_import()
+    {
+        var id = Guid.NewGuid().ToString();
+        var first = await ImportAsync(Options(id: id), Batch(At(1, "a"), At(2, "b")));
+        await _features.DeleteFeatureAsync(new DeleteFeatureRequest { Name = "features/1,0" });
+
+        Assert.Equal(first, await ImportAsync(Options(id: id), Batch(At(1, "a"), At(2, "b"))));
+
+        await Assert.ThrowsAsync<RpcException>(() => GetAsync(1));
+        await ExpectInvalidAsync("options.request_id", id, Options(replaceAll: true, id), Batch(At(1, "a")));
+        var create = await Assert.ThrowsAsync<RpcException>(
+            async () => await _features.CreateFeatureAsync(new CreateFeatureRequest { Feature = At(3, ""), RequestId = id }));
+        Assert.Equal(StatusCode.InvalidArgument, create.StatusCode);
+    }
+
+    [Fact]
+    public async Task What_is_wrong_is_told_with_its_place_and_nothing_is_written()
+    {
+        var before = await CountAsync();
+        var good = Enumerable.Range(1, 100).Select(static i => At(i, "good")).ToArray();
+
+        await ExpectInvalidAsync("options", "first message");
+        await ExpectInvalidAsync("options", "first message", Batch(good));
+        await ExpectInvalidAsync("options", "first message", new ImportFeaturesRequest());
+        await ExpectInvalidAsync("options.request_id", "UUID", Options(id: "1"), Batch(good));
+        await ExpectInvalidAsync("batch", "every message but the first", Options(), Batch(good), Options());
+        await ExpectInvalidAsync("batch", "every message but the first", Options(), Batch(good), new ImportFeaturesRequest());
+        await ExpectInvalidAsync("batch.features[1].location", "Feature 102 of the stream: ", Options(), Batch(good), Batch(good[0], new Feature()));
+        await ExpectInvalidAsync("batch.features[100].display_name", "Feature 101 of the stream: ", Options(), Batch([.. good, At(101, "a\0")]));
+        await ExpectInvalidAsync("batch.features[0].display_name", "1025 characters", Options(replaceAll: true), Batch(At(1, new string('x', 1_025))));
+        await ExpectInvalidAsync(
+            "batch.features[0].properties.a", "NaN", Options(), Batch(At(1, "", new Struct { Fields = { ["a"] = Value.ForNumber(double.NaN) } })));
+
+        Assert.Equal(before, await CountAsync());
+    }
+
+    [Fact]
+    public async Task A_call_that_is_cancelled_or_out_of_time_in_the_middle_writes_nothing()
+    {
+        var before = await CountAsync();
+        using (var call = _features.ImportFeatures())
+        {
+            await call.RequestStream.WriteAsync(Options(replaceAll: true));
+            await call.RequestStream.WriteAsync(Batch(At(1, "a")));
+            call.Dispose();
+            Assert.Equal(StatusCode.Cancelled, (await Assert.ThrowsAsync<RpcException>(async () => await call)).StatusCode);
+        }
+
+        using (var call = _features.ImportFeatures(deadline: DateTime.UtcNow.AddSeconds(1)))
+        {
+            await call.RequestStream.WriteAsync(Options(replaceAll: true));
+            await call.RequestStream.WriteAsync(Batch(At(1, "a")));
+            Assert.Equal(StatusCode.DeadlineExceeded, (await Assert.ThrowsAsync<RpcException>(async () => await call)).StatusCode);
+        }
+
+        // One that begins after them and waits for their ends, if they had any.
+        Assert.Equal(before, (await ImportAsync(Options())).TotalCount);
+    }
+
+    [Fact]
+    public async Task While_one_import_is_under_way_others_write_and_import()
+    {
+        using var slow = _features.ImportFeatures();
+        await slow.RequestStream.WriteAsync(Options());
+        await slow.RequestStream.WriteAsync(Batch(At(1, "slow")));
+
+        await _features.CreateFeatureAsync(new CreateFeatureRequest { Feature = At(2, "quick") });
+        await ImportAsync(Options(), Batch(At(1, "quick"), At(3, "quick")));
+
+        Assert.Equal("quick", (await GetAsync(1)).DisplayName);
+        await slow.RequestStream.CompleteAsync();
+        Assert.Equal((1, 1), ((await slow).ReadCount, (await slow).OverwrittenCount));
+        Assert.Equal("slow", (await GetAsync(1)).DisplayName);
+    }
+
+    [Fact]
+    public async Task At_the_shutdown_an_import_ends_without_a_trace()
+    {
+        using var call = _features.ImportFeatures();
+        await call.RequestStream.WriteAsync(Options(replaceAll: true));
+        await call.RequestStream.WriteAsync(Batch(At(1, "a")));
+        await CountAsync();
+
+        await _service.StopAsync();
+
+        Assert.Equal(StatusCode.Unavailable, (await Assert.ThrowsAsync<RpcException>(async () => await call)).StatusCode);
+    }
+
+    private static ImportFeaturesRequest Options(bool replaceAll = false, string id = "") =>
+        new() { Options = new ImportFeaturesRequest.Types.Options { ReplaceAll = replaceAll, RequestId = id } };
+
+    private static ImportFeaturesRequest Batch(params Feature[] features) =>
+        new() { Batch = new ImportFeaturesRequest.Types.Batch { Features = { features } } };
+
+    private static Feature At(int latitude, string name, Struct? properties = null) =>
+        new() { Location = new Point { LatitudeE7 = latitude }, DisplayName = name, Properties = properties };
+
+    private async Task<ImportFeaturesResponse> ImportAsync(params ImportFeaturesRequest[] messages)
+    {
+        using var call = _features.ImportFeatures();
+        foreach (var message in messages)
+        {
+            await call.RequestStream.WriteAsync(message);
+        }
+
+        await call.RequestStream.CompleteAsync();
+        return await call;
+    }
+
+    private async Task ExpectInvalidAsync(string field, string detail, params ImportFeaturesRequest[] messages)
+    {
+        using var call = _features.ImportFeatures();
+        try
+        {
+            foreach (var message in messages)
+            {
+                await call.RequestStream.WriteAsync(message);
+            }
+
+            await call.RequestStream.CompleteAsync();
+        }
+        catch (RpcException)
+        {
+            // The call may have ended before its last message.
+        }
+
+        var end = await Assert.ThrowsAsync<RpcException>(async () => await call);
+        Assert.Equal(StatusCode.InvalidArgument, end.StatusCode);
+        var violation = Assert.Single(end.GetRpcStatus()!.GetDetail<BadRequest>().FieldViolations);
+        Assert.Equal(field, violation.Field);
+        Assert.Contains(detail, violation.Description);
+    }
+
+    private async Task<Feature> GetAsync(int latitude) => await _features.GetFeatureAsync(new GetFeatureRequest { Name = $"features/{latitude},0" });
+
+    private async Task<long> CountAsync()
+    {
+        using var call = _features.StreamFeatures(new StreamFeaturesRequest { View = FeatureView.Basic });
+        return await call.ResponseStream.ReadAllAsync().Select(static message => (long)message.Features.Count).SumAsync();
+    }
+}
