@@ -58,6 +58,9 @@ internal abstract class ResumedStream<T> : IAsyncEnumerator<T>
     /// <summary>Whether the next stream can go on where this one broke.</summary>
     protected virtual bool CanResume => true;
 
+    /// <summary>Whether the server can end the stream in order; otherwise such an end is a break.</summary>
+    protected virtual bool Ends => true;
+
     public ValueTask<bool> MoveNextAsync()
     {
         while (_stream is not null)
@@ -135,6 +138,11 @@ internal abstract class ResumedStream<T> : IAsyncEnumerator<T>
                 _silence.Stop();
                 if (!isThere)
                 {
+                    if (!Ends)
+                    {
+                        throw new RpcException(new Status(StatusCode.Unavailable, "The server has ended the stream."));
+                    }
+
                     End();
                     return false;
                 }
