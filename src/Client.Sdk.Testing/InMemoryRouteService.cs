@@ -10,13 +10,16 @@ namespace RouteService.Client.Testing;
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 public sealed class InMemoryRouteService : IRouteServiceClient, IEnumerable<Feature>
 {
-    private readonly Lock _lock = new();
-    private readonly Dictionary<Coordinate, Feature> _features = [];
+    private readonly InMemoryCatalog _catalog;
     private readonly InMemoryChatLog _log = new();
+
+    /// <summary>Creates a service without features.</summary>
+    public InMemoryRouteService() => _catalog = new InMemoryCatalog(() => Clock, ThrowFault);
 
     /// <summary>
     /// Injects failures: returns the exception that a call throws, or null. The argument is the call's name: <c>GetFeature</c>,
-    /// <c>ListFeatures</c>, <c>RecordRoute</c>, <c>JoinChat</c>, <c>Post</c>, <c>SayHello</c>, <c>SayHelloAgain</c> or <c>CheckHealth</c>.
+    /// <c>ListFeatures</c>, <c>RecordRoute</c>, <c>JoinChat</c>, <c>Post</c>, <c>SayHello</c>, <c>SayHelloAgain</c> or <c>CheckHealth</c>,
+    /// and for those of <see cref="Features"/> <c>Features.GetFeature</c>, <c>Features.PutFeature</c> and so on, as the methods are called.
     /// Default null: no failures.
     /// </summary>
     public Func<string, Exception?>? Fault { get; set; }
@@ -24,25 +27,34 @@ public sealed class InMemoryRouteService : IRouteServiceClient, IEnumerable<Feat
     /// <summary>The answer of <see cref="CheckHealthAsync"/>; serving by default.</summary>
     public ServiceHealth Health { get; set; } = ServiceHealth.Serving;
 
-    /// <summary>Clock of route recordings; the system's by default.</summary>
+    /// <summary>Clock of route recordings, of features' times and of a watch's heartbeats; the system's by default.</summary>
     public TimeProvider Clock { get; set; } = TimeProvider.System;
 
-    /// <summary>Adds a feature; replaces one at the same location.</summary>
+    /// <inheritdoc/>
+    public IFeatureCatalog Features => _catalog;
+
+    /// <summary>Adds a feature without properties; replaces one at the same location.</summary>
     public void Add(Feature feature)
     {
         ArgumentNullException.ThrowIfNull(feature);
-        lock (_lock)
-        {
-            _features[feature.Location] = feature;
-        }
+        _catalog.Put(new CatalogFeature(feature.Location, feature.Name));
+    }
+
+    /// <summary>Adds a feature; replaces one at the same location. Its etag and times are not looked at.</summary>
+    /// <exception cref="ArgumentException">As for <see cref="IFeatureCatalog.PutFeatureAsync"/>.</exception>
+    /// <exception cref="RouteServiceException">The service would refuse the name or the properties.</exception>
+    public void Add(CatalogFeature feature)
+    {
+        ArgumentNullException.ThrowIfNull(feature);
+        _catalog.Put(feature);
     }
 
     /// <summary>A snapshot of the features.</summary>
-    public IEnumerator<Feature> GetEnumerator() => Snapshot().GetEnumerator();
+    public IEnumerator<Feature> GetEnumerator() => _catalog.Features.GetEnumerator();
 
     /// <inheritdoc/>
     public Task<Feature?> GetFeatureAsync(Coordinate location, TimeSpan? timeout = null, CancellationToken cancellationToken = default) =>
-        Answer("GetFeature", timeout, () => Find(location) is { Name.Length: > 0 } feature ? feature : null, cancellationToken);
+        Answer("GetFeature", timeout, () => _catalog.Find(location) is { Name.Length: > 0 } feature ? feature : null, cancellationToken);
 
     /// <inheritdoc/>
     public IAsyncEnumerable<Feature> ListFeaturesAsync(
@@ -97,7 +109,7 @@ public sealed class InMemoryRouteService : IRouteServiceClient, IEnumerable<Feat
         string service = "", TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(service);
-        var isKnown = service is "" or "routeguide.RouteGuide" or "helloworld.Greeter" or "HelloService";
+        var isKnown = service is "" or "routeguide.RouteGuide" or "helloworld.Greeter" or "HelloService" or "routeservice.v1.Features";
         return Answer("CheckHealth", timeout, () => isKnown ? Health : ServiceHealth.Unknown, cancellationToken);
     }
 
@@ -126,26 +138,10 @@ public sealed class InMemoryRouteService : IRouteServiceClient, IEnumerable<Feat
         }
     }
 
-    private Feature? Find(Coordinate location)
-    {
-        lock (_lock)
-        {
-            return _features.GetValueOrDefault(location);
-        }
-    }
-
-    private List<Feature> Snapshot()
-    {
-        lock (_lock)
-        {
-            return [.. _features.Values];
-        }
-    }
-
     private async IAsyncEnumerable<Feature> List(BoundingBox area, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await Task.Yield();
-        foreach (var feature in Snapshot().Where(feature => area.Contains(feature.Location)))
+        foreach (var feature in _catalog.Features.Where(feature => area.Contains(feature.Location)))
         {
             cancellationToken.ThrowIfCancellationRequested();
             ThrowFault("ListFeatures");
@@ -163,23 +159,11 @@ public sealed class InMemoryRouteService : IRouteServiceClient, IEnumerable<Feat
             cancellationToken.ThrowIfCancellationRequested();
             ThrowFault("RecordRoute");
             count++;
-            features += Find(point) is null ? 0 : 1;
-            meters += last is { } from ? Meters(from, point) : 0;
+            features += _catalog.Find(point) is null ? 0 : 1;
+            meters += last is { } from ? InMemoryCatalog.Meters(from, point) : 0;
             last = point;
         }
 
         return new RouteSummary(count, features, meters, TimeSpan.FromSeconds(Math.Floor(Clock.GetElapsedTime(start).TotalSeconds)));
-    }
-
-    /// <summary>The haversine formula (R. W. Sinnott, "Virtues of the Haversine", Sky and Telescope 68, 1984).</summary>
-    private static double Meters(Coordinate from, Coordinate to)
-    {
-        const double EarthRadiusMeters = 6_371_000;
-        var south = double.DegreesToRadians(from.Latitude);
-        var north = double.DegreesToRadians(to.Latitude);
-        var halfLatitude = Math.Sin((north - south) / 2);
-        var halfLongitude = Math.Sin(double.DegreesToRadians(to.Longitude - from.Longitude) / 2);
-        var a = (halfLatitude * halfLatitude) + (Math.Cos(south) * Math.Cos(north) * halfLongitude * halfLongitude);
-        return 2 * EarthRadiusMeters * Math.Asin(Math.Min(1, Math.Sqrt(a)));
     }
 }

@@ -40,4 +40,15 @@ public enum FailureReason
     /// repeating some.
     /// </summary>
     CannotResume,
+
+    /// <summary>There is no such feature (NOT_FOUND).</summary>
+    NotFound,
+
+    /// <summary>The feature that was to be created exists (ALREADY_EXISTS).</summary>
+    AlreadyExists,
+
+    /// <summary>
+    /// The feature is not the version of the etag any more (ABORTED); <see cref="RouteServiceException.CurrentEtag"/> is the current one.
+    /// </summary>
+    Conflict,
 }

@@ -12,6 +12,10 @@ namespace RouteService.Client;
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
 public interface IRouteServiceClient
 {
+    /// <summary>The features with their properties: written, searched and watched.</summary>
+    /// <exception cref="NotSupportedException">The implementation is older than this member.</exception>
+    IFeatureCatalog Features => throw new NotSupportedException($"{GetType()} has no features with properties.");
+
     /// <summary>
     /// The feature at exactly this place; null if there is none. A feature without a name is also returned as null: the service does not
     /// distinguish the two.

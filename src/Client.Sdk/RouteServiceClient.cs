@@ -5,6 +5,7 @@ using Grpc.Net.Client;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using RouteService.Client.Calls;
+using RouteService.Client.Catalog;
 using RouteService.Client.Chat;
 using RouteService.Client.Connections;
 using RouteService.Client.Listing;
@@ -109,6 +110,7 @@ public sealed partial class RouteServiceClient : IRouteServiceClient, IAsyncDisp
         _sayHello = new("helloworld.Greeter/SayHello", greeter.SayHelloAsync);
         _sayHelloAgain = new("helloworld.Greeter/SayHelloAgain", greeter.SayHelloAgainAsync);
         _checkHealth = new("grpc.health.v1.Health/Check", _health.CheckAsync);
+        Features = new FeatureCatalog(_context, _unary, new Contracts.V1.Features.FeaturesClient(_invoker), CheckCall);
         if (_channel is not null && logger.IsEnabled(LogLevel.Information))
         {
             _ = ServiceChannel.LogStatesAsync(_channel, _target, logger, _disposal.Token);
@@ -117,6 +119,9 @@ public sealed partial class RouteServiceClient : IRouteServiceClient, IAsyncDisp
 
     /// <summary>Version of this package, which is in the user agent of its calls.</summary>
     public static string Version { get; } = typeof(RouteServiceClient).Assembly.GetName().Version!.ToString(3);
+
+    /// <inheritdoc/>
+    public IFeatureCatalog Features { get; }
 
     /// <inheritdoc/>
     public Task<Feature?> GetFeatureAsync(Coordinate location, TimeSpan? timeout = null, CancellationToken cancellationToken = default)

@@ -51,12 +51,24 @@ public sealed class RouteServiceException : Exception
     /// <summary>Fields of the request that the service rejected. Empty if it names none.</summary>
     public IReadOnlyList<FieldViolation> FieldViolations { get; init; } = [];
 
+    /// <summary>
+    /// The feature that the failure is about, for <see cref="FailureReason.NotFound"/>, <see cref="FailureReason.AlreadyExists"/> and
+    /// <see cref="FailureReason.Conflict"/>: in a batch it says which. Null otherwise.
+    /// </summary>
+    public Coordinate? Location { get; init; }
+
+    /// <summary>
+    /// The current <see cref="CatalogFeature.Etag"/> of that feature, for <see cref="FailureReason.AlreadyExists"/> and
+    /// <see cref="FailureReason.Conflict"/>. Null if there is no feature.
+    /// </summary>
+    public string? CurrentEtag { get; init; }
+
     /// <summary>Number of attempts that were sent; 0 for none.</summary>
     public int Attempts { get; init; }
 
     /// <summary>
-    /// Progress of a stream: features that ListFeaturesAsync delivered, points that the last attempt of RecordRouteAsync sent, or notes
-    /// that a chat session received.
+    /// Progress of a stream: features that ListFeaturesAsync delivered or StreamFeaturesAsync received, changes of WatchFeaturesAsync,
+    /// points or features that the last attempt of RecordRouteAsync or ImportFeaturesAsync sent, or notes that a chat session received.
     /// </summary>
     public long Delivered { get; init; }
 
@@ -81,6 +93,8 @@ public sealed class RouteServiceException : Exception
         Trailers = Trailers,
         Detail = Detail,
         FieldViolations = FieldViolations,
+        Location = Location,
+        CurrentEtag = CurrentEtag,
         Attempts = Attempts,
         Delivered = Delivered,
         RetryAfter = RetryAfter,
@@ -97,6 +111,7 @@ public sealed class RouteServiceException : Exception
         FailureReason.Unimplemented => "Check that a RouteService is at the address, and that it is new enough.",
         FailureReason.Stalled => "The server or the network is stuck; try later.",
         FailureReason.CircuitOpen => "It closes again when the service answers.",
+        FailureReason.Conflict => "Read the feature, and make the change again.",
         FailureReason.CannotResume => "Ask for smaller areas, or raise MaxResumableFeatures.",
         _ => "",
     };

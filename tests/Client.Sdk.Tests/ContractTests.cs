@@ -4,7 +4,7 @@ using static RouteService.Client.Tests.Places;
 namespace RouteService.Client.Tests;
 
 /// <summary>What the contract says of each call, of the real client with the built service and of the one in memory alike.</summary>
-public abstract class ContractTests
+public abstract partial class ContractTests
 {
     private static readonly Coordinate Named = Coordinate.FromDegrees(10.5, 20.5);
     private static readonly Coordinate Unnamed = Coordinate.FromDegrees(10.6, 20.6);
@@ -13,6 +13,12 @@ public abstract class ContractTests
     protected static IReadOnlyList<Feature> Features { get; } = [new(Named, "named"), new(Unnamed, ""), new(Coordinate.FromDegrees(-33, 151), "far")];
 
     protected abstract IRouteServiceClient Client { get; }
+
+    /// <summary>Whether the service answers WatchFeatures.</summary>
+    protected virtual bool AnswersWatches => true;
+
+    /// <summary>Whether the service answers ImportFeatures.</summary>
+    protected virtual bool AnswersImports => true;
 
     [Fact]
     public async Task GetFeature_finds_exactly()
@@ -122,6 +128,10 @@ public abstract class ContractTests
         private RouteServiceClient _client = null!;
 
         protected override IRouteServiceClient Client => _client;
+
+        protected override bool AnswersWatches => false;
+
+        protected override bool AnswersImports => false;
 
         public async ValueTask InitializeAsync()
         {

@@ -13,10 +13,11 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using RouteService.Contracts.Routeguide;
 using Proto = RouteService.Contracts.Routeguide;
+using V1 = RouteService.Contracts.V1;
 
 namespace RouteService.Client.Tests;
 
-/// <summary>A RouteGuide that does as its script says, well or badly, and remembers what it was asked.</summary>
+/// <summary>A RouteGuide and a Features that do as their script says, well or badly, and remember what they were asked.</summary>
 internal sealed class ScriptedService : IAsyncDisposable
 {
     private readonly WebApplication _app;
@@ -54,6 +55,7 @@ internal sealed class ScriptedService : IAsyncDisposable
             return next(http);
         });
         app.MapGrpcService<Guide>();
+        app.MapGrpcService<Catalog>();
         await app.StartAsync();
         return new ScriptedService(app, script);
     }
@@ -75,6 +77,24 @@ internal sealed class ScriptedService : IAsyncDisposable
 
         public override Task RouteChat(IAsyncStreamReader<Proto.RouteNote> requestStream, IServerStreamWriter<Proto.RouteNote> responseStream, ServerCallContext context) =>
             script.RouteChat(requestStream, responseStream, context, script.Next());
+    }
+
+    internal sealed class Catalog(Script script) : V1.Features.FeaturesBase
+    {
+        public override Task<V1.Feature> UpdateFeature(V1.UpdateFeatureRequest request, ServerCallContext context) =>
+            script.UpdateFeature(request, context, script.Next());
+
+        public override Task<V1.SearchFeaturesResponse> SearchFeatures(V1.SearchFeaturesRequest request, ServerCallContext context) =>
+            script.SearchFeatures(request, context, script.Next());
+
+        public override Task StreamFeatures(V1.StreamFeaturesRequest request, IServerStreamWriter<V1.StreamFeaturesResponse> responseStream, ServerCallContext context) =>
+            script.StreamFeatures(request, responseStream, context, script.Next());
+
+        public override Task WatchFeatures(V1.WatchFeaturesRequest request, IServerStreamWriter<V1.WatchFeaturesResponse> responseStream, ServerCallContext context) =>
+            script.WatchFeatures(request, responseStream, context, script.Next());
+
+        public override Task<V1.ImportFeaturesResponse> ImportFeatures(IAsyncStreamReader<V1.ImportFeaturesRequest> requestStream, ServerCallContext context) =>
+            script.ImportFeatures(requestStream, context, script.Next());
     }
 }
 
@@ -106,6 +126,21 @@ internal sealed class Script
 
     public Func<IAsyncStreamReader<Proto.RouteNote>, IServerStreamWriter<Proto.RouteNote>, ServerCallContext, int, Task> RouteChat { get; init; } =
         static (_, _, _, _) => Task.CompletedTask;
+
+    public Func<V1.UpdateFeatureRequest, ServerCallContext, int, Task<V1.Feature>> UpdateFeature { get; init; } =
+        static (request, _, _) => Task.FromResult(request.Feature);
+
+    public Func<V1.SearchFeaturesRequest, ServerCallContext, int, Task<V1.SearchFeaturesResponse>> SearchFeatures { get; init; } =
+        static (_, _, _) => Task.FromResult(new V1.SearchFeaturesResponse());
+
+    public Func<V1.StreamFeaturesRequest, IServerStreamWriter<V1.StreamFeaturesResponse>, ServerCallContext, int, Task> StreamFeatures { get; init; } =
+        static (_, _, _, _) => Task.CompletedTask;
+
+    public Func<V1.WatchFeaturesRequest, IServerStreamWriter<V1.WatchFeaturesResponse>, ServerCallContext, int, Task> WatchFeatures { get; init; } =
+        static (_, _, _, _) => Task.CompletedTask;
+
+    public Func<IAsyncStreamReader<V1.ImportFeaturesRequest>, ServerCallContext, int, Task<V1.ImportFeaturesResponse>> ImportFeatures { get; init; } =
+        static (_, _, _) => Task.FromResult(new V1.ImportFeaturesResponse());
 
     public int Next() => Interlocked.Increment(ref _calls);
 

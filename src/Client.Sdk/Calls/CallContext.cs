@@ -92,7 +92,13 @@ internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> 
         }
 
         var end = CallFailure.ToException(method, rpc, attempts, delivered, reason);
-        ClientLog.Failed(Logger, method, attempts, delivered, end.Reason, end.Detail);
+
+        // An answer about the feature is none of the service's failures.
+        if (end.Reason is not (FailureReason.NotFound or FailureReason.AlreadyExists or FailureReason.Conflict))
+        {
+            ClientLog.Failed(Logger, method, attempts, delivered, end.Reason, end.Detail);
+        }
+
         return end;
     }
 

@@ -2,6 +2,7 @@ using Google.Protobuf;
 using Google.Rpc;
 using Grpc.Core;
 using Polly.CircuitBreaker;
+using RouteService.Client.Catalog;
 using Status = Grpc.Core.Status;
 
 namespace RouteService.Client.Calls;
@@ -40,7 +41,9 @@ internal static class CallFailure
         return failure;
     }
 
-    /// <summary>The service's reason, which tells failures of one status apart (docs/chat.md, "Errors"); null if it gives none.</summary>
+    /// <summary>
+    /// The service's reason, which tells failures of one status apart (docs/chat.md, docs/features.md); null if it gives none.
+    /// </summary>
     public static ErrorInfo? InfoOf(RpcException failure) => DetailOf<ErrorInfo>(failure);
 
     /// <summary>The failure of a call whose time limit has passed.</summary>
@@ -58,6 +61,7 @@ internal static class CallFailure
         var why = reason ?? ReasonOf(failure.StatusCode);
         var detail = DetailOf(failure.Status);
         var message = RouteServiceException.Describe(method, why, failure.StatusCode, detail, attempts);
+        var info = why is FailureReason.NotFound or FailureReason.AlreadyExists or FailureReason.Conflict ? InfoOf(failure) : null;
         return new RouteServiceException(why, message, failure)
         {
             StatusCode = failure.StatusCode,
@@ -68,6 +72,8 @@ internal static class CallFailure
                 .. (DetailOf<BadRequest>(failure)?.FieldViolations ?? [])
                     .Select(static violation => new FieldViolation(violation.Field, violation.Description)),
             ],
+            Location = info?.Metadata.TryGetValue("feature", out var name) == true ? FeatureMapping.ToLocation(name) : null,
+            CurrentEtag = info?.Metadata.TryGetValue("etag", out var etag) == true ? etag : null,
             Attempts = attempts,
             Delivered = delivered,
             RetryAfter = Resilience.Pushback(failure),
@@ -118,6 +124,9 @@ internal static class CallFailure
         StatusCode.Unauthenticated => FailureReason.Unauthenticated,
         StatusCode.PermissionDenied => FailureReason.PermissionDenied,
         StatusCode.Unimplemented => FailureReason.Unimplemented,
+        StatusCode.NotFound => FailureReason.NotFound,
+        StatusCode.AlreadyExists => FailureReason.AlreadyExists,
+        StatusCode.Aborted => FailureReason.Conflict,
         _ => FailureReason.Unexpected,
     };
 

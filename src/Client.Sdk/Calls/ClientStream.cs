@@ -1,0 +1,195 @@
+using System.Runtime.CompilerServices;
+using Grpc.Core;
+
+namespace RouteService.Client.Calls;
+
+/// <summary>A call to which a stream is sent, with its attempts.</summary>
+/// <param name="context">The client's.</param>
+/// <param name="method">Full name of the method.</param>
+/// <param name="timeout">Time limit; null for none.</param>
+/// <param name="cancellationToken">The caller's.</param>
+/// <typeparam name="TItem">What is sent, and kept for another attempt.</typeparam>
+/// <typeparam name="TRequest">A message of it.</typeparam>
+/// <typeparam name="TResponse">The answer.</typeparam>
+internal abstract class ClientStream<TItem, TRequest, TResponse>(
+    CallContext context, string method, TimeSpan? timeout, CancellationToken cancellationToken)
+{
+    private long _sent;
+
+    /// <summary>Limit of the items that are kept of a stream that can be enumerated once.</summary>
+    protected abstract int MaxKept { get; }
+
+    /// <summary>Whether <see cref="RouteServiceClientOptions.StreamSilence"/> is the longest wait for the answer.</summary>
+    protected virtual bool IsAnswerTimed => true;
+
+    private string Silence => FormattableString.Invariant(
+        $"The server has accepted nothing for {context.Options.StreamSilence.TotalSeconds} s.");
+
+    protected abstract AsyncClientStreamingCall<TRequest, TResponse> Start(CallOptions options);
+
+    protected abstract TRequest ToMessage(TItem item);
+
+    /// <summary>What an item adds to <see cref="RouteServiceException.Delivered"/>.</summary>
+    protected virtual int Weigh(TItem item) => 1;
+
+    /// <summary>Sends items that can be enumerated again for another attempt.</summary>
+    public async Task<(TResponse Response, Metadata Trailers)> SendAsync(IEnumerable<TItem> items)
+    {
+        using var lifetime = NewLifetime();
+        return await RunAsync(
+            lifetime,
+            static () => true,
+            async (call, silence) =>
+            {
+                foreach (var item in items)
+                {
+                    if (!await TrySendAsync(call, silence, item).ConfigureAwait(false))
+                    {
+                        return;
+                    }
+                }
+            }).ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// Sends items that can be enumerated once. The first are kept; until further ones are sent, another attempt starts with them.
+    /// </summary>
+    public async Task<(TResponse Response, Metadata Trailers)> SendOnceAsync(IAsyncEnumerable<TItem> items)
+    {
+        using var lifetime = NewLifetime();
+        var coming = items.GetAsyncEnumerator(lifetime.Token);
+        await using (coming.ConfigureAwait(false))
+        {
+            List<TItem>? kept = [];
+            return await RunAsync(
+                lifetime,
+                () => kept is not null,
+                async (call, silence) =>
+                {
+                    for (var i = 0; i < kept!.Count; i++)
+                    {
+                        if (!await TrySendAsync(call, silence, kept[i]).ConfigureAwait(false))
+                        {
+                            return;
+                        }
+                    }
+
+                    while (await coming.MoveNextAsync().ConfigureAwait(false))
+                    {
+                        var item = coming.Current;
+                        kept = kept?.Count < MaxKept ? kept : null;
+                        kept?.Add(item);
+                        if (!await TrySendAsync(call, silence, item).ConfigureAwait(false))
+                        {
+                            return;
+                        }
+                    }
+                }).ConfigureAwait(false);
+        }
+    }
+
+    private CallLifetime NewLifetime() => new(context.Options.Clock, timeout ?? Timeout.InfiniteTimeSpan, cancellationToken);
+
+    /// <param name="lifetime">The call's.</param>
+    /// <param name="canRepeat">Whether another attempt can send all items.</param>
+    /// <param name="send">Sends the items, as far as the stream takes them. Its exceptions are the caller's.</param>
+    private async Task<(TResponse Response, Metadata Trailers)> RunAsync(
+        CallLifetime lifetime, Func<bool> canRepeat, Func<AsyncClientStreamingCall<TRequest, TResponse>, SilenceTimer, Task> send)
+    {
+        using var trace = CallTrace.Start(method, context);
+        var resumption = new Resumption(method, context, lifetime, trace.Activity);
+        try
+        {
+            while (true)
+            {
+                _sent = 0;
+                AsyncClientStreamingCall<TRequest, TResponse>? call = null;
+                using var silence = new SilenceTimer(context.Options.Clock, context.Options.StreamSilence, () => call?.Dispose());
+                RpcException failure;
+                var isSent = false;
+                try
+                {
+                    var options = await context.OptionsAsync(lifetime, resumption.Attempts++, extra: null, lifetime.Token)
+                        .ConfigureAwait(false);
+                    call = Start(options);
+                    await send(call, silence).ConfigureAwait(false);
+                    isSent = true;
+                    return await CompleteAsync(call, silence).ConfigureAwait(false);
+                }
+                catch (RpcException e) when (isSent)
+                {
+                    failure = silence.HasFired
+                        ? new RpcException(new Status(StatusCode.Unavailable, Silence))
+                        : CallFailure.Normalize(e, lifetime);
+                }
+                finally
+                {
+                    call?.Dispose();
+                }
+
+                var isSilent = silence.HasFired;
+                if (!canRepeat()
+                    || !await resumption.WaitAsync(failure, isSilent, delivered: null, lifetime.Token).ConfigureAwait(false))
+                {
+                    throw context.End(method, failure, resumption.Attempts, _sent, lifetime, isSilent ? FailureReason.Stalled : null);
+                }
+            }
+        }
+        catch (Exception e)
+        {
+            // An exception of the items, of BearerToken, or the one thrown above.
+            var end = context.End(method, e, resumption.Attempts, _sent, lifetime);
+            trace.Fail(end);
+            if (end == e)
+            {
+                throw;
+            }
+
+            throw end;
+        }
+    }
+
+    private async Task<(TResponse Response, Metadata Trailers)> CompleteAsync(
+        AsyncClientStreamingCall<TRequest, TResponse> call, SilenceTimer silence)
+    {
+        try
+        {
+            await call.RequestStream.CompleteAsync().ConfigureAwait(false);
+        }
+        catch (Exception e) when (IsEndOfStream(e))
+        {
+        }
+
+        if (IsAnswerTimed)
+        {
+            silence.Start();
+        }
+
+        var response = await call.ResponseAsync.ConfigureAwait(false);
+        silence.Stop();
+        return (response, call.GetTrailers());
+    }
+
+    /// <returns>False if the stream has ended; its response says why.</returns>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<bool> TrySendAsync(AsyncClientStreamingCall<TRequest, TResponse> call, SilenceTimer silence, TItem item)
+    {
+        try
+        {
+            // The call itself has the token; here it would be registered for each item.
+            var write = call.RequestStream.WriteAsync(ToMessage(item), CancellationToken.None);
+            silence.Start();
+            await write.ConfigureAwait(false);
+            silence.Stop();
+            _sent += Weigh(item);
+            return true;
+        }
+        catch (Exception e) when (IsEndOfStream(e))
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Whether a write failed because the server, the connection or <see cref="SilenceTimer"/> ended the call.</summary>
+    private static bool IsEndOfStream(Exception e) => e is RpcException or HttpRequestException or IOException or InvalidOperationException;
+}
