@@ -267,7 +267,6 @@ public abstract partial class ContractTests
     [Fact]
     public async Task A_watch_tells_each_change_of_its_area_in_order()
     {
-        Assert.SkipUnless(AnswersWatches, "The service does not answer WatchFeatures.");
         await using var changes = Catalog.WatchFeaturesAsync(new Area.Circle(Tower, 1_000)).GetAsyncEnumerator();
         Assert.True(await changes.MoveNextAsync());
         var begin = Assert.IsType<FeatureChange.Reset>(changes.Current).Sequence;
@@ -297,8 +296,6 @@ public abstract partial class ContractTests
     [Fact]
     public async Task A_watch_after_what_has_not_been_or_of_no_area_is_refused()
     {
-        Assert.SkipUnless(AnswersWatches, "The service does not answer WatchFeatures.");
-
         var ahead = await Assert.ThrowsAsync<RouteServiceException>(() => ToListAsync(Catalog.WatchFeaturesAsync(after: 1_000_000_000)));
         var none = await Assert.ThrowsAsync<RouteServiceException>(() => ToListAsync(Catalog.WatchFeaturesAsync(new Area.Polygon([Here]))));
 
@@ -310,7 +307,6 @@ public abstract partial class ContractTests
     [Fact]
     public async Task A_reader_that_ends_ends_its_watch()
     {
-        Assert.SkipUnless(AnswersWatches, "The service does not answer WatchFeatures.");
         using var stop = new CancellationTokenSource();
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
@@ -326,7 +322,6 @@ public abstract partial class ContractTests
     [Fact]
     public async Task An_import_writes_all_or_nothing_and_is_done_once_by_its_id()
     {
-        Assert.SkipUnless(AnswersImports, "The service does not answer ImportFeatures.");
         var id = Guid.NewGuid();
         await Catalog.PutFeatureAsync(Named, "named", new JsonObject { ["a"] = 1 });
         List<CatalogFeature> features = [new(Named, "again"), new(Tower, "first"), new(Tower, "later", new JsonObject { ["b"] = 2 })];
@@ -356,7 +351,6 @@ public abstract partial class ContractTests
     [Fact]
     public async Task A_watch_is_reset_by_an_import()
     {
-        Assert.SkipUnless(AnswersWatches && AnswersImports, "The service does not answer WatchFeatures or ImportFeatures.");
         await using var changes = Catalog.WatchFeaturesAsync().GetAsyncEnumerator();
         Assert.IsType<FeatureChange.Reset>(await NextAsync(changes));
 

@@ -14,12 +14,6 @@ public abstract partial class ContractTests
 
     protected abstract IRouteServiceClient Client { get; }
 
-    /// <summary>Whether the service answers WatchFeatures.</summary>
-    protected virtual bool AnswersWatches => true;
-
-    /// <summary>Whether the service answers ImportFeatures.</summary>
-    protected virtual bool AnswersImports => true;
-
     [Fact]
     public async Task GetFeature_finds_exactly()
     {
@@ -128,10 +122,6 @@ public abstract partial class ContractTests
         private RouteServiceClient _client = null!;
 
         protected override IRouteServiceClient Client => _client;
-
-        protected override bool AnswersWatches => false;
-
-        protected override bool AnswersImports => false;
 
         public async ValueTask InitializeAsync()
         {
