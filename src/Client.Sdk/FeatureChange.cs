@@ -10,7 +10,7 @@ public abstract record FeatureChange
 
     /// <summary>
     /// Whatever is known of the area may be wrong: list it, in place of what was known, and apply what follows to that. Comes first in a
-    /// watch that does not go on after another one, then after an import, and when the service no longer has the changes since a break.
+    /// watch that does not go on after another one, then after a large import, and when the service no longer has what has changed since.
     /// </summary>
     public sealed record Reset(long Sequence) : FeatureChange(Sequence);
 

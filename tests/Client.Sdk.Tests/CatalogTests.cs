@@ -283,8 +283,31 @@ public sealed class CatalogTests
         Assert.Equal((FailureReason.InvalidRequest, 1), (error.Reason, error.Attempts));
     }
 
+    [Fact]
+    public async Task A_watch_whose_reader_was_too_slow_goes_on_where_it_was()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            WatchFeatures = static async (request, stream, context, call) =>
+            {
+                var after = request.HasAfterSequence ? request.AfterSequence : 5;
+                await stream.WriteAsync(new V1.WatchFeaturesResponse { Type = Kind.Heartbeat, Sequence = after });
+                if (call == 1)
+                {
+                    throw Script.Refusal(StatusCode.ResourceExhausted, "WATCH_SLOW_CONSUMER", ("limit", "600"));
+                }
+
+                await Task.Delay(Timeout.Infinite, context.CancellationToken);
+            },
+        });
+        await using var client = Connect(service.Address);
+
+        Assert.Equal([new FeatureChange.Reset(5), new FeatureChange.Heartbeat(5)], await TakeAsync(client.Features.WatchFeaturesAsync(), static seen => seen.Count == 2));
+    }
+
     [Theory]
     [InlineData(StatusCode.PermissionDenied, FailureReason.PermissionDenied)]
+    [InlineData(StatusCode.ResourceExhausted, FailureReason.Exhausted)]
     [InlineData(StatusCode.Unimplemented, FailureReason.Unimplemented)]
     [InlineData(StatusCode.Internal, FailureReason.Unexpected)]
     internal async Task A_watch_ends_by_what_another_attempt_would_not_change(StatusCode status, FailureReason reason)

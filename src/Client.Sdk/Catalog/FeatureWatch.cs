@@ -75,10 +75,16 @@ internal sealed class FeatureWatch(
     }
 
     /// <summary>
-    /// A service whose log ends before the last sequence has been restored from a backup: the watch begins again, with a reset.
+    /// A reader that was slower than the service allows goes on where it was. A service whose log ends before the last sequence has been
+    /// restored from a backup: the watch begins again, with a reset.
     /// </summary>
     protected override bool TryAvoid(RpcException failure)
     {
+        if (string.Equals(CallFailure.InfoOf(failure)?.Reason, "WATCH_SLOW_CONSUMER", StringComparison.Ordinal))
+        {
+            return true;
+        }
+
         if (failure.StatusCode != StatusCode.InvalidArgument || !_isReceived || _after is null)
         {
             return false;
