@@ -172,6 +172,21 @@ public sealed class FeatureWatchTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_watch_that_catches_up_in_the_log_does_not_overtake_the_feed()
+    {
+        _log.Put(Here, "a");
+        var watch = Open(after: 0);
+        Assert.Empty(await NextAsync(watch, 0));
+        _log.Notifies = false;
+        _log.Put(There, "b");
+
+        Assert.Equal([(WatchEventKind.Created, 1, "a")], await NextAsync(watch, 1));
+        _log.Notifies = true;
+        _log.Put(Here, "c");
+        Assert.Equal([(WatchEventKind.Created, 2, "b"), (WatchEventKind.Updated, 3, "c")], await NextAsync(watch, 2));
+    }
+
+    [Fact]
     public async Task Whoever_is_far_behind_reads_the_log_and_misses_nothing()
     {
         var slow = Open();

@@ -141,8 +141,10 @@ public sealed class ChangeFeed(IChangeLog log, WatchOptions options, TimeProvide
             }
         }
 
+        // Not beyond the head, which the log may be by now: a position there would be taken for one of another log.
         metrics.ReadFromLog();
-        var changes = await log.ReadFromAsync(after.Sequence + 1, limit, cancellationToken);
+        var due = (int)Math.Min(head.Sequence - after.Sequence, limit);
+        var changes = await log.ReadFromAsync(after.Sequence + 1, due, cancellationToken);
         return changes.Count > 0 && IsNext(changes, after.Sequence)
             ? new FeedPage(changes.ToArray(), after with { Sequence = changes[^1].Sequence })
             : FeedPage.Lost(head);
