@@ -123,6 +123,8 @@ public sealed partial class PostgisFeatureStore
         SELECT pg_has_role(relowner, 'USAGE') AND NOT EXISTS (SELECT FROM feature) FROM pg_class WHERE oid = 'feature'::regclass
         """;
 
+    private const string LockOutSql = "LOCK TABLE feature IN ACCESS EXCLUSIVE MODE";
+
     private const string DropIndexSql = "DROP INDEX IF EXISTS feature_location";
 
     internal const string BuildIndexSql = "CREATE INDEX IF NOT EXISTS feature_location ON feature USING gist (location)";
@@ -193,8 +195,15 @@ public sealed partial class PostgisFeatureStore
     private async Task<bool> TryDropIndexAsync(CancellationToken cancellationToken)
     {
         await using var connection = await _database.OpenUnpooledAsync(cancellationToken);
+        if (!(bool)await ScalarAsync(connection, MayBuildIndexSql, cancellationToken))
+        {
+            return false;
+        }
+
+        // Another import may have filled the table meanwhile. Locked first: two that had looked at it would wait for each other.
         await using var transaction = await PostgisDatabase.BeginUnhurriedAsync(
             connection, IsolationLevel.ReadCommitted, cancellationToken);
+        await ExecuteAsync(connection, LockOutSql, cancellationToken);
         if (!(bool)await ScalarAsync(connection, MayBuildIndexSql, cancellationToken))
         {
             return false;
