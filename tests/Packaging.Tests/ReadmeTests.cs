@@ -80,7 +80,7 @@ public sealed class ReadmeTests(Packages packages, RunningService service) : ICl
             await File.WriteAllTextAsync(Path.Combine(folder, $"Snippet{i}.cs"), Wrap(i, blocks[i], Service));
         }
 
-        // A web application and a watch do not end, nobody has the certificates of the example, and the service does not answer ImportFeatures.
+        // A web application and a watch do not end, and nobody has the certificates of the example.
         var runnable = Enumerable.Range(0, blocks.Count)
             .Where(i => !((string[])["app.Run()", "WatchFeaturesAsync", "https://"]).Any(blocks[i].Code.Contains)).ToList();
         await File.WriteAllTextAsync(
