@@ -9,7 +9,7 @@ import sys
 
 from cluster import Cluster
 from load import BENCH, arguments, command, machine, number, publish, start_service
-from messages import synthetic_features
+from messages import synthetic_features, write_csv
 
 CHAT = BENCH / "Chat/bin/Release/net10.0/RouteService.Chat.Bench.dll"
 TRIGGERS = ("inserted", "updated", "deleted", "truncated")
@@ -51,12 +51,9 @@ def importing(cluster, path, rounds):
 
 
 def write_files(path, total):
-    with open(path, "w", encoding="utf-8") as one, open(path.with_suffix(".other.csv"), "w", encoding="utf-8") as other:
-        for file in (one, other):
-            file.write("name,latitude,longitude\n")
-        for latitude, longitude, name in synthetic_features(total):
-            one.write(f'"{name}",{latitude / 1e7:.7f},{longitude / 1e7:.7f}\n')
-            other.write(f'"{name}*",{latitude / 1e7:.7f},{longitude / 1e7:.7f}\n')
+    features = synthetic_features(total)
+    write_csv(path, features)
+    write_csv(path.with_suffix(".other.csv"), [(latitude, longitude, f"{name}*") for latitude, longitude, name in features])
 
 
 def main():
