@@ -70,7 +70,7 @@ public sealed partial class ComposeTests
 
             var configuration = Path.GetFileName(Argument("prometheus", "--config.file="));
             var check = await Command.RunAsync("promtool", ["check", "config", Path.Combine(folder.FullName, configuration)]);
-            Assert.Contains("40 rules found", check.AssertSuccess().Output + check.Error);
+            Assert.Contains("41 rules found", check.AssertSuccess().Output + check.Error);
         }
         catch (Win32Exception)
         {

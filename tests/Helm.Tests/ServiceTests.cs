@@ -128,14 +128,17 @@ public sealed partial class ServiceTests
             };
             (await RunAsync(manifest, manifest.The("Job").List("spec.template.spec.containers").Single(), given)).AssertSuccess();
             var grants = Grants().Matches(manual).Select(static match => match.Value).ToList();
-            Assert.Equal(5, grants.Count);
+            Assert.Equal(7, grants.Count);
 
             await AssertServesAsync(manifest, given, first: async service =>
             {
                 await service.WaitForReadinessAsync(HttpStatusCode.ServiceUnavailable);
                 foreach (var grant in grants)
                 {
-                    await database.ExecuteAsync(grant.Replace("places_service, places_import", role, StringComparison.Ordinal).Replace("places_service", role, StringComparison.Ordinal));
+                    await database.ExecuteAsync(grant
+                        .Replace("places_service, places_import", role, StringComparison.Ordinal)
+                        .Replace("places_service", role, StringComparison.Ordinal)
+                        .Replace("DATABASE places", $"DATABASE {database.Name}", StringComparison.Ordinal));
                 }
             });
         }

@@ -66,6 +66,7 @@ public sealed class AuthTests : ServiceTest
             ["RouteChat"] = "routes.chat",
             ["SearchFeatures"] = "routes.read",
             ["StreamFeatures"] = "routes.read",
+            ["WatchFeatures"] = "routes.read",
             ["CreateFeature"] = "features.write",
             ["UpdateFeature"] = "features.write",
             ["DeleteFeature"] = "features.write",

@@ -50,7 +50,7 @@ public sealed partial class PrometheusTests() : ServiceTest("Microsoft.Extension
         await prometheus.ShouldAnswerAsync("kestrel_rejected_connections_total > 0");
         await prometheus.ShouldAnswerAsync("db_client_connection_npgsql_timeouts_total > 0");
         var rules = await prometheus.RulesAsync();
-        Assert.Equal(40 + 6, rules.Count);
+        Assert.Equal(41 + 6, rules.Count);
         foreach (var rule in rules)
         {
             await prometheus.ShouldAnswerAsync(Answerable(rule.GetProperty("query").GetString()!));
