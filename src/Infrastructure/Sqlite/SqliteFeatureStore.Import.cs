@@ -100,7 +100,9 @@ public sealed partial class SqliteFeatureStore
         if (import.RequestId is { } id && RepeatedFingerprint(connection, id) is { } fingerprint)
         {
             import.CheckRepeat(fingerprint);
-            return Repeated(connection, id);
+            var first = Repeated(connection, id);
+            Execute(connection, "ROLLBACK");
+            return first;
         }
 
         if (import.Replace)
