@@ -17,6 +17,9 @@ public sealed class SourceTests : IDisposable
 
     private static readonly string[] Projects = ["protos", "src/Client.Sdk", "src/Client.Sdk.Testing"];
 
+    // The double compiles the rules of the domain.
+    private static readonly string[] Folders = [.. Projects, "src/Domain"];
+
     private readonly string _folder = Directory.CreateTempSubdirectory("route-service-sources-").FullName;
 
     [Fact]
@@ -79,7 +82,7 @@ public sealed class SourceTests : IDisposable
         var root = Path.Combine(_folder, name);
         // The file .git is a work tree's.
         string[] files = [.. Directory.GetFiles(Repository.Root).Where(static file => Path.GetFileName(file) != ".git"), .. Directory.GetFiles(Repository.File("eng"), "*.txt"), .. Directory.GetFiles(Repository.File("src"))];
-        foreach (var file in files.Concat(Projects.SelectMany(static project => Sources(Repository.File(project.Split('/'))))))
+        foreach (var file in files.Concat(Folders.SelectMany(static folder => Sources(Repository.File(folder.Split('/'))))))
         {
             var copy = Path.Combine(root, Path.GetRelativePath(Repository.Root, file));
             Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
