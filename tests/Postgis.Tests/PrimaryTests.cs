@@ -107,7 +107,15 @@ public sealed class PrimaryTests : ServiceTest
         await PutAsync(catalog, 2, "kept");
 
         var next = await NextAsync(events);
-        Assert.Equal((WatchEventKind.Reset, lost.Sequence), (next.Kind, next.Sequence));
+        Assert.Equal(WatchEventKind.Reset, next.Kind);
+        if (next.Sequence < lost.Sequence)
+        {
+            // The log was read between the failover and the write.
+            next = await NextAsync(events);
+            Assert.Equal((WatchEventKind.Created, "kept"), (next.Kind, next.Feature!.Name));
+        }
+
+        Assert.Equal(lost.Sequence, next.Sequence);
         await PutAsync(catalog, 1, "again");
         next = await NextAsync(events);
         Assert.Equal((WatchEventKind.Created, lost.Sequence + 1, "again"), (next.Kind, next.Sequence, next.Feature!.Name));
