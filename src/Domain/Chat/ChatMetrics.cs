@@ -7,12 +7,6 @@ public sealed class ChatMetrics
 {
     public const string MeterName = "RouteService.Chat";
 
-    // The SDK's own bounds are for milliseconds.
-    private static readonly InstrumentAdvice<double> Seconds = new()
-    {
-        HistogramBucketBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600],
-    };
-
     private static readonly InstrumentAdvice<int> Notes = new()
     {
         HistogramBucketBoundaries = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024],
@@ -33,13 +27,14 @@ public sealed class ChatMetrics
         _streams = meter.CreateUpDownCounter<long>("routeservice.chat.streams", "{stream}", "Streams of RouteChat that are open.");
         _posts = meter.CreateCounter<long>("routeservice.chat.posts", "{note}", "Notes committed.");
         _batchSize = meter.CreateHistogram("routeservice.chat.commit.size", "{note}", "Notes of one commit.", tags: null, Notes);
-        _commitDuration = meter.CreateHistogram("routeservice.chat.commit.duration", "s", "Time of a commit.", tags: null, Seconds);
+        _commitDuration = meter.CreateHistogram(
+            "routeservice.chat.commit.duration", "s", "Time of a commit.", tags: null, DelayBuckets.Seconds);
         _deliveryDelay = meter.CreateHistogram(
             "routeservice.chat.delivery.delay",
             "s",
             "Time from a notification or an acknowledgement until its notes were written to the stream.",
             tags: null,
-            Seconds);
+            DelayBuckets.Seconds);
         _fallenBehind = meter.CreateCounter<long>(
             "routeservice.chat.fallen_behind", "{stream}", "Streams ended as slow consumers.");
         _logReads = meter.CreateCounter<long>(

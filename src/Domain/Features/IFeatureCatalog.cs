@@ -25,7 +25,7 @@ public interface IFeatureCatalog
     /// Features around a place, as many as suffice for a search of the nearest, if the store finds them faster than those of boxes.
     /// </summary>
     /// <param name="near">The place.</param>
-    /// <param name="count">The number of the nearest that are wanted, at least 1.</param>
+    /// <param name="count">Number of features that the search returns, at least 1.</param>
     /// <param name="withProperties">As for <see cref="ReadAsync"/>.</param>
     /// <param name="cancellationToken">Ends the read.</param>
     Task<NearbyFeatures> ReadNearbyAsync(Coordinate near, int count, bool withProperties, CancellationToken cancellationToken);

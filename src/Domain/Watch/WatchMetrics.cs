@@ -26,10 +26,7 @@ public sealed class WatchMetrics
             "s",
             "Time from the commit of a change, by the clock of the store, until it was written to a watch.",
             tags: null,
-            new InstrumentAdvice<double>
-            {
-                HistogramBucketBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600],
-            });
+            DelayBuckets.Seconds);
         _fallenBehind = meter.CreateCounter<long>(
             "routeservice.watch.fallen_behind", "{stream}", "Watches ended as slow consumers.");
         _logReads = meter.CreateCounter<long>(

@@ -10,7 +10,7 @@ using static RouteService.Infrastructure.Postgis.PostgisParameters;
 namespace RouteService.Infrastructure.Postgis;
 
 /// <summary>
-/// The change log of features in PostgreSQL. Triggers write it in the transaction of whoever changes features, and give sequences when that
+/// The change log of features in PostgreSQL. Triggers write it in each transaction that changes features, and give sequences when it
 /// commits. A commit notifies; the notification is only a hint, and a lost one delays readers by <see cref="Patience"/> at most. All reads
 /// go to the primary, because a standby may lag.
 /// </summary>
