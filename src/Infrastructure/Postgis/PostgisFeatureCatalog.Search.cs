@@ -57,7 +57,7 @@ public sealed partial class PostgisFeatureCatalog
 
     public Task<IReadOnlyList<CatalogFeature>> ReadAsync(
         IReadOnlyList<BoundingBox> boxes, long from, int limit, bool withProperties, CancellationToken cancellationToken) =>
-        database.ReadAsync<IReadOnlyList<CatalogFeature>>(
+        _database.ReadAsync<IReadOnlyList<CatalogFeature>>(
             async (connection, token) =>
             {
                 var found = new List<CatalogFeature>();
@@ -74,7 +74,7 @@ public sealed partial class PostgisFeatureCatalog
             cancellationToken);
 
     private Task<NearbyFeatures> ReadNearbyAsync(
-        Coordinate near, long limit, bool withProperties, CancellationToken cancellationToken) => database.ReadAsync(
+        Coordinate near, long limit, bool withProperties, CancellationToken cancellationToken) => _database.ReadAsync(
         async (connection, token) =>
         {
             await using var command = new NpgsqlCommand(NearbySql, connection)
