@@ -15,6 +15,9 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
     /// <summary>Candidates after which a page ends, read by up to a thousand: if few match, a page has few features or none.</summary>
     internal const int MaxCandidates = 20_000;
 
+    // Candidates of an index, from which every page is made: reading so many takes about as long as the scan that it saves.
+    private const int MaxFound = 10_000;
+
     // The circles of a search for the nearest grow by this, from this one on: the last one reads few needless candidates.
     private const double RadiusGrowth = 4;
     private const double MinRadiusMeters = 250;
@@ -58,6 +61,12 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
                 return new SearchPage(found, GoesOnAfter: null);
             }
 
+            // Where many match, the first read has a page.
+            if (candidates == 0 && filter.AsksForContent && await catalog.FindAsync(filter, MaxFound, reads, cancellationToken) is { } all)
+            {
+                return PageOf(all, filter, from, limit);
+            }
+
             candidates += read.Count;
             if (candidates >= MaxCandidates)
             {
@@ -81,6 +90,7 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
         var nearby = await catalog.ReadNearbyAsync(near, limit, reads, cancellationToken);
         var radius = nearby.Meters;
         var candidates = nearby.Features.ToAsyncEnumerable();
+        var isAsked = false;
         while (true)
         {
             // Beyond the limit the head, the farthest match, is dropped, so that memory does not exceed the answer.
@@ -111,10 +121,31 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
                 return found;
             }
 
+            if (!isAsked && filter.AsksForContent)
+            {
+                isAsked = true;
+                if (await catalog.FindAsync(filter, MaxFound, reads, cancellationToken) is { } all)
+                {
+                    (radius, candidates) = (Circle.MaxRadiusMeters, all.ToAsyncEnumerable());
+                    continue;
+                }
+            }
+
             radius = Math.Clamp(radius * RadiusGrowth, MinRadiusMeters, Circle.MaxRadiusMeters);
             IReadOnlyList<BoundingBox> circle = radius >= Circle.MaxRadiusMeters ? [BoundingBox.World] : new Circle(near, radius).Boxes;
             candidates = ReadAllAsync(Common(circle, filter.Area?.Boxes ?? [BoundingBox.World]), reads, cancellationToken);
         }
+    }
+
+    private static SearchPage PageOf(IReadOnlyList<CatalogFeature> candidates, FeatureFilter filter, long from, int limit)
+    {
+        var found = candidates.Where(feature => filter.Matches(feature.Location, feature.Name, feature.Properties))
+            .Select(static feature => (Feature: feature, Code: ZOrder.Encode(feature.Location)))
+            .Where(match => match.Code >= from).OrderBy(static match => match.Code).Take(limit + 1)
+            .Select(static match => match.Feature).ToList();
+        return found.Count > limit
+            ? new SearchPage(found[..limit], found[limit - 1].Location)
+            : new SearchPage(found, GoesOnAfter: null);
     }
 
     private async IAsyncEnumerable<CatalogFeature> ReadAllAsync(

@@ -58,3 +58,6 @@ internal sealed class FeatureChangesMigration : SqlFileMigration;
 
 [DbContext(typeof(RouteDbContext)), Migration("0006_import_requests")]
 internal sealed class ImportRequestsMigration : SqlFileMigration;
+
+[DbContext(typeof(RouteDbContext)), Migration("0008_search")]
+internal sealed class SearchMigration : SqlFileMigration;
