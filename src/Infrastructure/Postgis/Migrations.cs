@@ -58,3 +58,6 @@ internal sealed class FeatureChangesMigration : SqlFileMigration;
 
 [DbContext(typeof(RouteDbContext)), Migration("0006_import_requests")]
 internal sealed class ImportRequestsMigration : SqlFileMigration;
+
+[DbContext(typeof(RouteDbContext)), Migration("0007_z_order")]
+internal sealed class ZOrderMigration : SqlFileMigration;
