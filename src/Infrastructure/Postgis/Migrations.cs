@@ -59,5 +59,8 @@ internal sealed class FeatureChangesMigration : SqlFileMigration;
 [DbContext(typeof(RouteDbContext)), Migration("0006_import_requests")]
 internal sealed class ImportRequestsMigration : SqlFileMigration;
 
+[DbContext(typeof(RouteDbContext)), Migration("0007_z_order")]
+internal sealed class ZOrderMigration : SqlFileMigration;
+
 [DbContext(typeof(RouteDbContext)), Migration("0008_search")]
 internal sealed class SearchMigration : SqlFileMigration;

@@ -23,10 +23,13 @@ public sealed partial class PostgisFeatureCatalog
                 ELSE '1s' END, true)
         """;
 
+    // In the order in which an import drops the indexes of an empty store; the query by properties would begin with the other table.
+    private const string FindLockSql = "LOCK TABLE feature IN ACCESS SHARE MODE";
+
     // A row with whether these are all, then the features in the boxes. They are not where the index is missing or being built.
     internal const string FindByTextSql = $"""
         WITH index AS MATERIALIZED (
-            SELECT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('feature_search_key') AND indisvalid) AS is_valid),
+            SELECT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('{PostgisIndexes.Texts}') AND indisvalid) AS is_valid),
         found AS MATERIALIZED (
             SELECT latitude, longitude, name, revision, created_at, updated_at FROM feature
             WHERE search_key(name) LIKE $7 AND (SELECT is_valid FROM index) LIMIT $5),
@@ -38,7 +41,7 @@ public sealed partial class PostgisFeatureCatalog
 
     internal const string FindByPropertiesSql = $"""
         WITH index AS MATERIALIZED (
-            SELECT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('feature_properties_values') AND indisvalid) AS is_valid),
+            SELECT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('{PostgisIndexes.Properties}') AND indisvalid) AS is_valid),
         found AS MATERIALIZED (
             SELECT latitude, longitude, properties FROM feature_properties
             WHERE properties @> $7 AND (SELECT is_valid FROM index) LIMIT $5),
@@ -90,6 +93,7 @@ public sealed partial class PostgisFeatureCatalog
                         BatchCommands =
                         {
                             new NpgsqlBatchCommand(FindSettingsSql),
+                            new NpgsqlBatchCommand(FindLockSql),
                             new NpgsqlBatchCommand(sql)
                             {
                                 Parameters =

@@ -115,19 +115,15 @@ public sealed partial class PostgisFeatureStore
 
     private const string SummarySql = "UPDATE feature_request SET summary = $2 WHERE request_id = $1";
 
-    // For an empty table, building the spatial index at the end is faster and makes a smaller index. It is dropped before the merge, by
-    // another transaction, because dropping it inside would block readers, and built again inside, which blocks none. After a failure it is
-    // built on a connection of its own; after a crash of this process, by `migrate` or the next import. Only the owner of the table may do
-    // this; other roles import with the index in place.
-    private const string MayBuildIndexSql = """
+    // For an empty table, building the indexes at the end is faster and makes smaller ones. They are dropped before the merge, by another
+    // transaction, because dropping them inside would block readers, and built again inside, which blocks none. After a failure they are
+    // built on a connection of their own; after a crash of this process, by `migrate` or the next import. Only the owner of the table may
+    // do this; other roles import with the indexes in place.
+    private const string MayBuildIndexesSql = """
         SELECT pg_has_role(relowner, 'USAGE') AND NOT EXISTS (SELECT FROM feature) FROM pg_class WHERE oid = 'feature'::regclass
         """;
 
     private const string LockOutSql = "LOCK TABLE feature IN ACCESS EXCLUSIVE MODE";
-
-    private const string DropIndexSql = "DROP INDEX IF EXISTS feature_location";
-
-    internal const string BuildIndexSql = "CREATE INDEX IF NOT EXISTS feature_location ON feature USING gist (location)";
 
     // A database that restarts, so that the import fails, is not back at once.
     private const int RestoreAttempts = 5;
@@ -175,27 +171,27 @@ public sealed partial class PostgisFeatureStore
             connection, IsolationLevel.ReadCommitted, cancellationToken);
         await ExecuteAsync(connection, StageSql, cancellationToken);
         var staged = await StageAsync(connection, features, cancellationToken);
-        var isWithoutIndex = await TryDropIndexAsync(cancellationToken);
+        var isWithoutIndexes = await TryDropIndexesAsync(cancellationToken);
         try
         {
-            var summary = await MergeAsync(transaction, staged, import, isWithoutIndex, cancellationToken);
+            var summary = await MergeAsync(transaction, staged, import, isWithoutIndexes, cancellationToken);
             await transaction.CommitAsync(cancellationToken);
             return summary;
         }
-        catch (Exception e) when (isWithoutIndex)
+        catch (Exception e) when (isWithoutIndexes)
         {
             // First its locks.
             await transaction.DisposeAsync();
-            await RestoreIndexAsync(e);
+            await RestoreIndexesAsync(e);
             throw;
         }
     }
 
-    /// <summary>Drops the spatial index of an empty table, if this role may build it again.</summary>
-    private async Task<bool> TryDropIndexAsync(CancellationToken cancellationToken)
+    /// <summary>Drops the indexes of an empty table, if this role may build them again.</summary>
+    private async Task<bool> TryDropIndexesAsync(CancellationToken cancellationToken)
     {
         await using var connection = await _database.OpenUnpooledAsync(cancellationToken);
-        if (!(bool)await ScalarAsync(connection, MayBuildIndexSql, cancellationToken))
+        if (!(bool)await ScalarAsync(connection, MayBuildIndexesSql, cancellationToken))
         {
             return false;
         }
@@ -204,19 +200,19 @@ public sealed partial class PostgisFeatureStore
         await using var transaction = await PostgisDatabase.BeginUnhurriedAsync(
             connection, IsolationLevel.ReadCommitted, cancellationToken);
         await ExecuteAsync(connection, LockOutSql, cancellationToken);
-        if (!(bool)await ScalarAsync(connection, MayBuildIndexSql, cancellationToken))
+        if (!(bool)await ScalarAsync(connection, MayBuildIndexesSql, cancellationToken))
         {
             return false;
         }
 
-        await ExecuteAsync(connection, DropIndexSql, cancellationToken);
+        await ExecuteAsync(connection, PostgisIndexes.DropSql, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
         return true;
     }
 
-    /// <summary>Builds the spatial index where a failed merge has left none.</summary>
-    /// <exception cref="StoreUnavailableException">It cannot be built; says what to do.</exception>
-    private async Task RestoreIndexAsync(Exception cause)
+    /// <summary>Builds the indexes where a failed merge has left none.</summary>
+    /// <exception cref="StoreUnavailableException">They cannot be built; says what to do.</exception>
+    private async Task RestoreIndexesAsync(Exception cause)
     {
         for (var attempt = 1; ; attempt++)
         {
@@ -225,7 +221,7 @@ public sealed partial class PostgisFeatureStore
                 await using var connection = await _database.OpenUnpooledAsync(CancellationToken.None);
                 await using var transaction = await PostgisDatabase.BeginUnhurriedAsync(
                     connection, IsolationLevel.ReadCommitted, CancellationToken.None);
-                await ExecuteAsync(connection, BuildIndexSql, CancellationToken.None);
+                await ExecuteAsync(connection, PostgisIndexes.BuildSql, CancellationToken.None);
                 await transaction.CommitAsync(CancellationToken.None);
                 return;
             }
@@ -237,7 +233,7 @@ public sealed partial class PostgisFeatureStore
             {
                 throw new StoreUnavailableException(
                     "The database failed during the import, which has changed nothing but this: "
-                    + "the spatial index feature_location is missing. Run 'migrate' when the database is available.",
+                    + "the indexes of the features are missing. Run 'migrate' when the database is available.",
                     cause);
             }
         }
@@ -280,14 +276,14 @@ public sealed partial class PostgisFeatureStore
     /// meanwhile, or that waits for some of them while the import waits for its own.
     /// </summary>
     private static async Task<ImportSummary> MergeAsync(
-        NpgsqlTransaction transaction, StagedRecords staged, FeatureImport import, bool buildIndex, CancellationToken cancellationToken)
+        NpgsqlTransaction transaction, StagedRecords staged, FeatureImport import, bool buildIndexes, CancellationToken cancellationToken)
     {
-        for (var isAlone = import.Replace || buildIndex; ; isAlone = true)
+        for (var isAlone = import.Replace || buildIndexes; ; isAlone = true)
         {
             await transaction.SaveAsync(Savepoint, cancellationToken);
             try
             {
-                if (await TryMergeAsync(transaction.Connection!, staged, import, isAlone, buildIndex, cancellationToken) is { } summary)
+                if (await TryMergeAsync(transaction.Connection!, staged, import, isAlone, buildIndexes, cancellationToken) is { } summary)
                 {
                     return summary;
                 }
@@ -307,7 +303,7 @@ public sealed partial class PostgisFeatureStore
         StagedRecords staged,
         FeatureImport import,
         bool isAlone,
-        bool buildIndex,
+        bool buildIndexes,
         CancellationToken cancellationToken)
     {
         await ExecuteAsync(connection, $"{WorkMemorySql}; {QueueSql}", cancellationToken);
@@ -325,9 +321,9 @@ public sealed partial class PostgisFeatureStore
         var summary = isAlone && (bool)await ScalarAsync(connection, IsEmptySql, cancellationToken)
             ? await FillAsync(connection, staged, cancellationToken)
             : await TryMergeRowsAsync(connection, staged, import.Replace, isAlone, cancellationToken);
-        if (buildIndex)
+        if (buildIndexes)
         {
-            await ExecuteAsync(connection, BuildIndexSql, cancellationToken);
+            await ExecuteAsync(connection, PostgisIndexes.BuildSql, cancellationToken);
         }
 
         if (import.RequestId is { } newId && summary is not null)

@@ -7,8 +7,12 @@ namespace RouteService.Infrastructure.Postgis;
 /// <summary>Checks whether the database has the schema of this program, and migrates it.</summary>
 public static class PostgisSchema
 {
-    // A number that no other program locks: the letters "RouteSvc".
+    // Numbers that no other program locks: the letters "RouteSvc" and "RouteIdx".
     private const long MigrationLock = 0x526F757465537663;
+    private const long IndexLock = 0x526F757465496478;
+
+    // Between two attempts to get a lock. A statement that waits for it has a snapshot, and the build of an index waits for its end.
+    private static readonly TimeSpan LockPause = TimeSpan.FromMilliseconds(100);
 
     // The requirements of a database before it has a schema.
     private const string SettingSql = """
@@ -18,13 +22,6 @@ public static class PostgisSchema
             (SELECT nspname FROM pg_extension JOIN pg_namespace AS schema ON schema.oid = extnamespace WHERE extname = 'postgis')::text,
             EXISTS (SELECT FROM pg_available_extensions WHERE name = 'postgis'),
             current_setting('transaction_read_only')::boolean
-        """;
-
-    // A killed import may have left the table without the index; only the owner may build it.
-    private const string LacksIndexSql = """
-        SELECT count(*) > 0 FROM pg_class
-        WHERE oid = to_regclass('feature') AND pg_has_role(relowner, 'USAGE') AND to_regclass('feature_location') IS NULL
-            AND NOT current_setting('transaction_read_only')::boolean
         """;
 
     // Later migrations that do not declare compatibility with our newest one. The first programs had no such column.
@@ -62,7 +59,7 @@ public static class PostgisSchema
     /// <summary>Migrates the database to this program's schema. Of several processes at once, one migrates and the others wait.</summary>
     /// <param name="database">The database.</param>
     /// <param name="grantTo">Roles that are granted what the service needs, on these tables and on those of later migrations.</param>
-    /// <param name="cancellationToken">Leaves the schema as it was.</param>
+    /// <param name="cancellationToken">Leaves the schema as it was; indexes that are not built then are built by the next call.</param>
     /// <returns>The migrations that were applied; empty if the schema was up to date.</returns>
     /// <exception cref="SchemaException">The database is newer, or does not allow the migration; one line says what to do.</exception>
     /// <exception cref="StoreUnavailableException">It cannot be asked.</exception>
@@ -75,7 +72,7 @@ public static class PostgisSchema
         context.Database.SetCommandTimeout(TimeSpan.Zero);
         try
         {
-            await context.Database.ExecuteSqlAsync($"SELECT pg_advisory_lock({MigrationLock})", cancellationToken);
+            await LockAsync(connection, MigrationLock, cancellationToken);
             var missing = await MissingAsync(context, database, cancellationToken);
             if (missing.Count > 0)
             {
@@ -86,12 +83,14 @@ public static class PostgisSchema
                 await context.Database.MigrateAsync(cancellationToken);
             }
 
-            await RestoreIndexAsync(connection, cancellationToken);
             foreach (var role in grantTo)
             {
                 await GrantAsync(connection, role, cancellationToken);
             }
 
+            // Earlier programs wait for this lock inside a statement.
+            await context.Database.ExecuteSqlAsync($"SELECT pg_advisory_unlock({MigrationLock})", cancellationToken);
+            await BuildIndexesAsync(connection, cancellationToken);
             return missing;
         }
         catch (Exception e) when (PostgisErrors.FaultIn(e) is { } fault)
@@ -232,13 +231,30 @@ public static class PostgisSchema
         }
     }
 
-    private static async Task RestoreIndexAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    /// <summary>Builds the indexes that are missing, as after a killed import, or invalid, as after a killed build.</summary>
+    private static async Task BuildIndexesAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
-        await using var look = new NpgsqlCommand(LacksIndexSql, connection) { CommandTimeout = 0 };
-        if (await look.ExecuteScalarAsync(cancellationToken) is true)
+        if (await PostgisIndexes.LackingAsync(connection, cancellationToken) is [])
         {
-            await using var build = new NpgsqlCommand(PostgisFeatureStore.BuildIndexSql, connection) { CommandTimeout = 0 };
-            await build.ExecuteNonQueryAsync(cancellationToken);
+            return;
+        }
+
+        // Another process may be building them.
+        await LockAsync(connection, IndexLock, cancellationToken);
+        foreach (var (index, invalid) in await PostgisIndexes.LackingAsync(connection, cancellationToken))
+        {
+            await PostgisIndexes.BuildAsync(connection, index, invalid, cancellationToken);
+        }
+    }
+
+    /// <summary>Gets a lock for the rest of the session.</summary>
+    private static async Task LockAsync(NpgsqlConnection connection, long key, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand("SELECT pg_try_advisory_lock($1)", connection);
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = key });
+        while (await command.ExecuteScalarAsync(cancellationToken) is false)
+        {
+            await Task.Delay(LockPause, TimeProvider.System, cancellationToken);
         }
     }
 

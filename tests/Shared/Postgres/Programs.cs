@@ -51,6 +51,9 @@ internal sealed class Programs
     /// <summary>Appends text to a file of PostgreSQL.</summary>
     public Task AppendAsync(string file, string text) => RunAsync(AsAccount(["sh", "-c", "printf '%s\\n' \"$2\" >> \"$1\"", "sh", file, text]));
 
+    /// <summary>Removes a folder of <see cref="MakeFolderAsync"/>.</summary>
+    public Task RemoveAsync(string folder) => RunAsync(AsAccount(["rm", "-r", folder]));
+
     private string[] AsAccount(string[] command) => Account is null ? command : ["runuser", "-u", Account, "--", .. command];
 
     private static async Task<string?> AccountAsync()

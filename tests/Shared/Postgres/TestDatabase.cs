@@ -21,5 +21,20 @@ public sealed class TestDatabase : IAsyncDisposable
     /// <inheritdoc cref="PostgresServer.ExecuteAsync" />
     public Task<object?> ExecuteAsync(string sql) => Server.ExecuteAsync(sql, Name);
 
+    /// <summary>Restores a dump of this database in an empty one, by PostgreSQL's programs.</summary>
+    /// <exception cref="PostgresMissingException">This machine does not have them.</exception>
+    public async Task RestoreToAsync(TestDatabase empty)
+    {
+        var programs = await Programs.FindAsync();
+        var file = $"{await programs.MakeFolderAsync()}/dump";
+        await programs.RunAsync("pg_dump", "--format=custom", $"--file={file}", $"--dbname={Uri}");
+        await programs.RunAsync("pg_restore", "--exit-on-error", $"--dbname={empty.Uri}", file);
+        await programs.RemoveAsync(Path.GetDirectoryName(file)!);
+    }
+
+    private string Uri => new NpgsqlConnectionStringBuilder(ConnectionString) is var parts && parts.Password is { } password
+        ? $"postgresql://{parts.Username}:{System.Uri.EscapeDataString(password)}@{parts.Host}:{parts.Port}/{Name}"
+        : $"postgresql://{parts.Username}@{parts.Host}:{parts.Port}/{Name}";
+
     public async ValueTask DisposeAsync() => await Server.ExecuteAsync($"DROP DATABASE IF EXISTS {Name} WITH (FORCE)");
 }
