@@ -70,7 +70,7 @@ public sealed class PostgisFeatureSearchTests : FeatureSearchContract, IAsyncDis
 
         Assert.Equal([new Coordinate(20_000, 20_000)], found!.Select(static feature => feature.Location));
         Assert.Equal(found, nearest.Select(static feature => feature.Feature));
-        Assert.Equal(found[0], await catalog.GetAsync(found[0].Location, default));
+        Assert.Equal(found![0], await catalog.GetAsync(found[0].Location, default));
         Assert.Equal([], await catalog.FindAsync(
             new FeatureFilter(new Circle(default, 1), text, filter.Properties), 10, withProperties: true, default));
     }

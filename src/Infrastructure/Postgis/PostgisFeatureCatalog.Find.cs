@@ -133,12 +133,15 @@ public sealed partial class PostgisFeatureCatalog
                 return null;
             }
 
-            if (!reader.IsDBNull(1))
+            if (FoundFeature(reader) is { } feature)
             {
-                found.Add(Feature(reader, ReadProperties(reader, 7), first: 1));
+                found.Add(feature);
             }
         }
 
         return found;
     }
+
+    private static CatalogFeature? FoundFeature(NpgsqlDataReader reader) =>
+        reader.IsDBNull(1) ? null : Feature(reader, ReadProperties(reader, 7), first: 1);
 }
