@@ -15,8 +15,11 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
     /// <summary>Candidates after which a page ends, read by up to a thousand: if few match, a page has few features or none.</summary>
     internal const int MaxCandidates = 20_000;
 
-    // Candidates of an index, from which every page is made: reading so many takes about as long as the scan that it saves.
+    // Candidates of an index, from which every page is made: reading more would take longer than the scan that they save.
     private const int MaxFound = 10_000;
+
+    // An index is asked once not more than one in so many candidates matches. More frequent matches are sooner found by going on.
+    private const int RareShare = 100;
 
     // The circles of a search for the nearest grow by this, from this one on: the last one reads few needless candidates.
     private const double RadiusGrowth = 4;
@@ -40,7 +43,8 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
         var found = new List<CatalogFeature>();
         var next = from;
         var candidates = 0;
-        for (var size = Math.Clamp(limit + 1, MinRead, MaxRead); ; size = MaxRead)
+        var isAsked = !filter.AsksForContent;
+        for (var size = Math.Clamp(limit + 1, MinRead, isAsked ? MaxRead : RareShare); ; size = MaxRead)
         {
             var read = await catalog.ReadAsync(boxes, next, size, reads, cancellationToken);
             foreach (var feature in read)
@@ -61,13 +65,16 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
                 return new SearchPage(found, GoesOnAfter: null);
             }
 
-            // Where many match, the first read has a page.
-            if (candidates == 0 && filter.AsksForContent && await catalog.FindAsync(filter, MaxFound, reads, cancellationToken) is { } all)
+            candidates += read.Count;
+            if (!isAsked && found.Count * RareShare <= candidates)
             {
-                return PageOf(all, filter, from, limit);
+                isAsked = true;
+                if (await catalog.FindAsync(filter, MaxFound, reads, cancellationToken) is { } all)
+                {
+                    return PageOf(all, filter, from, limit);
+                }
             }
 
-            candidates += read.Count;
             if (candidates >= MaxCandidates)
             {
                 return new SearchPage(found, read[^1].Location);
@@ -90,15 +97,17 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
         var nearby = await catalog.ReadNearbyAsync(near, limit, reads, cancellationToken);
         var radius = nearby.Meters;
         var candidates = nearby.Features.ToAsyncEnumerable();
-        var isAsked = false;
+        var isAsked = !filter.AsksForContent;
         while (true)
         {
+            var seen = 0;
             // Beyond the limit the head, the farthest match, is dropped, so that memory does not exceed the answer.
             var nearest = new PriorityQueue<NearFeature, (double Meters, long Code)>(
                 Comparer<(double, long)>.Create(static (a, b) => b.CompareTo(a)));
             var isWhole = radius >= Circle.MaxRadiusMeters;
             await foreach (var feature in candidates)
             {
+                seen++;
                 var meters = Haversine.Meters(near, feature.Location);
                 if ((isWhole || meters <= radius) && filter.Matches(feature.Location, feature.Name, feature.Properties))
                 {
@@ -121,7 +130,7 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
                 return found;
             }
 
-            if (!isAsked && filter.AsksForContent)
+            if (!isAsked && nearest.Count * RareShare <= seen)
             {
                 isAsked = true;
                 if (await catalog.FindAsync(filter, MaxFound, reads, cancellationToken) is { } all)
