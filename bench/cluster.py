@@ -77,6 +77,6 @@ class Cluster:
         return known[database, query]
 
     def sizes(self, database):
-        """Megabytes of the table, of its primary key and of its spatial index."""
+        """Megabytes of the table, of its primary key, of its spatial index and of its index of codes."""
         return [int(size) / 1e6 for size in self.psql(database, "SELECT pg_relation_size(name) FROM unnest("
-            "ARRAY['feature', 'feature_pkey', 'feature_location']) WITH ORDINALITY AS r (name, i) ORDER BY i;").split()]
+            "ARRAY['feature', 'feature_pkey', 'feature_location', 'feature_z_order']) WITH ORDINALITY AS r (name, i) ORDER BY i;").split()]

@@ -196,8 +196,8 @@ def table(lines):
 
 
 def size_table(lines, total):
-    yield "| MB a million rows | table | primary key | GiST | in all |"
-    yield "|---|---:|---:|---:|---:|"
+    yield "| MB a million rows | table | primary key | GiST | codes | in all |"
+    yield "|---|---:|---:|---:|---:|---:|"
     for label, sizes in lines:
         yield f"| {label} | {' | '.join(number(size * 1e6 / total) for size in [*sizes, sum(sizes)])} |"
 

@@ -72,6 +72,32 @@ public sealed class ZOrderTests
     }));
 
     [Fact]
+    public void The_first_code_in_boxes_is_the_one_that_trying_all_finds() =>
+        Hold(Prop.ForAll(SmallBoxes(), Gen.Choose(-12, 12).ToArbitrary(), Gen.Choose(-12, 12).ToArbitrary(), (boxes, latitude, longitude) =>
+        {
+            var from = ZOrder.Encode(new Coordinate(latitude, longitude));
+            var codes = boxes.SelectMany(Places).Select(ZOrder.Encode).Where(code => code >= from).ToList();
+            return ZOrder.FirstInBoxes(from, boxes) == (codes.Count > 0 ? codes.Min() : null);
+        }));
+
+    [Fact]
+    public void The_first_code_in_boxes_is_found_from_numbers_that_are_no_codes_too()
+    {
+        BoundingBox[] boxes = [new(new(-5, -5), new(-4, -4)), BoundingBox.World];
+
+        Assert.Equal(ZOrder.World.First, ZOrder.FirstInBoxes(long.MinValue, boxes));
+        Assert.Null(ZOrder.FirstInBoxes(ZOrder.World.Last + 1, boxes));
+        for (var bit = 0; bit < 62; bit++)
+        {
+            var first = ZOrder.FirstInBoxes((1L << bit) - 1, boxes)!.Value;
+            Assert.True(first >= (1L << bit) - 1 && ZOrder.IsCode(first));
+        }
+    }
+
+    [Fact]
+    public void The_world_is_one_range() => Assert.Equal([ZOrder.World], ZOrder.Ranges([BoundingBox.World]));
+
+    [Fact]
     public void The_ranges_of_boxes_have_all_their_places_and_no_more_ranges_than_allowed() =>
         Hold(Prop.ForAll(SmallBoxes(), Gen.Choose(1, 6).ToArbitrary(), (boxes, limit) =>
         {

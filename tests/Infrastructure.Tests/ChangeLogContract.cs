@@ -163,5 +163,5 @@ public abstract class ChangeLogContract
         catalog.WriteAsync(new FeatureWrite(changes, RequestId: null), default);
 
     private static async Task<Dictionary<Coordinate, CatalogFeature>> FeaturesAsync(IFeatureCatalog catalog) =>
-        (await catalog.ReadAsync([BoundingBox.World], 0, 100_000, withProperties: true, default)).ToDictionary(static feature => feature.Location);
+        (await catalog.ReadAsync([BoundingBox.World], 0, 100_000, withProperties: true, default)).Features.ToDictionary(static feature => feature.Location);
 }

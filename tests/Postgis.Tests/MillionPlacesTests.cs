@@ -45,20 +45,35 @@ public sealed class MillionPlacesTests(MillionPlacesTests.Places places, ITestOu
     }
 
     [Fact]
-    public async Task The_spatial_index_serves_the_cells_of_a_search()
+    public async Task The_spatial_index_serves_the_boxes_of_a_search()
     {
         await places.StoreAsync();
         await using var connection = await places.Database.OpenUnpooledAsync(default);
         await ExecuteAsync(
-            connection, $"PREPARE cells(integer[], integer[], integer[], integer[], integer, boolean) AS {PostgisFeatureCatalog.CellsSql}");
-
-        foreach (var size in (int[])[1, 1, 1, 64, 64, 64, 1, 64])
+            connection, $"PREPARE area(boolean, integer, integer, integer, integer, integer) AS {PostgisFeatureCatalog.AreaSql}");
+        for (var i = 0; i < 8; i++)
         {
-            var corners = string.Join(", ", Enumerable.Range(0, 4).Select(
-                i => $"ARRAY[{string.Join(",", Enumerable.Range(0, size).Select(cell => (cell * 10_000_000) + (i / 2 * 1_000_000)))}]"));
-            var plan = await PlanAsync(connection, $"EXECUTE cells({corners}, 1001, true)");
+            var plan = await PlanAsync(connection, $"EXECUTE area(true, {i}0000000, {i}0000000, {i}1000000, {i}1000000, 1002)");
             Assert.Contains("feature_location", plan);
             Assert.DoesNotContain("Seq Scan", plan);
+        }
+    }
+
+    [Fact]
+    public async Task The_index_of_codes_serves_the_ranges_of_a_search_without_a_sort()
+    {
+        await places.StoreAsync();
+        await using var connection = await places.Database.OpenUnpooledAsync(default);
+        await ExecuteAsync(connection, $"PREPARE codes(boolean, bigint[], bigint[], integer) AS {PostgisFeatureCatalog.CodesSql}");
+
+        foreach (var size in (int[])[1, 1, 1, 16, 64, 64, 1, 16])
+        {
+            var firsts = string.Join(",", Enumerable.Range(0, size).Select(static range => range << 20));
+            var lasts = string.Join(",", Enumerable.Range(0, size).Select(static range => (range << 20) + 1_000));
+            var plan = await PlanAsync(connection, $"EXECUTE codes(true, ARRAY[{firsts}], ARRAY[{lasts}], 1001)");
+            Assert.Contains("feature_z_order", plan);
+            Assert.DoesNotContain("Seq Scan", plan);
+            Assert.DoesNotContain("Sort", plan);
         }
     }
 
@@ -67,10 +82,10 @@ public sealed class MillionPlacesTests(MillionPlacesTests.Places places, ITestOu
     {
         await places.StoreAsync();
         await using var connection = await places.Database.OpenUnpooledAsync(default);
-        await ExecuteAsync(connection, $"PREPARE nearby(integer, integer, bigint, boolean) AS {PostgisFeatureCatalog.NearbySql}");
+        await ExecuteAsync(connection, $"PREPARE nearby(boolean, integer, integer, integer) AS {PostgisFeatureCatalog.NearbySql}");
         for (var i = 0; i < 8; i++)
         {
-            var plan = await PlanAsync(connection, $"EXECUTE nearby({i}0000000, {i}0000000, 28, true)");
+            var plan = await PlanAsync(connection, $"EXECUTE nearby(true, {i}0000000, {i}0000000, 28)");
             Assert.Contains("feature_location", plan);
             Assert.DoesNotContain("Seq Scan", plan);
         }

@@ -170,7 +170,7 @@ public sealed class PostgisChangeLogTests : ChangeLogContract, IAsyncDisposable
         Assert.Equal(await ListAsync(), copy.Features);
 
         async Task<Dictionary<Coordinate, CatalogFeature>> ListAsync() =>
-            (await catalog.ReadAsync([BoundingBox.World], 0, 1_000, withProperties: true, default)).ToDictionary(static feature => feature.Location);
+            (await catalog.ReadAsync([BoundingBox.World], 0, 1_000, withProperties: true, default)).Features.ToDictionary(static feature => feature.Location);
     }
 
     protected override async Task<(IFeatureCatalog Catalog, IFeatureStore Store, IChangeLog Log)> CreateAsync()

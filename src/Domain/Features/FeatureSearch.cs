@@ -12,7 +12,7 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
     /// <summary>The most features of a page.</summary>
     public const int MaxPage = 1_000;
 
-    /// <summary>Candidates after which a page ends, read by up to a thousand: if few match, a page has few features or none.</summary>
+    /// <summary>Candidates after which a page ends: if few match, a page has few features or none.</summary>
     internal const int MaxCandidates = 20_000;
 
     // Candidates of an index, from which every page is made: reading more would take longer than the scan that they save.
@@ -25,9 +25,9 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
     private const double RadiusGrowth = 4;
     private const double MinRadiusMeters = 250;
 
-    // Candidates of one read: few where a page is small and most match, many where few do.
+    // Candidates of one read: few where a page is small and most match, many where few do. The last one tells whether a page is the last.
     private const int MinRead = 16;
-    private const int MaxRead = 1_000;
+    private const int MaxRead = MaxPage + 1;
 
     /// <summary>The next matches in the order of codes.</summary>
     /// <param name="filter">Which.</param>
@@ -47,7 +47,7 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
         for (var size = Math.Clamp(limit + 1, MinRead, isAsked ? MaxRead : RareShare); ; size = MaxRead)
         {
             var read = await catalog.ReadAsync(boxes, next, size, reads, cancellationToken);
-            foreach (var feature in read)
+            foreach (var feature in read.Features)
             {
                 if (filter.Matches(feature.Location, feature.Name, feature.Properties))
                 {
@@ -60,12 +60,12 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
                 }
             }
 
-            if (read.Count < size)
+            candidates += read.Features.Count;
+            if (read.GoesOnAfter is not { } last)
             {
                 return new SearchPage(found, GoesOnAfter: null);
             }
 
-            candidates += read.Count;
             if (!isAsked && found.Count * RareShare <= candidates)
             {
                 isAsked = true;
@@ -75,12 +75,13 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
                 }
             }
 
-            if (candidates >= MaxCandidates)
+            // A store that ends a read early has done as much as a page may cost.
+            if (candidates >= MaxCandidates || read.Features.Count < size)
             {
-                return new SearchPage(found, read[^1].Location);
+                return new SearchPage(found, last);
             }
 
-            next = ZOrder.Encode(read[^1].Location) + 1;
+            next = ZOrder.Encode(last) + 1;
         }
     }
 
@@ -162,19 +163,16 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
         bool withProperties,
         [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        IReadOnlyList<CatalogFeature> read;
-        var from = 0L;
-        do
+        for (long? from = boxes.Count > 0 ? 0 : null; from is { } code;)
         {
-            read = boxes.Count == 0 ? [] : await catalog.ReadAsync(boxes, from, MaxRead, withProperties, cancellationToken);
-            foreach (var feature in read)
+            var read = await catalog.ReadAsync(boxes, code, MaxRead, withProperties, cancellationToken);
+            foreach (var feature in read.Features)
             {
                 yield return feature;
             }
 
-            from = read.Count > 0 ? ZOrder.Encode(read[^1].Location) + 1 : from;
+            from = read.GoesOnAfter is { } last ? ZOrder.Encode(last) + 1 : null;
         }
-        while (read.Count == MaxRead);
     }
 
     /// <summary>What both lists of disjoint boxes have, as disjoint boxes.</summary>

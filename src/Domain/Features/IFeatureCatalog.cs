@@ -12,13 +12,13 @@ public interface IFeatureCatalog
     /// <summary>The feature at exactly this place, or null.</summary>
     ValueTask<CatalogFeature?> GetAsync(Coordinate location, CancellationToken cancellationToken);
 
-    /// <summary>The first features of boxes in the order of <see cref="ZOrder"/>; fewer than the limit where there are no more.</summary>
+    /// <summary>The first features of boxes in the order of <see cref="ZOrder"/>.</summary>
     /// <param name="boxes">One or more, disjoint.</param>
     /// <param name="from">The code to begin with.</param>
     /// <param name="limit">The most features, at least 1.</param>
     /// <param name="withProperties">Whether they have their properties; else they have none.</param>
     /// <param name="cancellationToken">Ends the read.</param>
-    Task<IReadOnlyList<CatalogFeature>> ReadAsync(
+    Task<CatalogPage> ReadAsync(
         IReadOnlyList<BoundingBox> boxes, long from, int limit, bool withProperties, CancellationToken cancellationToken);
 
     /// <summary>
@@ -49,6 +49,11 @@ public interface IFeatureCatalog
     /// <exception cref="InvalidValueException">The request's id is that of another write.</exception>
     Task<IReadOnlyList<CatalogFeature?>> WriteAsync(FeatureWrite write, CancellationToken cancellationToken);
 }
+
+/// <summary>Features in the order of codes.</summary>
+/// <param name="Features">Fewer than were asked for, or none, also where the store has passed many others that are in no box.</param>
+/// <param name="GoesOnAfter">The place after which there may be more; null where there are none.</param>
+public sealed record CatalogPage(IReadOnlyList<CatalogFeature> Features, Coordinate? GoesOnAfter);
 
 /// <summary>Features around a place.</summary>
 /// <param name="Features">In any order.</param>

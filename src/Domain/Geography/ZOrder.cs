@@ -68,23 +68,31 @@ public static class ZOrder
         return (long)next;
     }
 
+    /// <summary>The smallest code from this one on that is in one of the boxes; null where there is none.</summary>
+    public static long? FirstInBoxes(long from, IReadOnlyList<BoundingBox> boxes)
+    {
+        long? least = null;
+        foreach (var box in boxes)
+        {
+            var (first, last) = (Encode(box.SouthWest), Encode(box.NorthEast));
+            if (from <= last)
+            {
+                var code = from <= first ? first : IsCode(from) && box.Contains(Decode(from)) ? from : NextInBox(from, first, last);
+                least = Math.Min(code, least ?? code);
+            }
+        }
+
+        return least;
+    }
+
     /// <summary>
     /// Ranges of codes that together contain every location of the boxes, and as few others as their number allows: at most 16, or 64 if a
     /// side of a box is more than 16 times the other. Sorted, disjoint and with a gap between neighbours, so reading them one after the
     /// other reads in the order of codes. Each begins and ends with a location of a box.
     /// </summary>
-    public static IReadOnlyList<ZOrderRange> Ranges(IReadOnlyList<BoundingBox> boxes) =>
-        Ranges(boxes, boxes.Any(IsStrip) ? RangesOfAStrip : RangesOfABox);
-
-    /// <summary>A box of two places or more as two boxes, each as its first code and its last. All codes of the first come first.</summary>
-    public static (ZOrderRange Lower, ZOrderRange Upper) Halve(ZOrderRange box)
-    {
-        // The codes of a box agree above the highest bit in which its first and its last differ; that bit halves it along the curve.
-        var bit = 63 - BitOperations.LeadingZeroCount((ulong)(box.First ^ box.Last));
-        return (
-            box with { Last = (long)WithoutBitAndOnesBelow((ulong)box.Last, bit) },
-            box with { First = (long)WithBitAndZerosBelow((ulong)box.First, bit) });
-    }
+    public static IReadOnlyList<ZOrderRange> Ranges(IReadOnlyList<BoundingBox> boxes) => boxes is [var all] && all == BoundingBox.World
+        ? [World]
+        : Ranges(boxes, boxes.Any(IsStrip) ? RangesOfAStrip : RangesOfABox);
 
     internal static List<ZOrderRange> Ranges(IReadOnlyList<BoundingBox> boxes, int limit)
     {
@@ -137,6 +145,16 @@ public static class ZOrder
         whole.AddRange(open.UnorderedItems.Select(static item => item.Element));
         whole.Sort(static (a, b) => a.First.CompareTo(b.First));
         return whole;
+    }
+
+    /// <summary>A box of two places or more as two boxes, each as its first code and its last. All codes of the first come first.</summary>
+    private static (ZOrderRange Lower, ZOrderRange Upper) Halve(ZOrderRange box)
+    {
+        // The codes of a box agree above the highest bit in which its first and its last differ; that bit halves it along the curve.
+        var bit = 63 - BitOperations.LeadingZeroCount((ulong)(box.First ^ box.Last));
+        return (
+            box with { Last = (long)WithoutBitAndOnesBelow((ulong)box.Last, bit) },
+            box with { First = (long)WithBitAndZerosBelow((ulong)box.First, bit) });
     }
 
     /// <summary>Number of codes between those of a box's corners that are outside the box.</summary>

@@ -7,185 +7,204 @@ using static RouteService.Infrastructure.Postgis.PostgisParameters;
 namespace RouteService.Infrastructure.Postgis;
 
 /// <summary>
-/// Reading in the order of Z-order codes, which no index has. The world is halved along the curve into cells, each a rectangle that the
-/// spatial index finds: cells are in order, and one with few features is read whole and sorted here. One with too many is cut into 64.
+/// Reading in the order of Z-order codes. What the spatial index finds of boxes with few features is sorted here; else the boxes are cut
+/// into ranges of codes, and the index of codes is read from where the last page ended. Rows in no box, which ranges have as well, are
+/// passed over, and after many of them a read ends (docs/adr/0010-postgis-pages-by-code.md).
 /// </summary>
 public sealed partial class PostgisFeatureCatalog
 {
-    // Cells of one query. After a page the next one begins in the middle of a cell, which leaves up to 63 smaller ones.
-    private const int MaxCells = 64;
-
-    // A cell with too many features is halved so often: a query reads 64 cells nearly as fast as two.
-    private const int Halvings = 6;
-
     // Nearer to a pole than 75 degrees an ellipse is too long to be read.
     private const double MaxStretch = 4;
 
     // The fewest features that a query reads beyond those that are needed.
     private const int MinSpare = 16;
 
-    // In the order of the cells. && alone may find what is a metre outside; the sums keep the planner from reading latitudes by the key.
-    internal const string CellsSql = """
-        SELECT f.latitude, f.longitude, f.name, f.revision, f.created_at, f.updated_at, CASE WHEN $6 THEN (
-            SELECT p.properties FROM feature_properties AS p WHERE p.latitude = f.latitude AND p.longitude = f.longitude) END,
-            cell.i::integer
-        FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS cell (south, west, north, east, i)
+    // Rows of a read by codes, in boxes or not, after which it ends.
+    private const int MaxPassed = 20_000;
+
+    // A box; && alone may find what is a metre outside.
+    internal const string AreaSql = $"""
+        SELECT {Columns} FROM feature AS f
+        WHERE location && ST_MakeEnvelope($3 / 1e7::float8, $2 / 1e7::float8, $5 / 1e7::float8, $4 / 1e7::float8, 4326) LIMIT $6
+        """;
+
+    // In the order of the ranges.
+    internal const string CodesSql = $"""
+        SELECT {Columns} FROM unnest($2, $3) AS range (first, last)
         CROSS JOIN LATERAL (
-            SELECT latitude, longitude, name, revision, created_at, updated_at FROM feature
-            WHERE location && ST_MakeEnvelope(
-                    cell.west / 1e7::float8, cell.south / 1e7::float8, cell.east / 1e7::float8, cell.north / 1e7::float8, 4326)
-                AND latitude + 0 BETWEEN cell.south AND cell.north AND longitude + 0 BETWEEN cell.west AND cell.east
-            LIMIT $5) AS f
-        LIMIT $5
+            SELECT {Stored} FROM feature
+            WHERE z_order(latitude, longitude) >= range.first AND z_order(latitude, longitude) <= range.last
+            ORDER BY z_order(latitude, longitude) LIMIT $4) AS f
+        LIMIT $4
         """;
 
     // The nearest by degrees, which are not the nearest by metres.
-    internal const string NearbySql = """
-        SELECT f.latitude, f.longitude, f.name, f.revision, f.created_at, f.updated_at, CASE WHEN $4 THEN (
+    internal const string NearbySql = $"""
+        SELECT {Columns} FROM feature AS f
+        ORDER BY f.location <-> ST_SetSRID(ST_MakePoint($3 / 1e7::float8, $2 / 1e7::float8), 4326) LIMIT $4
+        """;
+
+    private const string Stored = "latitude, longitude, name, revision, created_at, updated_at";
+
+    // A table that has never had a row has no size, and then no row of it is looked for.
+    private const string Columns = """
+        f.latitude, f.longitude, f.name, f.revision, f.created_at, f.updated_at,
+        CASE WHEN $1 AND (SELECT pg_relation_size('feature_properties') > 0) THEN (
             SELECT p.properties FROM feature_properties AS p WHERE p.latitude = f.latitude AND p.longitude = f.longitude) END
-        FROM feature AS f
-        ORDER BY f.location <-> ST_SetSRID(ST_MakePoint($2 / 1e7::float8, $1 / 1e7::float8), 4326) LIMIT $3
         """;
 
     public Task<NearbyFeatures> ReadNearbyAsync(
-        Coordinate near, int count, bool withProperties, CancellationToken cancellationToken)
-    {
-        // The nearest by metres lie in an ellipse of degrees; its circle is larger by this.
-        var wanted = (count * Math.Min(1.2 / Math.Cos(near.LatitudeE7 / Coordinate.E7 * Math.PI / 180), MaxStretch)) + MinSpare;
-        return ReadNearbyAsync(near, (long)wanted, withProperties, cancellationToken);
-    }
-
-    public Task<IReadOnlyList<CatalogFeature>> ReadAsync(
-        IReadOnlyList<BoundingBox> boxes, long from, int limit, bool withProperties, CancellationToken cancellationToken) =>
-        database.ReadAsync<IReadOnlyList<CatalogFeature>>(
-            async (connection, token) =>
-            {
-                var found = new List<CatalogFeature>();
-                var cells = new Stack<ZOrderRange>([ZOrder.World]);
-                while (found.Count < limit && TakeCells(cells, boxes, from) is { Count: > 0 } taken)
-                {
-                    // A surplus: with the number that is needed, the limit would usually cut the last cell off.
-                    var rows = limit - found.Count + Math.Max(limit / 2, MinSpare);
-                    await ReadCellsAsync(connection, taken, cells, found, rows, withProperties, token);
-                }
-
-                return found.Count > limit ? found[..limit] : found;
-            },
-            cancellationToken);
-
-    private Task<NearbyFeatures> ReadNearbyAsync(
-        Coordinate near, long limit, bool withProperties, CancellationToken cancellationToken) => database.ReadAsync(
+        Coordinate near, int count, bool withProperties, CancellationToken cancellationToken) => database.ReadAsync(
         async (connection, token) =>
         {
+            // The nearest by metres lie in an ellipse of degrees; its circle is larger by this.
+            var stretch = Math.Min(1.2 / Math.Cos(near.LatitudeE7 / Coordinate.E7 * Math.PI / 180), MaxStretch);
+            var limit = (int)(count * stretch) + MinSpare;
             await using var command = new NpgsqlCommand(NearbySql, connection)
             {
                 Parameters =
                 {
+                    new NpgsqlParameter<bool> { TypedValue = withProperties },
                     new NpgsqlParameter<int> { TypedValue = near.LatitudeE7 },
                     new NpgsqlParameter<int> { TypedValue = near.LongitudeE7 },
-                    new NpgsqlParameter<long> { TypedValue = limit },
-                    new NpgsqlParameter<bool> { TypedValue = withProperties },
+                    new NpgsqlParameter<int> { TypedValue = limit },
                 },
             };
-            var features = new List<CatalogFeature>();
             await using var reader = await command.ExecuteReaderAsync(token);
-            while (await reader.ReadAsync(token))
-            {
-                features.Add(Feature(reader, ReadProperties(reader, 6)));
-            }
-
+            var features = await ReadRowsAsync(reader, token);
             return new NearbyFeatures(
                 features, features.Count < limit ? Circle.MaxRadiusMeters : Haversine.LeastMeters(near, features[^1].Location));
         },
         cancellationToken);
 
-    /// <summary>The next cells in order, each with the part of a box that is in it; a cell of two boxes comes twice.</summary>
-    private static List<(ZOrderRange Cell, BoundingBox Part)> TakeCells(
-        Stack<ZOrderRange> cells, IReadOnlyList<BoundingBox> boxes, long from)
-    {
-        var taken = new List<(ZOrderRange, BoundingBox)>();
-        while (taken.Count < MaxCells && cells.TryPop(out var cell))
-        {
-            var rectangle = new BoundingBox(ZOrder.Decode(cell.First), ZOrder.Decode(cell.Last));
-            var parts = boxes.Select(box => box.Intersect(rectangle)).OfType<BoundingBox>().ToList();
-            if (cell.Last < from || parts.Count == 0)
-            {
-                continue;
-            }
+    public Task<CatalogPage> ReadAsync(
+        IReadOnlyList<BoundingBox> boxes, long from, int limit, bool withProperties, CancellationToken cancellationToken) =>
+        database.ReadAsync(
+            async (connection, token) =>
+                await TryReadWholeAsync(connection, boxes, from, limit, withProperties, token)
+                    ?? await ReadByCodesAsync(connection, boxes, from, limit, withProperties, token),
+            cancellationToken);
 
-            if (cell.First < from)
-            {
-                Cut(cell, halvings: 1, cells);
-                continue;
-            }
-
-            taken.AddRange(parts.Select(part => (cell, part)));
-        }
-
-        return taken;
-    }
-
-    /// <summary>Adds the features of the cells up to the first with too many, and puts that and the ones behind it back.</summary>
-    private static async Task ReadCellsAsync(
+    /// <returns>All that the boxes have; null where that is more than the limit, or likely to be.</returns>
+    private static async Task<CatalogPage?> TryReadWholeAsync(
         NpgsqlConnection connection,
-        List<(ZOrderRange Cell, BoundingBox Part)> taken,
-        Stack<ZOrderRange> cells,
-        List<CatalogFeature> found,
+        IReadOnlyList<BoundingBox> boxes,
+        long from,
         int limit,
         bool withProperties,
         CancellationToken cancellationToken)
     {
-        await using var command = new NpgsqlCommand(CellsSql, connection)
+        // Where there was a page before, there is likely to be one more than this.
+        if (from > ZOrder.FirstInBoxes(0, boxes) || boxes[0] == BoundingBox.World)
+        {
+            return null;
+        }
+
+        await using var batch = new NpgsqlBatch(connection);
+        foreach (var box in boxes)
+        {
+            batch.BatchCommands.Add(new NpgsqlBatchCommand(AreaSql)
+            {
+                Parameters =
+                {
+                    new NpgsqlParameter<bool> { TypedValue = withProperties },
+                    new NpgsqlParameter<int> { TypedValue = box.SouthWest.LatitudeE7 },
+                    new NpgsqlParameter<int> { TypedValue = box.SouthWest.LongitudeE7 },
+                    new NpgsqlParameter<int> { TypedValue = box.NorthEast.LatitudeE7 },
+                    new NpgsqlParameter<int> { TypedValue = box.NorthEast.LongitudeE7 },
+                    new NpgsqlParameter<int> { TypedValue = limit + 1 },
+                },
+            });
+        }
+
+        var found = new List<CatalogFeature>();
+        var isWhole = true;
+        await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
+        foreach (var box in boxes)
+        {
+            var rows = await ReadRowsAsync(reader, cancellationToken);
+            isWhole &= rows.Count <= limit;
+            found.AddRange(rows.Where(row => box.Contains(row.Location)));
+            await reader.NextResultAsync(cancellationToken);
+        }
+
+        found.Sort(static (a, b) => ZOrder.Encode(a.Location).CompareTo(ZOrder.Encode(b.Location)));
+        return isWhole && found.Count <= limit ? new CatalogPage(found, GoesOnAfter: null) : null;
+    }
+
+    private static async Task<CatalogPage> ReadByCodesAsync(
+        NpgsqlConnection connection,
+        IReadOnlyList<BoundingBox> boxes,
+        long from,
+        int limit,
+        bool withProperties,
+        CancellationToken cancellationToken)
+    {
+        var ranges = ZOrder.Ranges(boxes);
+        var found = new List<CatalogFeature>();
+        var passed = 0;
+
+        // The ranges of a box usually have less than half as many rows again as the box.
+        for (var size = ranges.Count == 1 ? limit : limit + (limit / 2) + MinSpare; ; size = Math.Min(2 * size, MaxPassed - passed))
+        {
+            // The gap that a read has ended in is left out.
+            if (ZOrder.FirstInBoxes(from, boxes) is not { } first)
+            {
+                return new CatalogPage(found, GoesOnAfter: null);
+            }
+
+            var rows = await ReadRangesAsync(connection, ranges, first, size, withProperties, cancellationToken);
+            foreach (var row in rows.Where(row => boxes.Any(box => box.Contains(row.Location))))
+            {
+                found.Add(row);
+                if (found.Count == limit)
+                {
+                    return new CatalogPage(found, row.Location);
+                }
+            }
+
+            passed += rows.Count;
+            if (rows.Count < size || passed >= MaxPassed)
+            {
+                return new CatalogPage(found, rows.Count < size ? null : rows[^1].Location);
+            }
+
+            from = ZOrder.Encode(rows[^1].Location) + 1;
+        }
+    }
+
+    /// <summary>The first rows of the ranges from a code on, in its order.</summary>
+    private static async Task<List<CatalogFeature>> ReadRangesAsync(
+        NpgsqlConnection connection,
+        IReadOnlyList<ZOrderRange> ranges,
+        long from,
+        int limit,
+        bool withProperties,
+        CancellationToken cancellationToken)
+    {
+        var rest = ranges.Where(range => range.Last >= from).ToList();
+        await using var command = new NpgsqlCommand(CodesSql, connection)
         {
             Parameters =
             {
-                Array(NpgsqlDbType.Integer, taken.Select(static cell => cell.Part.SouthWest.LatitudeE7)),
-                Array(NpgsqlDbType.Integer, taken.Select(static cell => cell.Part.SouthWest.LongitudeE7)),
-                Array(NpgsqlDbType.Integer, taken.Select(static cell => cell.Part.NorthEast.LatitudeE7)),
-                Array(NpgsqlDbType.Integer, taken.Select(static cell => cell.Part.NorthEast.LongitudeE7)),
-                new NpgsqlParameter<int> { TypedValue = limit },
                 new NpgsqlParameter<bool> { TypedValue = withProperties },
+                Array(NpgsqlDbType.Bigint, rest.Select(range => Math.Max(range.First, from))),
+                Array(NpgsqlDbType.Bigint, rest.Select(static range => range.Last)),
+                new NpgsqlParameter<int> { TypedValue = limit },
             },
         };
-        var rows = new List<(CatalogFeature Feature, ZOrderRange Cell)>();
-        await using (var reader = await command.ExecuteReaderAsync(cancellationToken))
-        {
-            while (await reader.ReadAsync(cancellationToken))
-            {
-                rows.Add((Feature(reader, ReadProperties(reader, 6)), taken[reader.GetInt32(7) - 1].Cell));
-            }
-        }
-
-        if (rows.Count == limit)
-        {
-            var full = rows[^1].Cell;
-            foreach (var (cell, _) in taken.Where(cell => cell.Cell.First > full.First).DistinctBy(static cell => cell.Cell).Reverse())
-            {
-                cells.Push(cell);
-            }
-
-            if (full.First < full.Last)
-            {
-                // It may have more.
-                rows.RemoveAll(row => row.Cell == full);
-                Cut(full, Halvings, cells);
-            }
-        }
-
-        found.AddRange(rows.Select(static row => row.Feature).OrderBy(static feature => ZOrder.Encode(feature.Location)));
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        return await ReadRowsAsync(reader, cancellationToken);
     }
 
-    /// <summary>Halves a cell, and its halves, so often; the first part comes to lie on top.</summary>
-    private static void Cut(ZOrderRange cell, int halvings, Stack<ZOrderRange> cells)
+    private static async Task<List<CatalogFeature>> ReadRowsAsync(NpgsqlDataReader reader, CancellationToken cancellationToken)
     {
-        if (halvings == 0 || cell.First == cell.Last)
+        var rows = new List<CatalogFeature>();
+        while (await reader.ReadAsync(cancellationToken))
         {
-            cells.Push(cell);
-            return;
+            rows.Add(Feature(reader, ReadProperties(reader, 6)));
         }
 
-        var (lower, upper) = ZOrder.Halve(cell);
-        Cut(upper, halvings - 1, cells);
-        Cut(lower, halvings - 1, cells);
+        return rows;
     }
 }

@@ -26,13 +26,13 @@ public sealed partial class SqliteFeatureStore : IFeatureCatalog
         }
     }
 
-    public Task<IReadOnlyList<CatalogFeature>> ReadAsync(
+    public Task<CatalogPage> ReadAsync(
         IReadOnlyList<BoundingBox> boxes, long from, int limit, bool withProperties, CancellationToken cancellationToken)
     {
         var reader = Rent();
         try
         {
-            return Task.FromResult<IReadOnlyList<CatalogFeature>>(reader.Read(boxes, from, limit, withProperties, cancellationToken));
+            return Task.FromResult(reader.Read(boxes, from, limit, withProperties, cancellationToken));
         }
         finally
         {

@@ -31,6 +31,9 @@ internal sealed class SqliteReader : IDisposable
     // How often a long call checks for cancellation, in rows or look-ups: a few milliseconds.
     private const int RowsPerLook = 4_096;
 
+    // Rows of a read of the catalog after which it ends at the first that is in no box.
+    private const int MaxPassed = 20_000;
+
     // SQLite's default of 2 MB holds a third of 100 000 features; the others are read from the file for each look-up.
     private const int CacheKibibytes = 8 * 1024;
 
@@ -113,11 +116,11 @@ internal sealed class SqliteReader : IDisposable
     }
 
     /// <summary>The first features of the boxes from a code, in Z-order.</summary>
-    public List<CatalogFeature> Read(
+    public CatalogPage Read(
         IReadOnlyList<BoundingBox> boxes, long from, int limit, bool withProperties, CancellationToken cancellationToken)
     {
         var found = new List<CatalogFeature>();
-        var rows = 0;
+        var passed = 0;
         foreach (var range in ZOrder.Ranges(boxes).Where(range => range.Last >= from))
         {
             try
@@ -127,19 +130,21 @@ internal sealed class SqliteReader : IDisposable
                 Check(raw.sqlite3_bind_int64(_read, 3, range.Last));
                 while (Step(_read))
                 {
-                    if (rows++ % RowsPerLook == 0)
+                    if (passed % RowsPerLook == 0)
                     {
                         cancellationToken.ThrowIfCancellationRequested();
                     }
 
                     var location = ZOrder.Decode(raw.sqlite3_column_int64(_read, 5));
-                    if (boxes.Any(box => box.Contains(location)))
+                    var isFound = boxes.Any(box => box.Contains(location));
+                    if (isFound)
                     {
                         found.Add(Feature(_read, location));
-                        if (found.Count == limit)
-                        {
-                            return found;
-                        }
+                    }
+
+                    if (found.Count == limit || (++passed >= MaxPassed && !isFound))
+                    {
+                        return new CatalogPage(found, location);
                     }
                 }
             }
@@ -149,7 +154,7 @@ internal sealed class SqliteReader : IDisposable
             }
         }
 
-        return found;
+        return new CatalogPage(found, GoesOnAfter: null);
     }
 
     public int CountAt(ReadOnlySpan<Coordinate> locations, CancellationToken cancellationToken)
