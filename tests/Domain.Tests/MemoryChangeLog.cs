@@ -22,6 +22,12 @@ internal sealed class MemoryChangeLog(TimeProvider? clock = null) : IChangeLog
     /// <summary>Whether others are told of changes; else they are to find out when they look.</summary>
     public bool Notifies { get; set; } = true;
 
+    /// <summary>Reads of features go on when this has completed.</summary>
+    public Task Gate { get; set; } = Task.CompletedTask;
+
+    /// <summary>The reads of features so far, each with its number of places.</summary>
+    public List<int> ReadsOfFeatures { get; } = [];
+
     /// <summary>Creates, updates or, without a name, deletes a feature, as one commit.</summary>
     public long Put(Coordinate place, string? name) => Append(() =>
     {
@@ -69,12 +75,19 @@ internal sealed class MemoryChangeLog(TimeProvider? clock = null) : IChangeLog
         }
     }
 
-    public Task<IReadOnlyList<CatalogFeature>> ReadFeaturesAsync(IReadOnlyCollection<Coordinate> places, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<CatalogFeature>> ReadFeaturesAsync(
+        IReadOnlyCollection<Coordinate> places, CancellationToken cancellationToken)
     {
         lock (_gate)
         {
+            ReadsOfFeatures.Add(places.Count);
+        }
+
+        await Gate;
+        lock (_gate)
+        {
             ThrowIfAway();
-            return Task.FromResult<IReadOnlyList<CatalogFeature>>([.. places.Select(place => _features.GetValueOrDefault(place)).OfType<CatalogFeature>()]);
+            return [.. places.Select(place => _features.GetValueOrDefault(place)).OfType<CatalogFeature>()];
         }
     }
 

@@ -163,6 +163,31 @@ public sealed partial class RulesTests : IDisposable
     }
 
     [Fact]
+    public async Task Every_method_of_the_contract_has_the_objectives_of_its_shape()
+    {
+        var rules = await File.ReadAllTextAsync(
+            Repository.File("deploy", "helm", "route-service", "files", "rules.yaml"), TestContext.Current.CancellationToken);
+        var protos = Directory.GetFiles(Repository.File("protos"), "*.proto", SearchOption.AllDirectories);
+        var methods = protos.SelectMany(proto => Method().Matches(File.ReadAllText(proto))).ToLookup(
+            method => (method.Groups[2].Success, method.Groups[3].Success), method => method.Groups[1].Value);
+
+        Assert.All(MethodsOf("le=\"0.25\",rpc_method=~"), named => Assert.Equal(methods[(false, false)].Distinct().Order(), named));
+        Assert.All(
+            MethodsOf("rpc_grpc_status_code=\"14\",rpc_method!~"),
+            named => Assert.Equal(methods[(true, false)].Concat(methods[(true, true)]).Append("WatchFeatures").Order(), named));
+        Assert.All(
+            MethodsOf("le=~\"10|10[.]0\",rpc_method=~"),
+            named => Assert.Equal(methods[(false, true)].Order(), named.Append("StreamFeatures").Append("WatchFeatures").Order()));
+
+        List<List<string>> MethodsOf(string selector)
+        {
+            var found = Regex.Matches(rules, $"{Regex.Escape(selector)}\"([^\"]*)\"").Select(match => match.Groups[1].Value.Split('|').Order().ToList()).ToList();
+            Assert.NotEmpty(found);
+            return found;
+        }
+    }
+
+    [Fact]
     public async Task Two_releases_share_no_group_selector_uid_or_file()
     {
         var (blue, green) = (await RenderReleaseAsync("blue", "one"), await RenderReleaseAsync("green", "one"));
@@ -337,6 +362,9 @@ public sealed partial class RulesTests : IDisposable
     private static Case Fires(string alert, params (string Name, string Values)[] series) => new(alert, true, "", series);
 
     private static Case Silent(string alert, string reason, params (string Name, string Values)[] series) => new(alert, false, reason, series);
+
+    [GeneratedRegex(@"rpc (\w+) ?\((stream )?[\w.]+\) returns \((stream )?[\w.]+\)")]
+    private static partial Regex Method();
 
     [GeneratedRegex("job=\"([^\"]*)\"")]
     private static partial Regex Selected();

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Grpc.Core;
 using Npgsql;
 using RouteService.Contracts.Routeguide;
+using V1 = RouteService.Contracts.V1;
 
 namespace RouteService.Postgis.Tests;
 
@@ -30,6 +31,40 @@ public sealed class PoolerTests : ServiceTest
         Assert.Equal("second", hearing.ResponseStream.Current.Message);
         Assert.True(await hearing.ResponseStream.MoveNext(default));
         Assert.Equal("from afar", hearing.ResponseStream.Current.Message);
+    }
+
+    [Fact]
+    public async Task Writes_searches_and_imports_are_answered_and_watches_of_other_replicas_hear_of_them()
+    {
+        var database = await DatabaseAsync(features: 10);
+        var pooler = Ours(await Pooler.StartAsync(database.ConnectionString));
+        var (one, other) = (await StartAsync(pooler.To(database)), await StartAsync(pooler.To(database)));
+        using var watch = other.Features.WatchFeatures(new V1.WatchFeaturesRequest(), deadline: ServiceOnPostgis.Deadline);
+        Assert.True(await watch.ResponseStream.MoveNext(default));
+
+        var places = Enumerable.Range(0, 50).Select(static i => new V1.Point { LatitudeE7 = -1 - i }).ToList();
+        var created = await Task.WhenAll(places.Select(async place => await one.Features.CreateFeatureAsync(
+            new V1.CreateFeatureRequest { Feature = new V1.Feature { Location = place, DisplayName = "new" }, RequestId = Guid.NewGuid().ToString() },
+            deadline: ServiceOnPostgis.Deadline)));
+        using var import = one.Features.ImportFeatures(deadline: ServiceOnPostgis.Deadline);
+        await import.RequestStream.WriteAsync(new V1.ImportFeaturesRequest { Options = new V1.ImportFeaturesRequest.Types.Options() });
+        var batch = new V1.ImportFeaturesRequest.Types.Batch { Features = { new V1.Feature { Location = places[0], DisplayName = "imported" } } };
+        await import.RequestStream.WriteAsync(new V1.ImportFeaturesRequest { Batch = batch });
+        await import.RequestStream.CompleteAsync();
+
+        Assert.Equal(60, (await import).TotalCount);
+        var found = await one.Features.SearchFeaturesAsync(
+            new V1.SearchFeaturesRequest { Filter = new V1.FeatureFilter { Text = "new" } }, deadline: ServiceOnPostgis.Deadline);
+        Assert.Equal(49, found.Results.Count);
+        var heard = new HashSet<string>();
+        while (heard.Count < created.Length || watch.ResponseStream.Current.Feature?.DisplayName is not "imported")
+        {
+            Assert.True(await watch.ResponseStream.MoveNext(default));
+            heard.Add(watch.ResponseStream.Current.Feature?.Name ?? "");
+            heard.Remove("");
+        }
+
+        Assert.Equal(created.Select(static feature => feature.Name).Order(), heard.Order());
     }
 
     [Theory]

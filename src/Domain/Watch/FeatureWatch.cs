@@ -17,7 +17,7 @@ public sealed class FeatureWatch : IDisposable
     // Changes whose features are read together, each of up to 64 KiB.
     private const int PageSize = 64;
 
-    private readonly IChangeLog _log;
+    private readonly FeatureReads _reads;
     private readonly ChangeFeed _feed;
     private readonly WatchOptions _options;
     private readonly TimeProvider _clock;
@@ -27,7 +27,7 @@ public sealed class FeatureWatch : IDisposable
     private readonly Action _onDispose;
 
     internal FeatureWatch(
-        IChangeLog log,
+        FeatureReads reads,
         ChangeFeed feed,
         WatchOptions options,
         TimeProvider clock,
@@ -36,7 +36,7 @@ public sealed class FeatureWatch : IDisposable
         long? after,
         Action onDispose)
     {
-        _log = log;
+        _reads = reads;
         _feed = feed;
         _options = options;
         _clock = clock;
@@ -156,7 +156,7 @@ public sealed class FeatureWatch : IDisposable
         }
 
         var kinds = due.GroupBy(static change => change.Location).ToDictionary(static at => at.Key, static at => at.First().Kind);
-        var features = (await _log.ReadFeaturesAsync(kinds.Keys, cancellationToken)).ToDictionary(static feature => feature.Location);
+        var features = await _reads.ReadAsync(kinds.Keys, cancellationToken);
         var last = new HashSet<Coordinate>();
         due.Reverse();
         due.RemoveAll(change => !last.Add(change.Location));

@@ -7,6 +7,7 @@ namespace RouteService.Domain.Watch;
 public sealed class FeatureWatches(IChangeLog log, ChangeFeed feed, WatchOptions options, TimeProvider clock, WatchMetrics metrics)
 {
     private readonly ClientCounts _clients = new();
+    private readonly FeatureReads _reads = new(log);
 
     /// <summary>Opens a watch. Its disposal makes room for another.</summary>
     /// <param name="client">The client, for the limit.</param>
@@ -22,7 +23,7 @@ public sealed class FeatureWatches(IChangeLog log, ChangeFeed feed, WatchOptions
         }
 
         metrics.Opened();
-        return new FeatureWatch(log, feed, options, clock, metrics, area, after, () =>
+        return new FeatureWatch(_reads, feed, options, clock, metrics, area, after, () =>
         {
             _clients.Remove(client);
             metrics.Closed();

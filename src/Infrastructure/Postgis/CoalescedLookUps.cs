@@ -92,10 +92,7 @@ internal sealed class CoalescedLookUps : IAsyncDisposable
         }
     }
 
-    /// <summary>
-    /// Starts the query's span, as a child of the first recorded caller's and linked to the others'. Without a recorded caller, an
-    /// unrecorded span keeps Npgsql from starting a trace for the query. Records how long each has waited.
-    /// </summary>
+    /// <summary>Starts the query's span, and records how long each has waited.</summary>
     private static Activity? Follow(List<Waiter> batch)
     {
         if (StoreTelemetry.TimesWaits)
@@ -106,21 +103,8 @@ internal sealed class CoalescedLookUps : IAsyncDisposable
             }
         }
 
-        if (!StoreTelemetry.Source.HasListeners())
-        {
-            return null;
-        }
-
-        var callers = batch.ConvertAll(static waiter => waiter.Caller)
-            .FindAll(static caller => caller.TraceFlags.HasFlag(ActivityTraceFlags.Recorded));
-        return callers.Count == 0
-            ? new Activity("look up").Start()
-            : StoreTelemetry.Source.StartActivity(
-                "look up",
-                ActivityKind.Internal,
-                callers[0],
-                [new("routeservice.lookups.batch.size", batch.Count)],
-                callers.Skip(1).Select(static caller => new ActivityLink(caller)));
+        return StoreTelemetry.Follow(
+            "look up", "routeservice.lookups.batch.size", batch.ConvertAll(static waiter => waiter.Caller));
     }
 
     /// <summary>

@@ -84,7 +84,7 @@ public sealed partial class PostgisFeatureCatalog
         var boxes = area?.Boxes ?? [BoundingBox.World];
         try
         {
-            return await database.ReadAsync(
+            return await _database.ReadAsync(
                 async (connection, token) =>
                 {
                     await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.ReadCommitted, token);

@@ -54,7 +54,7 @@ public sealed partial class PostgisFeatureCatalog
         """;
 
     public Task<NearbyFeatures> ReadNearbyAsync(
-        Coordinate near, int count, bool withProperties, CancellationToken cancellationToken) => database.ReadAsync(
+        Coordinate near, int count, bool withProperties, CancellationToken cancellationToken) => _database.ReadAsync(
         async (connection, token) =>
         {
             // The nearest by metres lie in an ellipse of degrees; its circle is larger by this.
@@ -79,7 +79,7 @@ public sealed partial class PostgisFeatureCatalog
 
     public Task<CatalogPage> ReadAsync(
         IReadOnlyList<BoundingBox> boxes, long from, int limit, bool withProperties, CancellationToken cancellationToken) =>
-        database.ReadAsync(
+        _database.ReadAsync(
             async (connection, token) =>
                 await TryReadWholeAsync(connection, boxes, from, limit, withProperties, token)
                     ?? await ReadByCodesAsync(connection, boxes, from, limit, withProperties, token),

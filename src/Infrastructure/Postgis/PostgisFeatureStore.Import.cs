@@ -111,6 +111,10 @@ public sealed partial class PostgisFeatureStore
 
     private const string IsEmptySql = "SELECT NOT EXISTS (SELECT FROM feature)";
 
+    private const string RequestSql = """
+        INSERT INTO feature_request (request_id, fingerprint) VALUES ($1, $2) ON CONFLICT (request_id) DO NOTHING RETURNING request_id
+        """;
+
     private const string RepeatedSql = "SELECT fingerprint, summary FROM feature_request WHERE request_id = $1";
 
     private const string SummarySql = "UPDATE feature_request SET summary = $2 WHERE request_id = $1";
@@ -378,7 +382,7 @@ public sealed partial class PostgisFeatureStore
     private static async Task<ImportSummary?> RepeatedAsync(
         NpgsqlConnection connection, FeatureImport import, Guid id, CancellationToken cancellationToken)
     {
-        await using var take = Unhurried(connection, PostgisFeatureCatalog.RequestSql);
+        await using var take = Unhurried(connection, RequestSql);
         take.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = id });
         take.Parameters.Add(new NpgsqlParameter<long> { TypedValue = import.Fingerprint });
         if (await take.ExecuteScalarAsync(cancellationToken) is not null)
@@ -410,6 +414,7 @@ public sealed partial class PostgisFeatureStore
         {
             TypedValue = TimeProvider.System.GetUtcNow() - FeatureWrite.RequestRetention,
         });
+        forget.Parameters.Add(new NpgsqlParameter<int> { TypedValue = 1 });
         await forget.ExecuteNonQueryAsync(cancellationToken);
     }
 

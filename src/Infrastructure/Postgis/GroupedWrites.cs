@@ -1,0 +1,154 @@
+using System.Diagnostics;
+using System.Threading.Channels;
+using Npgsql;
+using RouteService.Domain.Features;
+
+namespace RouteService.Infrastructure.Postgis;
+
+/// <summary>
+/// Writes that arrive while others are made share the next transaction, because a commit takes far longer than a write: it waits for the
+/// disk, one at a time in the whole database, as it holds the lock of the change log. No write is delayed to fill a group. Where another
+/// transaction holds up a group, or PostgreSQL refuses a value in it, each of its writes is made by itself, and depends on no other.
+/// </summary>
+/// <threadsafety>All members may be called at once from any thread.</threadsafety>
+internal sealed class GroupedWrites : IAsyncDisposable
+{
+    // Two, so that one group is prepared while the other is committed.
+    private const int Writers = 2;
+
+    // A group ends with the write that reaches one of these.
+    private const int MaxWrites = 256;
+    private const int MaxChanges = 1_000;
+
+    // Callers beyond this capacity wait, which is the backpressure.
+    private const int Capacity = 10_000;
+
+    private readonly Func<IReadOnlyList<FeatureWrite>, bool, CancellationToken, Task<IReadOnlyList<WriteOutcome>>> _write;
+    private readonly Channel<Waiter> _waiting = Channel.CreateBounded<Waiter>(Capacity);
+    private readonly Task _writing;
+
+    /// <param name="write">
+    /// Makes writes in one transaction, in turn; the flag says whether it gives up soon where another transaction holds it up.
+    /// </param>
+    public GroupedWrites(Func<IReadOnlyList<FeatureWrite>, bool, CancellationToken, Task<IReadOnlyList<WriteOutcome>>> write)
+    {
+        _write = write;
+        _writing = Task.WhenAll(Enumerable.Range(0, Writers).Select(_ => Task.Run(RunAsync)));
+    }
+
+    /// <summary>Makes a write.</summary>
+    /// <param name="write">The write.</param>
+    /// <param name="cancellationToken">Stops waiting. The write is not made, unless it is being made in a group.</param>
+    /// <returns>The features afterwards, in the order of its changes; null where there is none.</returns>
+    public async Task<IReadOnlyList<CatalogFeature?>> WriteAsync(FeatureWrite write, CancellationToken cancellationToken)
+    {
+        var waiter = new Waiter(write, cancellationToken);
+        await using (cancellationToken.UnsafeRegister(static (waiter, token) => ((Waiter)waiter!).TrySetCanceled(token), waiter))
+        {
+            await _waiting.Writer.WriteAsync(waiter, cancellationToken);
+            return await waiter.Task;
+        }
+    }
+
+    /// <summary>Makes the writes that wait, then ends.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _waiting.Writer.TryComplete();
+        await _writing;
+    }
+
+    private async Task RunAsync()
+    {
+        while (await _waiting.Reader.WaitToReadAsync())
+        {
+            var group = new List<Waiter>();
+            var changes = 0;
+            while (group.Count < MaxWrites && changes < MaxChanges && _waiting.Reader.TryRead(out var waiter))
+            {
+                if (!waiter.Task.IsCompleted)
+                {
+                    group.Add(waiter);
+                    changes += waiter.Write.Changes.Count;
+                }
+            }
+
+            if (group.Count > 0)
+            {
+                await WriteAsync(group);
+            }
+        }
+    }
+
+    private async Task WriteAsync(List<Waiter> group)
+    {
+        StoreTelemetry.Writes(group.Count);
+        using var activity = StoreTelemetry.Follow(
+            "write", "routeservice.writes.batch.size", group.ConvertAll(static waiter => waiter.Caller));
+        try
+        {
+            var outcomes = await _write(group.ConvertAll(static waiter => waiter.Write), true, CancellationToken.None);
+            for (var i = 0; i < group.Count; i++)
+            {
+                group[i].Answer(outcomes[i]);
+            }
+        }
+        catch (StoreUnavailableException e) when (
+            e is { Failure: StoreFailure.TooSlow or StoreFailure.Refused, InnerException: PostgresException })
+        {
+            // Rolled back. These do not hold up the next groups.
+            foreach (var waiter in group)
+            {
+                _ = WriteAloneAsync(waiter);
+            }
+        }
+        catch (Exception e)
+        {
+            // The failure is the writers', not this loop's.
+            foreach (var waiter in group)
+            {
+                waiter.Fail(e);
+            }
+        }
+    }
+
+    /// <summary>Makes a write by itself. Does not throw.</summary>
+    private async Task WriteAloneAsync(Waiter waiter)
+    {
+        using var activity = StoreTelemetry.Follow("write", "routeservice.writes.batch.size", [waiter.Caller]);
+        try
+        {
+            waiter.Answer((await _write([waiter.Write], false, waiter.CancellationToken))[0]);
+        }
+        catch (Exception e)
+        {
+            waiter.Fail(e);
+        }
+    }
+
+    private sealed class Waiter(FeatureWrite write, CancellationToken cancellationToken)
+        : TaskCompletionSource<IReadOnlyList<CatalogFeature?>>(TaskCreationOptions.RunContinuationsAsynchronously)
+    {
+        public FeatureWrite Write { get; } = write;
+
+        public CancellationToken CancellationToken { get; } = cancellationToken;
+
+        /// <summary>The caller's span, if any.</summary>
+        public ActivityContext Caller { get; } = Activity.Current?.Context ?? default;
+
+        public void Answer(WriteOutcome outcome)
+        {
+            if (outcome.Refusal is { } refusal)
+            {
+                TrySetException(refusal);
+            }
+            else
+            {
+                TrySetResult(outcome.Features);
+            }
+        }
+
+        /// <summary>Each waiter gets an exception of its own, because throwing one writes to it.</summary>
+        public void Fail(Exception e) => TrySetException(
+            e is StoreUnavailableException store ? new StoreUnavailableException(store.Message, store.Failure, e) : e);
+    }
+}
