@@ -193,7 +193,7 @@ public static class PostgisSchema
         var (encoding, isVisible) = (reader.GetString(0), reader.GetBoolean(1));
         var schema = reader.GetValue(2) as string;
         var (isInstalled, isReadOnly) = (reader.GetBoolean(3), reader.GetBoolean(4));
-        var (hasTrigrams, trigrams, haveTrigrams) = (reader.GetBoolean(5), reader.GetValue(6) as string, reader.GetBoolean(7));
+        var (isTrigramVisible, trigramSchema, isTrigramInstalled) = (reader.GetBoolean(5), reader.GetValue(6) as string, reader.GetBoolean(7));
         var problem = (encoding, schema) switch
         {
             (not "UTF8", _) => $"has the encoding {encoding}; expected UTF8. Create it with ENCODING 'UTF8'",
@@ -206,8 +206,8 @@ public static class PostgisSchema
                 + "run ALTER DATABASE … SET default_transaction_read_only = off",
 
             // Only an index is made of it.
-            _ when toMigrate && !hasTrigrams && trigrams is not null => $"has pg_trgm in {OutOfSight(trigrams)}",
-            _ when toMigrate && !hasTrigrams && !haveTrigrams =>
+            _ when toMigrate && !isTrigramVisible && trigramSchema is not null => $"has pg_trgm in {OutOfSight(trigramSchema)}",
+            _ when toMigrate && !isTrigramVisible && !isTrigramInstalled =>
                 "lacks pg_trgm, and its server does not have it. Install it there: it is one of PostgreSQL's own additional modules "
                 + "(Debian: postgresql-15, elsewhere also postgresql-contrib)",
             _ => null,
