@@ -193,7 +193,8 @@ public static class PostgisSchema
         var (encoding, isVisible) = (reader.GetString(0), reader.GetBoolean(1));
         var schema = reader.GetValue(2) as string;
         var (isInstalled, isReadOnly) = (reader.GetBoolean(3), reader.GetBoolean(4));
-        var (isTrigramVisible, trigramSchema, isTrigramInstalled) = (reader.GetBoolean(5), reader.GetValue(6) as string, reader.GetBoolean(7));
+        var (isTrigramVisible, isTrigramInstalled) = (reader.GetBoolean(5), reader.GetBoolean(7));
+        var trigramSchema = reader.GetValue(6) as string;
         var problem = (encoding, schema) switch
         {
             (not "UTF8", _) => $"has the encoding {encoding}; expected UTF8. Create it with ENCODING 'UTF8'",
