@@ -176,34 +176,6 @@ public abstract class FeatureSearchContract
     }
 
     [Fact]
-    public async Task A_page_of_a_thin_area_ends_after_the_crowd_beside_it_and_the_next_goes_on()
-    {
-        // Where a page is not the first: a store may have another way for that.
-        const int Crowd = 30_000;
-        var catalog = await CreateAsync();
-        foreach (var longitudes in Enumerable.Range(0, Crowd).Chunk(1_000))
-        {
-            await CreateAsync(catalog, [.. longitudes.Select(static longitude => new FeatureChange.Create(new Coordinate(1, longitude), "beside", Properties.Empty))]);
-        }
-
-        int[] inside = [0, Crowd - 3, Crowd - 2, Crowd - 1];
-        await CreateAsync(catalog, [.. inside.Select(static longitude => new FeatureChange.Create(new Coordinate(0, longitude), "inside", Properties.Empty))]);
-        var search = new FeatureSearch(catalog);
-        var filter = new FeatureFilter(new Box(new Coordinate(0, 0), new Coordinate(0, Crowd)));
-        var pages = new List<SearchPage>();
-
-        for (long? from = ZOrder.Encode(new Coordinate(0, 0)) + 1; from is { } code;)
-        {
-            pages.Add(await search.ReadPageAsync(filter, code, 10, withProperties: true, default));
-            from = pages[^1].GoesOnAfter is { } last ? ZOrder.Encode(last) + 1 : null;
-        }
-
-        Assert.Equal(2, pages.Count);
-        Assert.Empty(pages[0].Features);
-        Assert.Equal(inside[1..], pages[1].Features.Select(static feature => feature.Location.LongitudeE7).Order());
-    }
-
-    [Fact]
     public async Task What_stays_comes_once_while_others_come_and_go()
     {
         var chance = new Random(1);
