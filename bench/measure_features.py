@@ -31,6 +31,17 @@ NEAREST = RANDOM_PLACE + (
     f"SELECT latitude, longitude, name, location::geography <-> {POINT} FROM feature ORDER BY location::geography <-> {POINT} LIMIT 10;\n")
 RADIUS = RANDOM_PLACE + f"SELECT latitude, longitude, name FROM feature WHERE ST_DWithin(location::geography, {POINT}, :radius, false);\n"
 
+# Names have a number of seven digits: the first five are those of a hundred features, less the few without a name.
+TEXT = r"""\set n random(0, :prefixes - 1)
+SELECT latitude, longitude, name FROM feature WHERE search_key(name) LIKE '%feature ' || lpad((:n)::text, :digits, '0') || '%';
+"""
+NEAREST_OF_KIND = RANDOM_PLACE + f"""WITH found AS MATERIALIZED (
+    SELECT latitude, longitude, name, location FROM feature JOIN feature_properties USING (latitude, longitude)
+    WHERE properties @> '{{"kind":7}}' LIMIT 10001)
+SELECT latitude, longitude, name, location::geography <-> {POINT} FROM found ORDER BY location::geography <-> {POINT} LIMIT 10;
+"""
+KINDS = 1_000
+
 
 def number_field(tag, value):
     return bytes([tag << 3]) + varint(value)
@@ -45,6 +56,17 @@ def circle_request(latitude, longitude, meters):
     """SearchFeaturesRequest{filter{area{circle{center, radius_meters}}}, page_size}."""
     circle = field(1, sint_point(latitude, longitude)) + b"\x11" + struct.pack("<d", meters)
     return field(1, field(1, field(2, circle))) + number_field(3, 1_000)
+
+
+def text_request(text):
+    """SearchFeaturesRequest{filter{text}, page_size}."""
+    return field(1, field(2, text.encode())) + number_field(3, PAGE)
+
+
+def near_kind_request(latitude, longitude, kind, limit):
+    """SearchFeaturesRequest{filter{properties{fields{"kind": number}}}, near, page_size}."""
+    value = b"\x11" + struct.pack("<d", kind)
+    return field(1, field(3, field(1, field(1, b"kind") + field(2, value)))) + near_request(latitude, longitude, limit)
 
 
 def page_request(token):
@@ -162,6 +184,24 @@ def measure(cluster, work, total, seconds, rounds, warm_up):
         batches = [batch_request(sorted(dice.sample(features, BATCH)), b"Written %d" % i) for i in range(20)]
         rows = [(f"Batches of {BATCH} updates: rows/s", searches("batches", batches, ALONE, name="BatchUpdateFeatures", things=BATCH),
                  "SQL, pipelined", bench.script("updates", pipeline(dice.sample(features, BATCH)), 1, BATCH))]
+        yield from lines(rows, server, seconds, rounds, warm_up)
+
+        cluster.psql(
+            "places",
+            "INSERT INTO feature_properties SELECT latitude, longitude, jsonb_build_object('kind', row_number() OVER () % "
+            f"{KINDS}) FROM feature;",
+            "VACUUM ANALYZE feature;", "VACUUM ANALYZE feature_properties;")
+        some = [text_request(f"FEATURE {dice.randrange(total // 100):05}") for _ in range(10_000)]
+        one = [text_request(f"feature {i:07}") for i in dice.sample([i for i in range(total) if i % 16 != 15], 10_000)]
+        kind = [near_kind_request(*place, 7, 10) for place in around]
+        rows = [
+            (f"Text, {mean_results(server, some[:200])} results: calls/s", searches("text", some, ALONE),
+             "SQL", bench.script("text", TEXT, 1, prefixes=total // 100, digits=5)),
+            ("Text of one feature, a page: calls/s", searches("one", one, ALONE),
+             "SQL", bench.script("one", TEXT, 1, prefixes=total, digits=7)),
+            (f"A property that 1 in {number(KINDS)} has, nearest 10: calls/s", searches("kind", kind, ALONE),
+             "SQL", bench.script("kind", NEAREST_OF_KIND, 1)),
+        ]
         yield from lines(rows, server, seconds, rounds, warm_up)
         yield f"Memory, a tenth of {number(total)} features streamed: MB", early, "at the end, at most", late
     finally:

@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
 """Makes src/Domain/Features/TextFold.Table.cs from UnicodeData.txt, version 15.0.0 (unicode.org; Debian's package unicode-data):
 
-    eng/make-text-fold.py /usr/share/unicode/UnicodeData.txt
+    eng/make-text-fold.py /usr/share/unicode/UnicodeData.txt [migrations/NAME.sql]
+
+With a migration it also replaces the table of the function search_key there: the keys of all characters that are not ASCII and fold to others.
+src/Infrastructure/Postgis/SearchKey.cs has the rules of keys. A later Unicode needs another function and another index, in another migration.
 
 A character folds to its full compatibility decomposition without accents, in lower case. Accents are the marks whose canonical combining
 class is 1 (overlays), 10 to 36 (points of Hebrew, Arabic and Syriac) or 200 to 240 (those around a base); other marks are parts of letters,
 such as the vowel signs of Thai and the voicing of kana. Letters that Unicode does not decompose, but readers take for another letter, are below.
 Hangul syllables are decomposed by arithmetic, in the program.
 """
+import json
 import re
 import sys
 from pathlib import Path
@@ -93,3 +97,27 @@ public static partial class TextFold
 }}
 ''')
 print(len(folds), 'characters,', len(tokens), 'entries,', sum(map(len, lines)), 'characters of text')
+
+DIGITS = '0123456789abcdefghijklmnopqrstuvwxyz'
+
+
+def key(code):
+    if code < 0x80:
+        return chr(code)
+    return chr(ord('a') + code % 26) if code < 0x2E80 else ''.join(DIGITS[code // power % 36] for power in (36 * 36, 36, 1))
+
+
+if len(sys.argv) > 2:
+    lines, line = [], ''
+    for code, folded in sorted(folds.items()):
+        if code < 0x80:
+            continue
+        entry = f'"{code:x}":{json.dumps("".join(map(key, folded)))}'
+        if len(line) + len(entry) + 1 > WIDTH:
+            lines.append(line)
+            line = ''
+        line += entry + ','
+    lines.append(line[:-1])
+    migration = Path(sys.argv[2])
+    before, _, after = migration.read_text().split('$table$')
+    migration.write_text('$table$'.join([before, '{\n' + '\n'.join(lines) + '\n}', after]))

@@ -72,6 +72,25 @@ public sealed class TextFoldTests
     }
 
     [Fact]
+    public void A_text_contains_what_its_fold_contains()
+    {
+        var chance = new Random(1);
+        const string Characters = "abcABC iIkKsS%_\u212A\u017F\u0130\u0131ßéŁ東가각🚀";
+        for (var i = 0; i < 100_000; i++)
+        {
+            var (text, part) = (Random(chance.Next(12)), TextFold.Fold(Random(chance.Next(4))));
+            Assert.True(
+                TextFold.Fold(text).Contains(part, StringComparison.Ordinal) == TextFold.Contains(text, part), $"'{text}' and '{part}'");
+        }
+
+        string Random(int length)
+        {
+            var runes = (chance.Next(2) == 0 ? Characters[..14] : Characters).EnumerateRunes().ToArray();
+            return string.Concat(chance.GetItems(runes, length));
+        }
+    }
+
+    [Fact]
     public void No_culture_changes_it()
     {
         var before = CultureInfo.CurrentCulture;

@@ -7,7 +7,16 @@ namespace RouteService.Infrastructure.Tests;
 /// <summary>What searches find in every store, against a scan of all features. A class for each store derives from it.</summary>
 public abstract class FeatureSearchContract
 {
-    private static readonly string[] Names = ["Łódź", "lodz 2", "Straße", "STRASSE", "東京", "", "café", "a%_\\\"'"];
+    private static readonly string[] Names =
+    [
+        "Łódź", "lodz 2", "Straße", "STRASSE", "東京", "", "café", "a%_\\\"'", "CAFÉ 東京都", "서울역", "Ёлка", "ガラス", "🚀🚀 ½", "100%_off", "x\\y'z",
+    ];
+
+    private static readonly string[] Texts =
+    [
+        "LÓDZ", "ss", "京", "e", "%", "strasse", "ẞE", "東京", "東京都", "cafe 東", "서우", "울역", "елк", "カラス", "🚀", "🚀🚀", "1⁄2", "100%_", "%_\\\"", "x\\y'",
+        "X\\Y'Z", "a%_", "zzz",
+    ];
 
     /// <summary>A store without features; it lives as long as the test.</summary>
     protected abstract Task<IFeatureCatalog> CreateAsync();
@@ -83,7 +92,8 @@ public abstract class FeatureSearchContract
         }
 
         var search = new FeatureSearch(catalog);
-        var filter = new FeatureFilter(text: "NEEDLE");
+        // Too short for an index.
+        var filter = new FeatureFilter(text: "DL");
 
         var first = await search.ReadPageAsync(filter, 0, 10, withProperties: true, default);
         Assert.Empty(first.Features);
@@ -91,6 +101,50 @@ public abstract class FeatureSearchContract
 
         Assert.Equal(["needle"], last.Features.Select(feature => feature.Name));
         Assert.Null(last.GoesOnAfter);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task The_few_that_match_are_found_whatever_their_names_are(int seed)
+    {
+        var catalog = await CreateAsync();
+        var chance = new Random(seed);
+        string[] words = [.. Names, "İstanbul", "Đà Nẵng", "ﬁn", "שָׁלוֹם", "ไทย", "𝐀𐐀", "\u0301", "ℵ"];
+        var changes = Enumerable.Range(0, 3_000).Select(i => new FeatureChange.Create(
+            new Coordinate(chance.Next(900_000_000), i),
+            string.Join(" -"[chance.Next(2)], chance.GetItems(words, chance.Next(4))),
+            chance.Next(100) == 0 ? Of($$"""{"n":{{chance.Next(-3, 4)}}.5,"s":"\"{{chance.Next(3)}}","list":["x"]}""") : Of("""{"list":"y"}"""))).ToArray();
+        var features = new List<CatalogFeature>();
+        foreach (var batch in changes.Chunk(1_000))
+        {
+            features.AddRange(await CreateAsync(catalog, batch));
+        }
+
+        var search = new FeatureSearch(catalog);
+        string[] members = ["""{"n":1.5}""", """{"s":"\"2"}""", """{"n":-0.5,"s":"\"1"}""", """{"list":"x"}""", """{"list":"y"}""", """{"n":7}"""];
+        for (var i = 0; i < 200; i++)
+        {
+            // A piece of a name, in another case.
+            var name = chance.GetItems(features.ToArray(), 1)[0].Name.EnumerateRunes().ToArray();
+            var first = chance.Next(name.Length + 1);
+            var text = string.Concat(name.Skip(first).Take(chance.Next(1, 12)));
+            text = TextFold.Fold(text).Length == 0 ? "" : chance.Next(2) == 0 ? text.ToUpperInvariant() : text;
+            var filter = new FeatureFilter(
+                chance.Next(3) == 0 ? RandomArea(chance, features) : null, text, chance.Next(3) == 0 ? Of(members[chance.Next(members.Length)]) : null);
+            var near = PlaceNear(chance, features);
+            var matches = features.Where(feature => filter.Matches(feature.Location, feature.Name, feature.Properties)).ToList();
+
+            Assert.True(
+                matches.OrderBy(feature => ZOrder.Encode(feature.Location)).SequenceEqual(await AllAsync(search, filter, 50)),
+                $"seed {seed}, search {i}, text '{text}'");
+            Assert.True(
+                matches.Select(feature => (feature.Location, Haversine.Meters(near, feature.Location)))
+                    .OrderBy(found => found.Item2).ThenBy(found => ZOrder.Encode(found.Location)).Take(3).SequenceEqual(
+                        (await search.FindNearestAsync(filter, near, 3, withProperties: false, default))
+                            .Select(found => (found.Feature.Location, found.Meters))),
+                $"seed {seed}, nearest {i}, text '{text}'");
+        }
     }
 
     [Fact]
@@ -229,7 +283,7 @@ public abstract class FeatureSearchContract
 
     private static FeatureFilter RandomFilter(Random chance, List<CatalogFeature> features) => new(
         RandomArea(chance, features),
-        chance.Next(3) == 0 ? new[] { "LÓDZ", "ss", "京", "e", "%" }[chance.Next(5)] : "",
+        chance.Next(3) == 0 ? Texts[chance.Next(Texts.Length)] : "",
         chance.Next(3) == 0 ? Of(new[] { """{"kind":1}""", """{"open":null}""", """{"kind":2,"open":true}""", """{"kind":"1"}""" }[chance.Next(4)]) : null);
 
     private static Area? RandomArea(Random chance, List<CatalogFeature> features)

@@ -219,6 +219,34 @@ public sealed class MigrationTests : ServiceTest
     }
 
     [Fact]
+    public async Task Pg_trgm_in_another_schema_is_told_in_a_line_and_the_line_helps()
+    {
+        var database = await EmptyDatabaseAsync();
+        await database.ExecuteAsync("CREATE SCHEMA trigrams; CREATE EXTENSION pg_trgm SCHEMA trigrams");
+
+        AssertRefused(
+            await Program.MigrateAsync(database.ConnectionString),
+            "has pg_trgm in the schema 'trigrams', which is not in the search_path. Run ALTER DATABASE … SET search_path = public, \"trigrams\".");
+
+        await database.ExecuteAsync($"ALTER DATABASE {database.Name} SET search_path = public, \"trigrams\"");
+        (await Program.MigrateAsync(database.ConnectionString)).AssertSuccess();
+        Assert.Equal(true, await database.ExecuteAsync("SELECT indisvalid FROM pg_index WHERE indexrelid = 'feature_search_key'::regclass"));
+    }
+
+    [Fact]
+    public async Task Who_may_not_create_pg_trgm_is_told_what_is_enough()
+    {
+        var (server, database) = await ClusterAsync();
+        await server.ExecuteAsync("CREATE ROLE tables LOGIN");
+        await database.ExecuteAsync("CREATE EXTENSION postgis; GRANT ALL ON SCHEMA public TO tables");
+
+        AssertRefused(await Program.MigrateAsync(As("tables", database)), "for CREATE EXTENSION pg_trgm, CREATE on the database is enough.");
+
+        await database.ExecuteAsync($"GRANT CREATE ON DATABASE {database.Name} TO tables");
+        Assert.Contains("0008_search", (await Program.MigrateAsync(As("tables", database))).AssertSuccess().Output);
+    }
+
+    [Fact]
     public async Task A_database_that_has_lost_PostGIS_is_told_in_a_line()
     {
         var database = Ours(await Postgres.DatabaseAsync());

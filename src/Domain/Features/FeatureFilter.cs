@@ -60,12 +60,15 @@ public sealed class FeatureFilter
     /// <summary>Members that a feature must have; empty for any. Strings, numbers, booleans and nulls.</summary>
     public Properties Properties { get; }
 
+    /// <summary>Whether it asks for a text or properties, not only for an area.</summary>
+    public bool AsksForContent => FoldedText.Length > 0 || Properties.Members.Count > 0;
+
     /// <param name="location">Location of the feature.</param>
     /// <param name="name">Its name, not folded.</param>
     /// <param name="properties">Its properties.</param>
     public bool Matches(Coordinate location, string name, Properties properties) =>
         Area?.Contains(location) != false
-        && (FoldedText.Length == 0 || TextFold.Fold(name).Contains(FoldedText, StringComparison.Ordinal))
+        && (FoldedText.Length == 0 || TextFold.Contains(name, FoldedText))
         && properties.HaveAll(Properties);
 
     /// <summary>

@@ -15,6 +15,12 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
     /// <summary>Candidates after which a page ends: if few match, a page has few features or none.</summary>
     internal const int MaxCandidates = 20_000;
 
+    // Candidates of an index, from which every page is made: reading more would take longer than the scan that they save.
+    private const int MaxFound = 10_000;
+
+    // An index is asked once not more than one in so many candidates matches. More frequent matches are sooner found by going on.
+    private const int RareShare = 100;
+
     // The circles of a search for the nearest grow by this, from this one on: the last one reads few needless candidates.
     private const double RadiusGrowth = 4;
     private const double MinRadiusMeters = 250;
@@ -37,7 +43,8 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
         var found = new List<CatalogFeature>();
         var next = from;
         var candidates = 0;
-        for (var size = Math.Clamp(limit + 1, MinRead, MaxRead); ; size = MaxRead)
+        var isAsked = !filter.AsksForContent;
+        for (var size = Math.Clamp(limit + 1, MinRead, isAsked ? MaxRead : RareShare); ; size = MaxRead)
         {
             var read = await catalog.ReadAsync(boxes, next, size, reads, cancellationToken);
             foreach (var feature in read.Features)
@@ -53,11 +60,25 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
                 }
             }
 
-            // A store that ends a read early has done as much as a page may cost.
             candidates += read.Features.Count;
-            if (read.GoesOnAfter is not { } last || candidates >= MaxCandidates || read.Features.Count < size)
+            if (read.GoesOnAfter is not { } last)
             {
-                return new SearchPage(found, read.GoesOnAfter);
+                return new SearchPage(found, GoesOnAfter: null);
+            }
+
+            if (!isAsked && found.Count * RareShare <= candidates)
+            {
+                isAsked = true;
+                if (await catalog.FindAsync(filter, MaxFound, reads, cancellationToken) is { } all)
+                {
+                    return PageOf(all, filter, from, limit);
+                }
+            }
+
+            // A store that ends a read early has done as much as a page may cost.
+            if (candidates >= MaxCandidates || read.Features.Count < size)
+            {
+                return new SearchPage(found, last);
             }
 
             next = ZOrder.Encode(last) + 1;
@@ -77,14 +98,17 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
         var nearby = await catalog.ReadNearbyAsync(near, limit, reads, cancellationToken);
         var radius = nearby.Meters;
         var candidates = nearby.Features.ToAsyncEnumerable();
+        var isAsked = !filter.AsksForContent;
         while (true)
         {
+            var seen = 0;
             // Beyond the limit the head, the farthest match, is dropped, so that memory does not exceed the answer.
             var nearest = new PriorityQueue<NearFeature, (double Meters, long Code)>(
                 Comparer<(double, long)>.Create(static (a, b) => b.CompareTo(a)));
             var isWhole = radius >= Circle.MaxRadiusMeters;
             await foreach (var feature in candidates)
             {
+                seen++;
                 var meters = Haversine.Meters(near, feature.Location);
                 if ((isWhole || meters <= radius) && filter.Matches(feature.Location, feature.Name, feature.Properties))
                 {
@@ -107,10 +131,31 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
                 return found;
             }
 
+            if (!isAsked && nearest.Count * RareShare <= seen)
+            {
+                isAsked = true;
+                if (await catalog.FindAsync(filter, MaxFound, reads, cancellationToken) is { } all)
+                {
+                    (radius, candidates) = (Circle.MaxRadiusMeters, all.ToAsyncEnumerable());
+                    continue;
+                }
+            }
+
             radius = Math.Clamp(radius * RadiusGrowth, MinRadiusMeters, Circle.MaxRadiusMeters);
             IReadOnlyList<BoundingBox> circle = radius >= Circle.MaxRadiusMeters ? [BoundingBox.World] : new Circle(near, radius).Boxes;
             candidates = ReadAllAsync(Common(circle, filter.Area?.Boxes ?? [BoundingBox.World]), reads, cancellationToken);
         }
+    }
+
+    private static SearchPage PageOf(IReadOnlyList<CatalogFeature> candidates, FeatureFilter filter, long from, int limit)
+    {
+        var found = candidates.Where(feature => filter.Matches(feature.Location, feature.Name, feature.Properties))
+            .Select(static feature => (Feature: feature, Code: ZOrder.Encode(feature.Location)))
+            .Where(match => match.Code >= from).OrderBy(static match => match.Code).Take(limit + 1)
+            .Select(static match => match.Feature).ToList();
+        return found.Count > limit
+            ? new SearchPage(found[..limit], found[limit - 1].Location)
+            : new SearchPage(found, GoesOnAfter: null);
     }
 
     private async IAsyncEnumerable<CatalogFeature> ReadAllAsync(

@@ -31,6 +31,17 @@ public interface IFeatureCatalog
     Task<NearbyFeatures> ReadNearbyAsync(Coordinate near, int count, bool withProperties, CancellationToken cancellationToken);
 
     /// <summary>
+    /// The features that may match a filter's text and properties, if an index finds them and they are few. No match is missing.
+    /// </summary>
+    /// <param name="filter">Asks for a text or properties; candidates outside of its area's boxes may be left out.</param>
+    /// <param name="limit">The most candidates, at least 1.</param>
+    /// <param name="withProperties">As for <see cref="ReadAsync"/>.</param>
+    /// <param name="cancellationToken">Ends the search.</param>
+    /// <returns>In any order. Null: there may be more, also elsewhere, or no index serves the filter.</returns>
+    Task<IReadOnlyList<CatalogFeature>?> FindAsync(
+        FeatureFilter filter, int limit, bool withProperties, CancellationToken cancellationToken);
+
+    /// <summary>
     /// Makes all changes or none. A write whose request was made before changes nothing; its outcome is the features as they are now.
     /// </summary>
     /// <returns>The features afterwards, in the order of the changes; null where there is none.</returns>

@@ -53,6 +53,11 @@ public static partial class TextFold
         return folded.ToString();
     }
 
+    /// <summary>Whether the fold of a text contains another fold.</summary>
+    public static bool Contains(string text, string folded) => Ascii.IsValid(text)
+        ? text.Contains(folded, StringComparison.OrdinalIgnoreCase)
+        : Fold(text).Contains(folded, StringComparison.Ordinal);
+
     /// <summary>A syllable as its two or three letters (The Unicode Standard, 3.12: 21 vowels, 27 final consonants or none).</summary>
     private static void AppendHangul(StringBuilder folded, int syllable)
     {

@@ -61,3 +61,6 @@ internal sealed class ImportRequestsMigration : SqlFileMigration;
 
 [DbContext(typeof(RouteDbContext)), Migration("0007_z_order")]
 internal sealed class ZOrderMigration : SqlFileMigration;
+
+[DbContext(typeof(RouteDbContext)), Migration("0008_search")]
+internal sealed class SearchMigration : SqlFileMigration;

@@ -51,16 +51,19 @@ public sealed partial class PostgisFeatureCatalog : IFeatureCatalog, IAsyncDispo
         await _writesWithIds.DisposeAsync();
     }
 
-    internal static CatalogFeature Feature(NpgsqlDataReader reader, Properties properties)
+    /// <param name="reader">At a row with latitude, longitude, name, revision, time of creation and time of the last write.</param>
+    /// <param name="properties">The feature's.</param>
+    /// <param name="first">Column of the latitude.</param>
+    internal static CatalogFeature Feature(NpgsqlDataReader reader, Properties properties, int first = 0)
     {
-        var created = reader.GetFieldValue<DateTimeOffset>(4);
+        var created = reader.GetFieldValue<DateTimeOffset>(first + 4);
         return new CatalogFeature(
-            new Coordinate(reader.GetInt32(0), reader.GetInt32(1)),
-            reader.GetString(2),
+            new Coordinate(reader.GetInt32(first), reader.GetInt32(first + 1)),
+            reader.GetString(first + 2),
             properties,
-            new Etag(reader.GetInt64(3)),
+            new Etag(reader.GetInt64(first + 3)),
             created,
-            reader.IsDBNull(5) ? created : reader.GetFieldValue<DateTimeOffset>(5));
+            reader.IsDBNull(first + 5) ? created : reader.GetFieldValue<DateTimeOffset>(first + 5));
     }
 
     internal static Properties ReadProperties(NpgsqlDataReader reader, int column) => reader.IsDBNull(column)

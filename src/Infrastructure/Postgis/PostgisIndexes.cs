@@ -8,10 +8,21 @@ namespace RouteService.Infrastructure.Postgis;
 /// </summary>
 internal static class PostgisIndexes
 {
+    /// <summary>Of names, for searches by a text.</summary>
+    public const string Texts = "feature_search_key";
+
+    /// <summary>Of members of properties with their values.</summary>
+    public const string Properties = "feature_properties_values";
+
     public static readonly IReadOnlyList<PostgisIndex> All =
     [
         new("feature_location", "feature", "USING gist (location)"),
         new("feature_z_order", "feature", "(z_order(latitude, longitude))", IsUnique: true),
+
+        // A name has dozens of keys. Written in lots of half a megabyte they cost a third of what they would one by one, and each search,
+        // which reads the lot, a fraction of a millisecond. Properties have few.
+        new(Texts, "feature", "USING gin (search_key(name) gin_trgm_ops) WITH (gin_pending_list_limit=512)"),
+        new(Properties, "feature_properties", "USING gin (properties jsonb_path_ops) WITH (fastupdate=false)"),
     ];
 
     /// <summary>Builds all, and blocks writers meanwhile: for a table that is empty or locked anyway.</summary>

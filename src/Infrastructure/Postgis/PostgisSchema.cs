@@ -21,7 +21,10 @@ public static class PostgisSchema
             to_regtype('geometry') IS NOT NULL,
             (SELECT nspname FROM pg_extension JOIN pg_namespace AS schema ON schema.oid = extnamespace WHERE extname = 'postgis')::text,
             EXISTS (SELECT FROM pg_available_extensions WHERE name = 'postgis'),
-            current_setting('transaction_read_only')::boolean
+            current_setting('transaction_read_only')::boolean,
+            EXISTS (SELECT FROM pg_opclass WHERE opcname = 'gin_trgm_ops' AND pg_opclass_is_visible(oid)),
+            (SELECT nspname FROM pg_extension JOIN pg_namespace AS schema ON schema.oid = extnamespace WHERE extname = 'pg_trgm')::text,
+            EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm')
         """;
 
     // Later migrations that do not declare compatibility with our newest one. The first programs had no such column.
@@ -190,24 +193,33 @@ public static class PostgisSchema
         var (encoding, isVisible) = (reader.GetString(0), reader.GetBoolean(1));
         var schema = reader.GetValue(2) as string;
         var (isInstalled, isReadOnly) = (reader.GetBoolean(3), reader.GetBoolean(4));
+        var (isTrigramVisible, isTrigramInstalled) = (reader.GetBoolean(5), reader.GetBoolean(7));
+        var trigramSchema = reader.GetValue(6) as string;
         var problem = (encoding, schema) switch
         {
             (not "UTF8", _) => $"has the encoding {encoding}; expected UTF8. Create it with ENCODING 'UTF8'",
-            (_, { } other) when !isVisible =>
-                $"has PostGIS in the schema '{other}', which is not in the search_path. "
-                + $"Run ALTER DATABASE … SET search_path = {(other is "public" ? other : $"public, \"{other}\"")}",
+            (_, { } other) when !isVisible => $"has PostGIS in {OutOfSight(other)}",
             (_, null) when !isInstalled =>
                 "lacks PostGIS, and its server does not have it. Install it there (Debian: postgresql-15-postgis-3), and have a superuser "
                 + "run CREATE EXTENSION postgis in the database",
             (_, null) when !toMigrate => "lacks PostGIS. Have a superuser run CREATE EXTENSION postgis in the database",
             _ when toMigrate && isReadOnly => "is read-only, so it cannot be migrated. Name the primary in Host, or, if it is the primary, "
                 + "run ALTER DATABASE … SET default_transaction_read_only = off",
+
+            // Only an index is made of it.
+            _ when toMigrate && !isTrigramVisible && trigramSchema is not null => $"has pg_trgm in {OutOfSight(trigramSchema)}",
+            _ when toMigrate && !isTrigramVisible && !isTrigramInstalled =>
+                "lacks pg_trgm, and its server does not have it. Install it there: it is one of PostgreSQL's own additional modules "
+                + "(Debian: postgresql-15, elsewhere also postgresql-contrib)",
             _ => null,
         };
         if (problem is not null)
         {
             throw new SchemaException($"The {database.Description} {problem}.");
         }
+
+        static string OutOfSight(string schema) => $"the schema '{schema}', which is not in the search_path. "
+            + $"Run ALTER DATABASE … SET search_path = {(schema is "public" ? schema : $"public, \"{schema}\"")}";
     }
 
     /// <exception cref="SchemaException">A table that would be created exists, and this program did not create it.</exception>
@@ -262,7 +274,8 @@ public static class PostgisSchema
     {
         PostgresErrorCodes.InsufficientPrivilege => new SchemaException(
             $"The role may not migrate the {database.Description}: {OneLine(answer)}. Migrate with the role that owns the schema; "
-            + "if it is the extension, have a superuser run CREATE EXTENSION postgis there.",
+            + "if it is an extension, have a superuser run CREATE EXTENSION postgis there; for CREATE EXTENSION pg_trgm, CREATE on "
+            + "the database is enough.",
             answer),
         PostgresErrorCodes.DuplicateTable or PostgresErrorCodes.DuplicateObject or PostgresErrorCodes.UndefinedColumn =>
             new SchemaException(

@@ -75,6 +75,8 @@ internal sealed class RouteDbContext(NpgsqlConnection connection) : DbContext
             properties.Property(static row => row.Latitude).HasColumnName("latitude");
             properties.Property(static row => row.Longitude).HasColumnName("longitude");
             properties.Property(static row => row.Properties).HasColumnName("properties").HasColumnType("jsonb");
+            properties.HasIndex(static row => row.Properties).HasDatabaseName(PostgisIndexes.Properties).HasMethod("gin")
+                .HasOperators("jsonb_path_ops").HasStorageParameter("fastupdate", false);
         }
 
         static void FeatureRequests(EntityTypeBuilder<FeatureRequestRow> request)

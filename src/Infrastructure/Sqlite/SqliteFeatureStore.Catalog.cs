@@ -45,6 +45,11 @@ public sealed partial class SqliteFeatureStore : IFeatureCatalog
         Coordinate near, int count, bool withProperties, CancellationToken cancellationToken) =>
         Task.FromResult(new NearbyFeatures([], Meters: -1));
 
+    // No index: a scan reads a million names in less time than one takes to be made, and the file stays small.
+    public Task<IReadOnlyList<CatalogFeature>?> FindAsync(
+        FeatureFilter filter, int limit, bool withProperties, CancellationToken cancellationToken) =>
+        Task.FromResult<IReadOnlyList<CatalogFeature>?>(null);
+
     public async Task<IReadOnlyList<CatalogFeature?>> WriteAsync(FeatureWrite write, CancellationToken cancellationToken)
     {
         await _writing.WaitAsync(cancellationToken);
