@@ -239,8 +239,9 @@ internal static class CommandLine
         }
         catch (IOException)
         {
-            // An assembly that explains it cannot be loaded, because no file can be opened.
-            return exception.Message;
+            // An assembly that explains it cannot be loaded, because no file can be opened. The failure itself is usually of that kind, and
+            // says that a file is missing.
+            return $"{exception.Message} No more files can be opened: raise the limit of open files (ulimit -n).";
         }
     }
 
