@@ -68,5 +68,8 @@ static WebApplication BuildWithStore()
 
 // To follow appsettings.json, the host would watch its folder and all folders below. That takes seconds at the root of a disk, and watches
 // that other programs then lack.
-static WebApplicationBuilder CreateBuilder(string[] settings) =>
-    WebApplication.CreateSlimBuilder(["--hostBuilder:reloadConfigOnChange=false", .. settings]);
+static WebApplicationBuilder CreateBuilder(string[] settings)
+{
+    Settings.CheckFiles(settings);
+    return WebApplication.CreateSlimBuilder(["--hostBuilder:reloadConfigOnChange=false", .. settings]);
+}

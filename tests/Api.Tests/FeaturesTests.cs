@@ -342,8 +342,13 @@ public sealed class FeaturesTests : IAsyncDisposable
         await CreateAsync("feature.properties", "deep", Properties(new string('y', 90), Value.ForStruct(new Struct { Fields = { [new string('z', 90)] = deep } })));
         Assert.Equal(Properties("a", deepest).Properties, (await _features.CreateFeatureAsync(
             new CreateFeatureRequest { Feature = Properties("a", deepest) })).Properties);
-        await ExpectInvalidAsync("request_id", "UUID", () => _features.CreateFeatureAsync(
-            new CreateFeatureRequest { Feature = new Feature { Name = Lodz }, RequestId = "1" }));
+        foreach (var id in (string[])
+            ["1", "{6fa1a8a0-0f1c-4f0e-9d3e-9f4b8c1c2d3e}", " 6fa1a8a0-0f1c-4f0e-9d3e-9f4b8c1c2d3e", "6fa1a8a0-0f1c-4f0e-9d3e-9f4b8c1c2d3e\n",
+                "+6fa1a8a-0f1c-4f0e-9d3e-9f4b8c1c2d3e", "0x6fa1a8-0f1c-4f0e-9d3e-9f4b8c1c2d3e", "6fa1a8a00f1c4f0e9d3e9f4b8c1c2d3e"])
+        {
+            await ExpectInvalidAsync("request_id", "UUID", () => _features.CreateFeatureAsync(
+                new CreateFeatureRequest { Feature = new Feature { Name = Lodz }, RequestId = id }));
+        }
 
         await ExpectInvalidAsync("requests", "1 to 1000", () => _features.BatchUpdateFeaturesAsync(new BatchUpdateFeaturesRequest()));
         await ExpectInvalidAsync("requests", "1 to 1000", () => _features.BatchDeleteFeaturesAsync(

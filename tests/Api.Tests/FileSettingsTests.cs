@@ -56,6 +56,30 @@ public sealed class FileSettingsTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData("appsettings.json")]
+    [InlineData("appsettings.Production.json")]
+    [InlineData("appsettings.Staging.json", "--environment=Staging")]
+    public void A_file_of_settings_that_is_no_regular_file_is_refused_by_its_path(string name, params string[] arguments)
+    {
+        var root = Directory.CreateDirectory(Path.Combine(_folder, "root")).FullName;
+        arguments = [$"--contentRoot={root}", .. arguments];
+        Settings.CheckFiles(arguments);
+        foreach (var kind in (string[])["a folder", "empty", "a pipe", "a link to a pipe", "a link to a device"])
+        {
+            // A link, as Kubernetes mounts files.
+            var link = File.CreateSymbolicLink(Path.Combine(root, name), Make(kind));
+
+            var refusal = Assert.Throws<SettingException>(() => Settings.CheckFiles(arguments)).Message;
+
+            Assert.Contains($"'{link.FullName}'", refusal);
+            link.Delete();
+        }
+
+        File.CreateSymbolicLink(Path.Combine(root, name), Write("settings", "{}"));
+        Settings.CheckFiles(arguments);
+    }
+
     private static void Compose(Dictionary<string, string?> settings)
     {
         var builder = WebApplication.CreateSlimBuilder();

@@ -1,6 +1,7 @@
 using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
 using Grpc.Core;
+using Microsoft.Extensions.Time.Testing;
 using RouteService.Contracts.V1;
 using Feature = RouteService.Contracts.V1.Feature;
 using FeaturesClient = RouteService.Contracts.V1.Features.FeaturesClient;
@@ -144,6 +145,32 @@ public sealed class ImportFeaturesTests : IAsyncDisposable
         await _service.StopAsync();
 
         Assert.Equal(StatusCode.Unavailable, (await Assert.ThrowsAsync<RpcException>(async () => await call)).StatusCode);
+    }
+
+    [Fact]
+    public async Task An_import_may_take_hours_but_a_client_that_sends_nothing_for_ten_minutes_loses_its_place()
+    {
+        var clock = new FakeTimeProvider();
+        await using var service = Service.Start(clock: clock);
+        using var call = new FeaturesClient(service.Channel).ImportFeatures();
+        await call.RequestStream.WriteAsync(Options());
+        for (var i = 1; i <= 12; i++)
+        {
+            await call.RequestStream.WriteAsync(Batch(At(i, "slow")));
+            Assert.Equal(i, (await service.Store.Imported.Reader.ReadAsync()).Location.LatitudeE7);
+            clock.Advance(TimeSpan.FromMinutes(9));
+        }
+
+        var end = call.ResponseAsync;
+        while (!end.IsCompleted)
+        {
+            clock.Advance(TimeSpan.FromMinutes(1));
+            await Task.WhenAny(end, Task.Delay(10));
+        }
+
+        var failure = await Assert.ThrowsAsync<RpcException>(() => end);
+        Assert.Equal(StatusCode.DeadlineExceeded, failure.StatusCode);
+        Assert.Contains("10 minutes", failure.Status.Detail);
     }
 
     private static ImportFeaturesRequest Options(bool replaceAll = false, string id = "") =>

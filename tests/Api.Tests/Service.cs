@@ -40,7 +40,7 @@ internal sealed class Service : WebApplicationFactory<Program>
     public IEnumerable<string> Addresses => Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>()
         .Addresses.Select(static address => address.Replace("[::]", "localhost", StringComparison.Ordinal));
 
-    public static Service Start(ChatOptions? chat = null, GreetingOptions? greetings = null, params Feature[] features)
+    public static Service Start(ChatOptions? chat = null, GreetingOptions? greetings = null, TimeProvider? clock = null, params Feature[] features)
     {
         var store = new ScriptedStore(features);
         return new Service(store, services =>
@@ -50,6 +50,7 @@ internal sealed class Service : WebApplicationFactory<Program>
             services.AddSingleton<IChangeLog>(new MemoryChangeLog());
             services.AddSingleton(chat ?? new ChatOptions());
             services.AddSingleton(greetings ?? new GreetingOptions());
+            services.AddSingleton(clock ?? TimeProvider.System);
         });
     }
 

@@ -192,6 +192,25 @@ public sealed class ChatStreamTests
     }
 
     [Fact]
+    public async Task A_session_that_listens_nowhere_is_resumed_after_the_earlier_notes_that_came_and_not_at_the_beginning_of_the_log()
+    {
+        var place = At(2);
+        var chat = new ScriptedChat { OnSend = static (stream, note) => Break(stream == 1 && note.Message == "3") };
+        await using var service = await ScriptedService.StartAsync(chat.Script);
+        await using var client = Connect(service.Address);
+        for (var i = 1; i <= 4; i++)
+        {
+            chat.Add(place, $"{i}");
+        }
+
+        await using var session = await client.JoinChatAsync();
+        await session.PostAsync(place, "mine");
+
+        Assert.Equal(["1", "2", "3", "4", "mine"], (await TakeAsync(session, 5)).Select(static note => note.Message));
+        Assert.Equal(2, chat.Streams[2].After);
+    }
+
+    [Fact]
     public async Task The_acknowledgement_of_a_repeated_post_does_not_hide_what_is_due_before_it()
     {
         // The first stream keeps the post and breaks. Meanwhile others post there and elsewhere. In the second stream the post comes back, and it breaks again.

@@ -66,6 +66,45 @@ public sealed class RecordRouteTests
     }
 
     [Fact]
+    public async Task What_was_sent_is_that_of_the_last_attempt()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            RecordRoute = static async (points, context, call) =>
+            {
+                while (await points.MoveNext(context.CancellationToken))
+                {
+                    if (call == 1)
+                    {
+                        throw Script.Error(StatusCode.Unavailable);
+                    }
+                }
+
+                throw Script.Error(StatusCode.InvalidArgument);
+            },
+        });
+        await using var client = Connect(service.Address);
+
+        var error = await Assert.ThrowsAsync<RouteServiceException>(() => client.RecordRouteAsync([.. Enumerable.Range(0, 200).Select(At)]));
+
+        Assert.Equal((FailureReason.InvalidRequest, 2, 200), (error.Reason, error.Attempts, error.Delivered));
+    }
+
+    [Fact]
+    public async Task A_pushback_beyond_the_time_limit_ends_the_call_at_once_with_what_the_server_said()
+    {
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            RecordRoute = static (_, _, _) => throw Script.Error(StatusCode.Unavailable, "busy", ("grpc-retry-pushback-ms", "3600000")),
+        });
+        await using var client = Connect(service.Address);
+
+        var error = await Assert.ThrowsAsync<RouteServiceException>(() => client.RecordRouteAsync([Here, Here], timeout: TimeSpan.FromSeconds(5)));
+
+        Assert.Equal((FailureReason.Unavailable, "busy", 1), (error.Reason, error.Detail, service.Script.Calls));
+    }
+
+    [Fact]
     public async Task The_bound_of_what_is_kept_counts_all_attempts()
     {
         await using var service = await ScriptedService.StartAsync(new Script

@@ -63,6 +63,27 @@ public sealed class FeatureWatchTests : IAsyncDisposable
         Assert.Equal([(WatchEventKind.Reset, 4, null), (WatchEventKind.Updated, 7, "d")], await NextAsync(Open(Near, after: 0), 2));
     }
 
+    /// <summary>The feed has the newest 32 768 changes in memory. The log has the others.</summary>
+    [Fact]
+    public async Task A_watch_as_far_behind_as_the_memory_reaches_gets_each_change_once()
+    {
+        const int Memory = 32_768;
+        const int Changes = Memory + 20;
+        var first = Open();
+        await NextAsync(first, 0);
+        for (var i = 1; i <= Changes; i++)
+        {
+            _log.Put(new Coordinate(i, 0), "new");
+        }
+
+        await NextAsync(first, Changes);
+        for (var behind = Memory - 5; behind <= Memory + 5; behind++)
+        {
+            var after = Changes - behind;
+            Assert.Equal(Enumerable.Range(after + 1, 3), (await NextAsync(Open(after: after), 3)).ConvertAll(static next => next.Sequence));
+        }
+    }
+
     [Fact]
     public async Task A_sequence_that_was_removed_is_answered_with_a_reset_after_which_it_goes_on()
     {

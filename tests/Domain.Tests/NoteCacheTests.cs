@@ -90,6 +90,22 @@ public sealed class NoteCacheTests
     }
 
     [Fact]
+    public void A_place_of_which_only_old_notes_were_read_goes_without_a_claim_to_know_newer_ones_of_others()
+    {
+        var cache = new NoteCache(2 * 200);
+        cache.Start(10);
+        cache.Append([Note(11, Here), Note(12, Here)]);
+        cache.Prepend(There, [Note(1, There)], upTo: 10, areAll: true);
+        cache.Append([Note(13, Here), Note(14, Here), Note(15, Here)]);
+
+        // 11, 12 and the note there are gone.
+        Assert.False(cache.TryReadAfter(There, 0, 10, out _));
+        Assert.False(cache.TryReadAfter(There, 9, 10, out _));
+        Assert.False(cache.TryReadAfter(new Coordinate(5, 6), 9, 10, out _));
+        Assert.Equal([14, 15], After(cache, Here, 13));
+    }
+
+    [Fact]
     public void What_a_reader_holds_does_not_change_under_it()
     {
         var cache = Started(new NoteCache(2 * 200));

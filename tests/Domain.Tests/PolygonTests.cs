@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Numerics;
 using FsCheck;
 using FsCheck.Fluent;
@@ -176,6 +177,37 @@ public sealed class PolygonTests
 
         var polygon = new Polygon([comb]);
         Assert.All(comb.Where(static (_, i) => i % 100 == 0), point => Assert.True(polygon.Contains(point)));
+    }
+
+    /// <summary>An L has a corner of each kind; a hole in it, or a ring beside it, begins there. Points are X,Y.</summary>
+    [Theory]
+    [InlineData("10,10 4,14 4,12", true)]
+    [InlineData("10,10 14,4 12,4", true)]
+    [InlineData("10,10 5,5 5,4", true)]
+    [InlineData("10,10 14,12 12,14", false)]
+    [InlineData("20,10 15,6 15,4", true)]
+    [InlineData("20,10 12,12 14,14", false)]
+    [InlineData("10,20 6,15 4,15", true)]
+    [InlineData("10,20 12,12 14,14", false)]
+    [InlineData("0,0 5,4 4,5", true)]
+    public void A_hole_that_begins_at_a_corner_is_inside_or_outside_whatever_the_corner_is(string points, bool isInside)
+    {
+        Coordinate[] shell = [.. Points("0,0 20,0 20,10 10,10 10,20 0,20")];
+        var hole = Points(points).ToArray();
+        for (var steps = 0; steps < shell.Length; steps++)
+        {
+            Coordinate[] turned = [.. shell[steps..], .. shell[..steps]];
+            foreach (var ring in (Coordinate[][])[turned, [.. turned.Reverse()]])
+            {
+                foreach (var inner in (Coordinate[][])[hole, [hole[0], hole[2], hole[1]]])
+                {
+                    Assert.Equal(isInside, Refusal([[.. ring, ring[0]], [.. inner, inner[0]]]) is null);
+                }
+            }
+        }
+
+        static IEnumerable<Coordinate> Points(string text) => text.Split(' ').Select(static point => point.Split(','))
+            .Select(static point => new Coordinate(int.Parse(point[1], CultureInfo.InvariantCulture), int.Parse(point[0], CultureInfo.InvariantCulture)));
     }
 
     private static InvalidValueException? Refusal(Coordinate[][] rings)

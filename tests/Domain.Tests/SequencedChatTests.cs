@@ -216,8 +216,10 @@ public sealed class SequencedChatTests : IAsyncLifetime
         }
     }
 
-    [Fact]
-    public async Task A_place_that_is_joined_brings_its_history_where_the_stream_is_ahead_of_the_replica()
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public async Task A_place_that_is_joined_brings_its_history_where_the_stream_is_ahead_of_the_replica(int notes)
     {
         var log = new MemoryNoteLog { Notifies = false };
         await using var ahead = new ChatFixture(log);
@@ -229,26 +231,28 @@ public sealed class SequencedChatTests : IAsyncLifetime
         }
 
         await using var author = new Member(ahead);
-        foreach (var (place, message) in (List<(Coordinate, string)>)[(There, "2"), (Here, "3"), (There, "4")])
+        var posted = ((List<(Coordinate Place, string Message)>)[(There, "2"), (Here, "3"), (There, "4")])[..notes];
+        foreach (var (place, message) in posted)
         {
             await author.Post(place, message);
         }
 
-        await author.Wait(3);
+        await author.Wait(notes);
         var hold = new TaskCompletionSource();
         log.Hold = hold.Task;
-        await using var resumed = new Member(behind, new ChatJoin { Listen = [Here], After = 4 });
+        await using var resumed = new Member(behind, new ChatJoin { Listen = [Here], After = 1 + notes });
         try
         {
             await resumed.Post(There, "5");
-            Assert.Equal(["2", "4"], (await resumed.Wait(2)).Select(note => note.Message));
+            var history = posted.FindAll(static note => note.Place == There).ConvertAll(static note => note.Message);
+            Assert.Equal(history, (await resumed.Wait(history.Count)).Select(note => note.Message));
         }
         finally
         {
             hold.SetResult();
         }
 
-        Assert.Equal((5, "5", null), await resumed.Next());
+        Assert.Equal((notes + 2, "5", null), await resumed.Next());
     }
 
     [Fact]

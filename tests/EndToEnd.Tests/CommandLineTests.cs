@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
@@ -300,7 +301,7 @@ public sealed class CommandLineTests : IAsyncDisposable
 
     [Fact]
     public async Task A_process_without_files_left_is_told_in_one_line() => AssertRefused(
-        await Command.RunAsync("bash", ["-c", $"ulimit -n 110; exec dotnet '{Repository.Program}'"], RunningService.Environment, _service.Folder), "routeservice: ");
+        await Command.RunAsync("bash", ["-c", $"ulimit -n 110; exec dotnet '{Repository.Program}'"], RunningService.Environment, _service.Folder), "(ulimit -n)");
 
     [Theory]
     [InlineData("serve")]
@@ -332,6 +333,18 @@ public sealed class CommandLineTests : IAsyncDisposable
         await File.WriteAllTextAsync(Path.Combine(_service.Folder, "appsettings.json"), "{\n\"Logging\": \n");
 
         AssertRefused(await RunAsync(), $"{_service.Folder}/appsettings.json");
+    }
+
+    [Fact]
+    public async Task A_pipe_in_the_place_of_the_configuration_file_is_told_and_not_waited_for()
+    {
+        using (var made = Process.Start("mkfifo", [Path.Combine(_service.Folder, "appsettings.json")]))
+        {
+            await made.WaitForExitAsync();
+        }
+
+        AssertRefused(await RunAsync(), $"{_service.Folder}/appsettings.json");
+        AssertRefused(await RunAsync("export"), $"{_service.Folder}/appsettings.json");
     }
 
     [Fact]

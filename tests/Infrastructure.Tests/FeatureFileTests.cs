@@ -384,6 +384,24 @@ public sealed class FeatureFileTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData("x", 1)]
+    [InlineData("b,3,4\n", 1)]
+    [InlineData("\0", 1)]
+    [InlineData("\0", 512)]
+    [InlineData("garbage\n", 50_000)]
+    public void What_follows_the_gzip_of_a_file_and_is_no_gzip_is_refused(string text, int times)
+    {
+        byte[] rest = Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat(text, times)));
+        foreach (var (records, more) in (List<(string, string)>)[("name,lat,lon\na,1,2\n", "b,3,4\n"), ("""[{"location":{},"name":"a"}""", "]")])
+        {
+            byte[] members = [.. Compress(records), .. Compress(more)];
+
+            Assert.NotEmpty(Read(members, "places.gz"));
+            Assert.Contains("its gzip is followed by something else", Refusal([.. members, .. rest], "places.gz"));
+        }
+    }
+
     [Fact]
     public void A_compressed_file_that_is_cut_after_a_record_is_refused()
     {

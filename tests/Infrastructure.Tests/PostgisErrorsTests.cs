@@ -15,6 +15,8 @@ public sealed class PostgisErrorsTests
     [InlineData("57P03", "Reconnect")]
     [InlineData("57P04", "Reconnect")]
     [InlineData("57P05", "Reconnect")]
+    [InlineData("25P03", "Reconnect")]
+    [InlineData("25P04", "Reconnect")]
     [InlineData("08000", "Reconnect")]
     [InlineData("08006", "Reconnect")]
     [InlineData("08P01", "Reconnect")]
@@ -49,6 +51,7 @@ public sealed class PostgisErrorsTests
     [InlineData("22003", StoreFailure.Refused)]
     [InlineData("25006", StoreFailure.Unreachable)]
     [InlineData("08P01", StoreFailure.Unreachable)]
+    [InlineData("25P03", StoreFailure.Unreachable)]
     [InlineData("28P01", StoreFailure.Unreachable)]
     [InlineData("3D000", StoreFailure.Unreachable)]
     [InlineData("42P01", StoreFailure.Unreachable)]
@@ -102,7 +105,7 @@ public sealed class PostgisErrorsTests
             .Select(static row => (States: row.Groups[1].Value, IsTriedAgain: !row.Groups[2].Value.StartsWith("no", StringComparison.Ordinal), Status: row.Groups[3].Value))
             .ToList();
         Assert.True(rows.Count > 10);
-        var states = typeof(PostgresErrorCodes).GetFields().Select(static field => (string)field.GetRawConstantValue()!).Append("57P05").ToList();
+        var states = typeof(PostgresErrorCodes).GetFields().Select(static field => (string)field.GetRawConstantValue()!).Concat(["57P05", "25P03", "25P04"]).ToList();
         Assert.True(states.Count > 200);
 
         // Successes and warnings are no faults.

@@ -60,6 +60,14 @@ public sealed class PostgresConnectionStringTests
 
     // "s3cret" and its like stand for what must not be told.
     [Theory]
+    [InlineData("Host=db;Root Certificate=/dev/zero", "Root Certificate is empty, or no regular file")]
+    [InlineData("Host=db;SSL Certificate=/", "SSL Certificate is empty, or no regular file")]
+    [InlineData("postgresql://db/places?sslkey=/dev/null", "SSL Key is empty, or no regular file")]
+    [InlineData("Host=db;Passfile=/dev", "Passfile is empty, or no regular file")]
+    public void A_file_that_would_be_waited_for_is_refused(string text, string reason) =>
+        Assert.Contains(reason, Assert.Throws<ConnectionStringException>(() => PostgresConnectionString.Parse(text)).Message);
+
+    [Theory]
     [InlineData("Host=db;Password=Tops3;cret=5", "Its keyword number 3 is not one of Npgsql's. A value that contains ';'")]
     [InlineData("Host=db;Password=a;s3cret", "Expected KEYWORD=VALUE pairs")]
     [InlineData("s3cret", "Expected KEYWORD=VALUE pairs")]

@@ -116,7 +116,9 @@ internal static class CommandLine
             grantTo,
         };
         migrateCommand.SetAction((parsed, _) => GuardAsync(
-            parsed, cancellationToken => migrate(parsed.GetValue(grantTo) ?? [], cancellationToken)));
+            parsed,
+            cancellationToken => migrate(parsed.GetValue(grantTo) ?? [], cancellationToken),
+            "Cancelled; the migrations that were applied before stay, each as a whole. Run 'migrate' again for the others."));
 
         var healthCommand = new Command("health", "Ask a service whether it is ready: exit code 0 if it is, else 1.")
         {
@@ -164,12 +166,14 @@ internal static class CommandLine
         && SettingRoots.Contains(key[2..].Split(':')[0], StringComparer.OrdinalIgnoreCase);
 
     /// <summary>For a command that takes no settings as arguments: what it does not know is refused, and a signal cancels it.</summary>
-    private static Task<int> GuardAsync(ParseResult parsed, Func<CancellationToken, Task> command) => GuardAsync(() =>
-        parsed.UnmatchedTokens is [var unknown, ..]
+    private static Task<int> GuardAsync(
+        ParseResult parsed, Func<CancellationToken, Task> command, string cancelled = "Cancelled; nothing was changed.") => GuardAsync(
+        () => parsed.UnmatchedTokens is [var unknown, ..]
             ? throw new SettingException($"Unrecognized command or argument '{Redacted.Argument(unknown)}'; expected what --help tells.")
-            : UntilSignalAsync(command));
+            : UntilSignalAsync(command),
+        cancelled);
 
-    private static async Task<int> GuardAsync(Func<Task> command)
+    private static async Task<int> GuardAsync(Func<Task> command, string cancelled = "Cancelled.")
     {
         // Opened now: that no more files can be opened may be the failure to tell.
         var error = OpenError();
@@ -180,7 +184,7 @@ internal static class CommandLine
         }
         catch (OperationCanceledException)
         {
-            return End(error, "Cancelled; nothing was changed.", 130);
+            return End(error, cancelled, 130);
         }
         catch (Exception e)
         {
@@ -239,8 +243,9 @@ internal static class CommandLine
         }
         catch (IOException)
         {
-            // An assembly that explains it cannot be loaded, because no file can be opened.
-            return exception.Message;
+            // An assembly that explains it cannot be loaded, because no file can be opened. The failure itself is usually of that kind, and
+            // says that a file is missing.
+            return $"{exception.Message} No more files can be opened: raise the limit of open files (ulimit -n).";
         }
     }
 

@@ -14,6 +14,9 @@ internal static class ExportCommand
 {
     private const string Compressed = ".gz";
 
+    // End of the name that a file has while it is written.
+    private const string Draft = ".new";
+
     /// <summary>The names of formats, and the ends of the names of their files.</summary>
     public static readonly IReadOnlyDictionary<string, ExportFormat> Formats =
         new Dictionary<string, ExportFormat>(StringComparer.OrdinalIgnoreCase)
@@ -74,23 +77,24 @@ internal static class ExportCommand
                 ? target.FullName
                 : path;
             var mode = ModeOf(path);
-            draft = $"{path}.{Guid.NewGuid():N}.new";
+            DropDrafts(path);
+            draft = NewDraft(path);
             long count;
-            await using (var file = new FileStream(draft, FileMode.CreateNew, FileAccess.Write))
-            {
-                if (isCompressed)
-                {
-                    await using var gzip = new GZipStream(file, CompressionLevel.Optimal, leaveOpen: true);
-                    count = await WriteAsync(path, gzip, format, features, cancellationToken);
-                }
-                else
-                {
-                    count = await WriteAsync(path, file, format, features, cancellationToken);
-                }
 
-                file.Flush(flushToDisk: true);
+            // Locked until it has its name: another export drops drafts that are not.
+            var share = OperatingSystem.IsWindows() ? FileShare.Delete : FileShare.None;
+            await using var file = new FileStream(draft, FileMode.CreateNew, FileAccess.Write, share);
+            if (isCompressed)
+            {
+                await using var gzip = new GZipStream(file, CompressionLevel.Optimal, leaveOpen: true);
+                count = await WriteAsync(path, gzip, format, features, cancellationToken);
+            }
+            else
+            {
+                count = await WriteAsync(path, file, format, features, cancellationToken);
             }
 
+            file.Flush(flushToDisk: true);
             if (mode is { } kept && !OperatingSystem.IsWindows())
             {
                 File.SetUnixFileMode(draft, kept);
@@ -109,6 +113,42 @@ internal static class ExportCommand
             {
                 File.Delete(draft);
             }
+        }
+    }
+
+    private static string NewDraft(string path) => $"{path}.{Guid.NewGuid():N}{Draft}";
+
+    /// <summary>Deletes the drafts of exports to this file that were killed.</summary>
+    private static void DropDrafts(string path)
+    {
+        var length = NewDraft(path).Length;
+        try
+        {
+            foreach (var draft in Directory.EnumerateFiles(Path.GetDirectoryName(path)!, $"*{Draft}"))
+            {
+                if (draft.Length == length
+                    && draft.StartsWith($"{path}.", StringComparison.Ordinal)
+                    && Guid.TryParseExact(draft.AsSpan()[(path.Length + 1)..^Draft.Length], "N", out _))
+                {
+                    DropIfLeft(draft);
+                }
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Without the right to list the folder, the file itself can be written.
+        }
+    }
+
+    private static void DropIfLeft(string draft)
+    {
+        try
+        {
+            new FileStream(draft, FileMode.Open, FileAccess.ReadWrite, FileShare.None, bufferSize: 0, FileOptions.DeleteOnClose).Dispose();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Another export is writing it.
         }
     }
 

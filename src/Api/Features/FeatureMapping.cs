@@ -22,8 +22,9 @@ internal static class FeatureMapping
     /// <param name="field">Where in the request it is.</param>
     public static Coordinate ToLocation(this string name, string field) => At(field, () => FeatureName.Parse(name));
 
+    // Guid.TryParseExact also takes white space, and signs within a group.
     public static Guid? ToRequestId(this string id, string field = "request_id") => id.Length == 0 ? null
-        : Guid.TryParseExact(id, "D", out var uuid) ? uuid
+        : Guid.TryParseExact(id, "D", out var uuid) && string.Equals($"{uuid:D}", id, StringComparison.OrdinalIgnoreCase) ? uuid
         : throw new InvalidRequestException(
             field,
             $"{field} is {InvalidRequestException.Quote(id)}; expected a UUID such as 6fa1a8a0-0f1c-4f0e-9d3e-9f4b8c1c2d3e, or none.");

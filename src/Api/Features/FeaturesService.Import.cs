@@ -13,6 +13,9 @@ namespace RouteService.Api.Features;
 /// <summary>ImportFeatures. The store reads the stream at its own pace, so neither side holds more than a message.</summary>
 internal sealed partial class FeaturesService
 {
+    // An import that is under way has one of a few places, and in PostGIS a transaction, which must not stay open for ever.
+    private static readonly TimeSpan MaxImportSilence = TimeSpan.FromMinutes(10);
+
     [Authorize(Scope.WriteFeatures)]
     public override async Task<Proto.ImportFeaturesResponse> ImportFeatures(
         IAsyncStreamReader<Proto.ImportFeaturesRequest> requestStream, ServerCallContext context)
@@ -44,11 +47,13 @@ internal sealed partial class FeaturesService
     }
 
     /// <summary>The features of the messages after the first one.</summary>
-    private static async IAsyncEnumerable<FeatureContent> ReadBatchesAsync(
+    private async IAsyncEnumerable<FeatureContent> ReadBatchesAsync(
         IAsyncStreamReader<Proto.ImportFeaturesRequest> requests, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        using var silence = new CancellationTokenSource(Timeout.InfiniteTimeSpan, clock);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, silence.Token);
         var read = 0L;
-        while (await requests.MoveNext(cancellationToken))
+        while (await MoveNextAsync())
         {
             if (requests.Current.Batch is not { } batch)
             {
@@ -58,6 +63,25 @@ internal sealed partial class FeaturesService
             for (var i = 0; i < batch.Features.Count; i++)
             {
                 yield return ToContent(batch.Features[i], $"batch.features[{i}]", ++read);
+            }
+        }
+
+        async Task<bool> MoveNextAsync()
+        {
+            silence.CancelAfter(MaxImportSilence);
+            try
+            {
+                return await requests.MoveNext(either.Token);
+            }
+            catch (OperationCanceledException) when (silence.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+            {
+                throw new RpcException(new Status(
+                    StatusCode.DeadlineExceeded,
+                    $"The import's next message has not arrived within {MaxImportSilence.TotalMinutes} minutes; nothing was imported."));
+            }
+            finally
+            {
+                silence.CancelAfter(Timeout.InfiniteTimeSpan);
             }
         }
     }

@@ -7,6 +7,7 @@ using RouteService.Api.Greetings;
 using RouteService.Api.Security;
 using RouteService.Domain.Chat;
 using RouteService.Domain.Watch;
+using RouteService.Infrastructure;
 using RouteService.Infrastructure.Postgis;
 using RouteService.Infrastructure.Sqlite;
 
@@ -34,6 +35,30 @@ internal static class Settings
         ["Limits"] = typeof(LimitOptions),
         ["Shutdown"] = typeof(ShutdownOptions),
     };
+
+    /// <summary>Checks the files that the host reads settings from, before it does: a pipe would wait for its other end.</summary>
+    /// <param name="arguments">The host's; they may name the folder and the environment.</param>
+    /// <exception cref="SettingException">There is such a file, and it is no regular one, or empty.</exception>
+    public static void CheckFiles(string[] arguments)
+    {
+        // In the host's own order.
+        var host = new ConfigurationBuilder()
+            .AddEnvironmentVariables("ASPNETCORE_")
+            .AddEnvironmentVariables("DOTNET_")
+            .AddCommandLine(arguments)
+            .Build();
+        var folder = host[HostDefaults.ContentRootKey] ?? Directory.GetCurrentDirectory();
+        var environment = host[HostDefaults.EnvironmentKey] ?? Environments.Production;
+        foreach (var name in (string[])["appsettings.json", $"appsettings.{environment}.json"])
+        {
+            var path = Path.Combine(folder, name);
+            if (Path.Exists(path) && !RegularFile.HasContent(path))
+            {
+                throw new SettingException(
+                    $"The file of settings '{path}' is empty, or no regular file; expected an object of JSON, or no file.");
+            }
+        }
+    }
 
     /// <exception cref="SettingException">A log level is invalid, or Kestrel's own section is set.</exception>
     public static void AddSettings(this WebApplicationBuilder builder)

@@ -123,10 +123,8 @@ public sealed class NoteFeed(INoteLog log, ChatOptions options, ChatMetrics metr
     internal async ValueTask<ReadOnlyMemory<LoggedNote>> ReadAfterAsync(
         IReadOnlyCollection<Coordinate> locations, long after, int limit, CancellationToken cancellationToken)
     {
+        // The first ones of each location have the first ones of all.
         var all = new List<LoggedNote>();
-
-        // Some notes above this may be missing, as one of the locations has more than were read.
-        var upTo = long.MaxValue;
         foreach (var location in locations)
         {
             if (!_cache.TryReadAfter(location, after, limit, out var notes))
@@ -136,12 +134,10 @@ public sealed class NoteFeed(INoteLog log, ChatOptions options, ChatMetrics metr
             }
 
             all.AddRange(notes.Span);
-            upTo = notes.Length == limit ? Math.Min(upTo, notes.Span[^1].Sequence) : upTo;
         }
 
         all.Sort(static (one, other) => one.Sequence.CompareTo(other.Sequence));
-        var count = all.FindIndex(note => note.Sequence > upTo) is >= 0 and var beyond ? beyond : all.Count;
-        return all.GetRange(0, Math.Min(limit, count)).ToArray();
+        return all.GetRange(0, Math.Min(limit, all.Count)).ToArray();
     }
 
     /// <summary>The newest notes at a location below a sequence, in order.</summary>

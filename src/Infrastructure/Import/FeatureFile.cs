@@ -21,12 +21,12 @@ public sealed class FeatureFile : IDisposable
 
     private const int BufferSize = 64 * 1024;
 
-    private readonly FileStream _file;
+    private readonly SourceFile _file;
     private readonly FilePosition _position;
     private readonly bool _isGzip;
     private readonly Dictionary<string, SkippedRecords> _skipped = [];
 
-    private FeatureFile(FileStream file)
+    private FeatureFile(SourceFile file)
     {
         _file = file;
         _isGzip = IsGzip(file);
@@ -59,7 +59,7 @@ public sealed class FeatureFile : IDisposable
                 throw new FeatureFileException($"{path} is empty, or no regular file. {Expected}");
             }
 
-            var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, BufferSize, FileOptions.SequentialScan);
+            var file = new SourceFile(path);
             if (file.CanSeek)
             {
                 return new FeatureFile(file);
@@ -159,6 +159,12 @@ public sealed class FeatureFile : IDisposable
         {
             yield return record;
         }
+
+        // .NET stops at what is no member of gzip, without a word. Members one after the other are one file (RFC 1952, 2.2).
+        if (gzip is not null && !_file.IsAtEnd)
+        {
+            throw _position.FileError("its gzip is followed by something else, so the file is damaged, or was appended to");
+        }
     }
 
     /// <summary>The encoding, the length of its byte-order mark, and the beginning of the text.</summary>
@@ -198,6 +204,23 @@ public sealed class FeatureFile : IDisposable
 
     private static Encoding Strict(Encoding encoding) =>
         Encoding.GetEncoding(encoding.CodePage, EncoderFallback.ExceptionFallback, DecoderFallback.ExceptionFallback);
+
+    /// <summary>A file that tells whether the last read has found its end.</summary>
+    private sealed class SourceFile(string path)
+        : FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, BufferSize, FileOptions.SequentialScan)
+    {
+        public bool IsAtEnd { get; private set; }
+
+        public override int Read(byte[] buffer, int offset, int count) => Looked(base.Read(buffer, offset, count));
+
+        public override int Read(Span<byte> buffer) => Looked(base.Read(buffer));
+
+        private int Looked(int read)
+        {
+            IsAtEnd = read == 0;
+            return read;
+        }
+    }
 }
 
 /// <summary>Records that were skipped for one reason.</summary>

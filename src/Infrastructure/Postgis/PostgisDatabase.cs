@@ -265,9 +265,16 @@ public sealed partial class PostgisDatabase : IAsyncDisposable
 
     private static async Task LiftTimeLimitsAsync(NpgsqlConnection connection, bool isLocal, CancellationToken cancellationToken)
     {
-        await using var command = new NpgsqlCommand(UnhurriedSql, connection);
-        command.Parameters.Add(new NpgsqlParameter<bool> { TypedValue = isLocal });
-        await command.ExecuteNonQueryAsync(cancellationToken);
+        // The first command is for the second, which itself can take longer than a short limit.
+        await using var batch = new NpgsqlBatch(connection)
+        {
+            BatchCommands =
+            {
+                new NpgsqlBatchCommand($"SET {(isLocal ? "LOCAL" : "SESSION")} statement_timeout = 0"),
+                new NpgsqlBatchCommand(UnhurriedSql) { Parameters = { new NpgsqlParameter<bool> { TypedValue = isLocal } } },
+            },
+        };
+        await batch.ExecuteNonQueryAsync(cancellationToken);
     }
 
     /// <summary>Drops the connections to the former primary, so that the next ones go to the current primary.</summary>

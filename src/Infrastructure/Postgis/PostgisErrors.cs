@@ -10,8 +10,10 @@ namespace RouteService.Infrastructure.Postgis;
 /// </summary>
 internal static class PostgisErrors
 {
-    // Npgsql has no constant for it.
+    // Npgsql has no constants for these.
     private const string IdleSessionTimeout = "57P05";
+    private const string IdleInTransactionSessionTimeout = "25P03";
+    private const string TransactionTimeout = "25P04";
 
     private static readonly string[] LostStates =
     [
@@ -20,6 +22,8 @@ internal static class PostgisErrors
         PostgresErrorCodes.CannotConnectNow,
         PostgresErrorCodes.DatabaseDropped,
         IdleSessionTimeout,
+        IdleInTransactionSessionTimeout,
+        TransactionTimeout,
     ];
 
     private static readonly string[] SchemaStates =

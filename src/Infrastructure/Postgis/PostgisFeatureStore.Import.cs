@@ -195,9 +195,12 @@ public sealed partial class PostgisFeatureStore
     private async Task<bool> TryDropIndexesAsync(CancellationToken cancellationToken)
     {
         await using var connection = await _database.OpenUnpooledAsync(cancellationToken);
-        if (!(bool)await ScalarAsync(connection, MayBuildIndexesSql, cancellationToken))
+        await using (await PostgisDatabase.BeginUnhurriedAsync(connection, IsolationLevel.ReadCommitted, cancellationToken))
         {
-            return false;
+            if (!(bool)await ScalarAsync(connection, MayBuildIndexesSql, cancellationToken))
+            {
+                return false;
+            }
         }
 
         // Another import may have filled the table meanwhile. Locked first: two that had looked at it would wait for each other.

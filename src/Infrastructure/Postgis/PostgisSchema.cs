@@ -62,7 +62,7 @@ public static class PostgisSchema
     /// <summary>Migrates the database to this program's schema. Of several processes at once, one migrates and the others wait.</summary>
     /// <param name="database">The database.</param>
     /// <param name="grantTo">Roles that are granted what the service needs, on these tables and on those of later migrations.</param>
-    /// <param name="cancellationToken">Leaves the schema as it was; indexes that are not built then are built by the next call.</param>
+    /// <param name="cancellationToken">Ends what is under way without a trace. Migrations before it stay; the next call goes on.</param>
     /// <returns>The migrations that were applied; empty if the schema was up to date.</returns>
     /// <exception cref="SchemaException">The database is newer, or does not allow the migration; one line says what to do.</exception>
     /// <exception cref="StoreUnavailableException">It cannot be asked.</exception>

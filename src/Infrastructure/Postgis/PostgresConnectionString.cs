@@ -70,6 +70,19 @@ internal static class PostgresConnectionString
                 + "queries without it. Remove it.");
         }
 
+        foreach (var (keyword, path) in (List<(string, string?)>)
+            [
+                ("Root Certificate", settings.RootCertificate), ("SSL Certificate", settings.SslCertificate),
+                ("SSL Key", settings.SslKey), ("Passfile", settings.Passfile),
+            ])
+        {
+            // One that is missing may yet come.
+            if (Path.Exists(path) && !RegularFile.HasContent(path))
+            {
+                throw new ConnectionStringException($"{keyword} is empty, or no regular file; expected the path of a file.");
+            }
+        }
+
         if (settings.MinPoolSize > settings.MaxPoolSize)
         {
             throw new ConnectionStringException("Minimum Pool Size is greater than Maximum Pool Size.");

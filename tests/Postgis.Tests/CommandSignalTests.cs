@@ -1,0 +1,128 @@
+using System.Diagnostics;
+using Npgsql;
+
+namespace RouteService.Postgis.Tests;
+
+/// <summary>A command of the built program that is ended in the middle has done nothing, or is as if it had never begun after the next one.</summary>
+public sealed class CommandSignalTests : IDisposable
+{
+    private const string SigTerm = "TERM";
+    private const string SigKill = "KILL";
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("route-service-test-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Theory]
+    [InlineData(SigTerm, "import", "places.csv")]
+    [InlineData(SigTerm, "import", "places.csv", "--replace")]
+    [InlineData(SigKill, "import", "places.csv", "--replace")]
+    [InlineData(SigTerm, "export", "out.csv")]
+    [InlineData(SigTerm, "export", "out.csv.gz")]
+    public async Task A_signal_in_the_middle_changes_nothing(string signal, params string[] arguments)
+    {
+        await using var database = await Postgres.DatabaseAsync();
+        await database.FillAsync(100);
+        await File.WriteAllTextAsync(Path.Combine(_folder, "places.csv"), "name,lat,lon\nnew,1,2\n");
+        using var command = Start(database, arguments);
+        await using (await database.LockFeaturesAsync())
+        {
+            await database.UntilAsync(Sessions.Waiting, static count => count > 0);
+            await SignalAsync(command, signal);
+        }
+
+        await database.UntilAsync(Sessions.OfService, static count => count == 0);
+        Assert.Equal(100L, await database.ExecuteAsync("SELECT count(*) FROM feature WHERE name LIKE 'place %'"));
+        Assert.Equal(100L, await database.ExecuteAsync("SELECT count(*) FROM feature"));
+        Assert.Equal(["places.csv"], Directory.GetFileSystemEntries(_folder).Select(Path.GetFileName));
+    }
+
+    [Fact]
+    public async Task What_a_killed_export_leaves_is_gone_after_the_next_one_and_another_that_is_under_way_goes_on()
+    {
+        await using var database = await Postgres.DatabaseAsync();
+        await database.FillAsync(100);
+        await File.WriteAllTextAsync(Path.Combine(_folder, "out.csv.new"), "not ours");
+        Process goesOn;
+        await using (await database.LockFeaturesAsync())
+        {
+            for (var i = 0; i < 2; i++)
+            {
+                using var killed = Start(database, ["export", "out.csv"]);
+                await database.UntilAsync(Sessions.Waiting, static count => count > 0);
+                await SignalAsync(killed, SigKill);
+                await database.TerminateAsync();
+            }
+
+            goesOn = Start(database, ["export", "out.csv"]);
+            await database.UntilAsync(Sessions.Waiting, static count => count > 0);
+            Assert.Equal(["out.csv.new", "a draft"], Files());
+            using var other = Start(database, ["export", "out.csv"]);
+            await database.UntilAsync(Sessions.Waiting, static count => count == 2);
+            Assert.Equal(["out.csv.new", "a draft", "a draft"], Files());
+            await SignalAsync(other, SigTerm);
+        }
+
+        using (goesOn)
+        {
+            await goesOn.WaitForExitAsync();
+            Assert.Equal(0, goesOn.ExitCode);
+        }
+
+        Assert.Equal(["out.csv", "out.csv.new"], Files());
+        Assert.Equal("not ours", await File.ReadAllTextAsync(Path.Combine(_folder, "out.csv.new")));
+        Assert.Equal(101, (await File.ReadAllLinesAsync(Path.Combine(_folder, "out.csv"))).Length);
+
+        // Ours first, then drafts, whatever their names are.
+        IEnumerable<string> Files() => Directory.GetFiles(_folder).Select(static file => Path.GetFileName(file) is var name && name.Length > 20 ? "a draft" : name)
+            .OrderBy(static name => name is "a draft").ThenBy(static name => name, StringComparer.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(SigTerm)]
+    [InlineData(SigKill)]
+    public async Task A_migration_that_is_ended_in_the_middle_leaves_nothing_of_itself_and_the_next_run_goes_on(string signal)
+    {
+        await using var database = await (await Postgres.ServerAsync()).CreateEmptyDatabaseAsync();
+        await database.ExecuteAsync("""
+            CREATE FUNCTION linger() RETURNS event_trigger LANGUAGE plpgsql AS
+                'BEGIN IF to_regclass(''note'') IS NOT NULL THEN PERFORM pg_sleep(600); END IF; END';
+            CREATE EVENT TRIGGER linger ON ddl_command_start EXECUTE FUNCTION linger()
+            """);
+        using var command = Start(database, ["migrate"]);
+        await database.UntilAsync($"{Sessions.OfService} AND wait_event = 'PgSleep'", static count => count > 0);
+
+        await SignalAsync(command, signal, "Cancelled; the migrations that were applied before stay");
+
+        await database.TerminateAsync();
+        await database.ExecuteAsync("DROP EVENT TRIGGER linger; DROP FUNCTION linger");
+        Assert.Equal("feature", await database.ExecuteAsync("SELECT string_agg(relname, ' ') FROM pg_class WHERE relname IN ('feature', 'note')"));
+        using var again = Start(database, ["migrate"]);
+        await again.WaitForExitAsync();
+        Assert.Equal(0, again.ExitCode);
+        Assert.Contains("has been migrated: 0002_notes, ", await again.StandardOutput.ReadToEndAsync());
+    }
+
+    private Process Start(TestDatabase database, string[] arguments)
+    {
+        var start = new ProcessStartInfo("dotnet", [Repository.Program, .. arguments])
+        {
+            WorkingDirectory = _folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.Environment["ConnectionStrings__RouteService"] = new NpgsqlConnectionStringBuilder(database.ConnectionString) { ApplicationName = null }.ConnectionString;
+        return Process.Start(start)!;
+    }
+
+    private static async Task SignalAsync(Process command, string signal, string told = "Cancelled; nothing was changed.")
+    {
+        (await Command.RunAsync("kill", [$"-{signal}", $"{command.Id}"])).AssertSuccess();
+        await command.WaitForExitAsync();
+        if (signal == SigTerm)
+        {
+            Assert.Equal(130, command.ExitCode);
+            Assert.StartsWith(told, Assert.Single((await command.StandardError.ReadToEndAsync()).Trim().Split('\n')));
+        }
+    }
+}
