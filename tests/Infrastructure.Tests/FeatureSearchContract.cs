@@ -176,32 +176,6 @@ public abstract class FeatureSearchContract
     }
 
     [Fact]
-    public async Task The_first_properties_of_all_are_in_the_next_search()
-    {
-        var catalog = await CreateAsync();
-        var place = new Coordinate(1, 1);
-        await CreateAsync(catalog, [new FeatureChange.Create(place, "one", Properties.Empty)]);
-        var search = new FeatureSearch(catalog);
-        for (var i = 0; i < 8; i++)
-        {
-            Assert.Equal([Properties.Empty, Properties.Empty, Properties.Empty], await FoundAsync());
-        }
-
-        var properties = Of("""{"kind":1}""");
-        await catalog.WriteAsync(new FeatureWrite([new FeatureChange.Update(place, "one", properties)], RequestId: null), default);
-
-        Assert.Equal([properties, properties, properties], await FoundAsync());
-
-        async Task<List<Properties>> FoundAsync()
-        {
-            var near = await search.FindNearestAsync(new FeatureFilter(), place, 1, withProperties: true, default);
-            var page = await search.ReadPageAsync(new FeatureFilter(), 0, 1, withProperties: true, default);
-            var box = await search.ReadPageAsync(new FeatureFilter(new Box(place, place)), 0, 1, withProperties: true, default);
-            return [.. near.Select(static found => found.Feature).Concat(page.Features).Concat(box.Features).Select(static feature => feature.Properties)];
-        }
-    }
-
-    [Fact]
     public async Task What_stays_comes_once_while_others_come_and_go()
     {
         var chance = new Random(1);
