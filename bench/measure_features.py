@@ -37,7 +37,7 @@ SELECT latitude, longitude, name FROM feature WHERE search_key(name) LIKE '%feat
 """
 NEAREST_OF_KIND = RANDOM_PLACE + f"""WITH found AS MATERIALIZED (
     SELECT latitude, longitude, name, location FROM feature JOIN feature_properties USING (latitude, longitude)
-    WHERE properties @> '{{"kind":7}}' LIMIT 10001)
+    WHERE properties @> '{{"kind": 7}}' LIMIT 10001)
 SELECT latitude, longitude, name, location::geography <-> {POINT} FROM found ORDER BY location::geography <-> {POINT} LIMIT 10;
 """
 KINDS = 1_000
