@@ -212,7 +212,7 @@ public sealed class TelemetryTests : ServiceTest
             .SelectMany(static metric => metric.Histogram.DataPoints)
             .Max(static point => (long?)point.Count) ?? 0;
 
-        static bool IsLookUp(Span span) => span.Attributes.Any(static one => one.Value.StringValue.Contains("FROM unnest", StringComparison.Ordinal));
+        static bool IsLookUp(Span span) => span.Attributes.Any(static one => one.Value.StringValue.StartsWith("SELECT place.i", StringComparison.Ordinal));
     }
 
     [Fact]

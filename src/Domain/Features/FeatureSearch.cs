@@ -102,6 +102,7 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
         while (true)
         {
             var seen = 0;
+
             // Beyond the limit the head, the farthest match, is dropped, so that memory does not exceed the answer.
             var nearest = new PriorityQueue<NearFeature, (double Meters, long Code)>(
                 Comparer<(double, long)>.Create(static (a, b) => b.CompareTo(a)));
