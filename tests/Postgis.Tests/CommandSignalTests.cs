@@ -6,20 +6,17 @@ namespace RouteService.Postgis.Tests;
 /// <summary>A command of the built program that is ended in the middle has done nothing, or is as if it had never begun after the next one.</summary>
 public sealed class CommandSignalTests : IDisposable
 {
-    private const string SigTerm = "TERM";
-    private const string SigKill = "KILL";
-
     private readonly string _folder = Directory.CreateTempSubdirectory("route-service-test-").FullName;
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Theory]
-    [InlineData(SigTerm, "import", "places.csv")]
-    [InlineData(SigTerm, "import", "places.csv", "--replace")]
-    [InlineData(SigKill, "import", "places.csv", "--replace")]
-    [InlineData(SigTerm, "export", "out.csv")]
-    [InlineData(SigTerm, "export", "out.csv.gz")]
-    public async Task A_signal_in_the_middle_changes_nothing(string signal, params string[] arguments)
+    [InlineData(RunningService.SigTerm, "import", "places.csv")]
+    [InlineData(RunningService.SigTerm, "import", "places.csv", "--replace")]
+    [InlineData(RunningService.SigKill, "import", "places.csv", "--replace")]
+    [InlineData(RunningService.SigTerm, "export", "out.csv")]
+    [InlineData(RunningService.SigTerm, "export", "out.csv.gz")]
+    public async Task A_signal_in_the_middle_changes_nothing(int signal, params string[] arguments)
     {
         await using var database = await Postgres.DatabaseAsync();
         await database.FillAsync(100);
@@ -50,7 +47,7 @@ public sealed class CommandSignalTests : IDisposable
             {
                 using var killed = Start(database, ["export", "out.csv"]);
                 await database.UntilAsync(Sessions.Waiting, static count => count > 0);
-                await SignalAsync(killed, SigKill);
+                await SignalAsync(killed, RunningService.SigKill);
                 await database.TerminateAsync();
             }
 
@@ -60,7 +57,7 @@ public sealed class CommandSignalTests : IDisposable
             using var other = Start(database, ["export", "out.csv"]);
             await database.UntilAsync(Sessions.Waiting, static count => count == 2);
             Assert.Equal(["out.csv.new", "a draft", "a draft"], Files());
-            await SignalAsync(other, SigTerm);
+            await SignalAsync(other, RunningService.SigTerm);
         }
 
         using (goesOn)
@@ -79,9 +76,9 @@ public sealed class CommandSignalTests : IDisposable
     }
 
     [Theory]
-    [InlineData(SigTerm)]
-    [InlineData(SigKill)]
-    public async Task A_migration_that_is_ended_in_the_middle_leaves_nothing_of_itself_and_the_next_run_goes_on(string signal)
+    [InlineData(RunningService.SigTerm)]
+    [InlineData(RunningService.SigKill)]
+    public async Task A_migration_that_is_ended_in_the_middle_leaves_nothing_of_itself_and_the_next_run_goes_on(int signal)
     {
         await using var database = await (await Postgres.ServerAsync()).CreateEmptyDatabaseAsync();
         await database.ExecuteAsync("""
@@ -115,11 +112,11 @@ public sealed class CommandSignalTests : IDisposable
         return Process.Start(start)!;
     }
 
-    private static async Task SignalAsync(Process command, string signal, string told = "Cancelled; nothing was changed.")
+    private static async Task SignalAsync(Process command, int signal, string told = "Cancelled; nothing was changed.")
     {
-        (await Command.RunAsync("kill", [$"-{signal}", $"{command.Id}"])).AssertSuccess();
+        RunningService.Send(signal, command.Id);
         await command.WaitForExitAsync();
-        if (signal == SigTerm)
+        if (signal == RunningService.SigTerm)
         {
             Assert.Equal(130, command.ExitCode);
             Assert.StartsWith(told, Assert.Single((await command.StandardError.ReadToEndAsync()).Trim().Split('\n')));

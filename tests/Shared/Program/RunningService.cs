@@ -136,7 +136,10 @@ public sealed partial class RunningService : IAsyncLifetime
     }
 
     /// <summary>Sends a signal.</summary>
-    public void Send(int signal) => Assert.Equal(0, Kill(ProcessId, signal));
+    public void Send(int signal) => Send(signal, ProcessId);
+
+    /// <summary>Sends a signal to any process; the program "kill" is not on every machine.</summary>
+    public static void Send(int signal, int process) => Assert.Equal(0, Kill(process, signal));
 
     /// <summary>Sends a signal to a program that may have ended meanwhile.</summary>
     public bool TrySend(int signal) => Kill(ProcessId, signal) == 0;
