@@ -164,14 +164,14 @@ wrong=0
 dotnet format whitespace RouteService.sln --no-restore --verify-no-changes || wrong=1
 
 # One project after the other, so that tests that start programs have the machine to themselves. A project is ended, and has failed, if no
-# test has started or ended for ten minutes, and after twenty minutes in all. The outer limit is for a test platform that hangs itself.
+# test has started or ended for ten minutes, and after thirty minutes in all. The outer limit is for a test platform that hangs itself.
 for project in tests/*/*.Tests.csproj; do
   name=$(basename "$project" .csproj)
   code=0
   SECONDS=0
-  run timeout --kill-after=1m 25m dotnet test "$project" -c "$configuration" --no-build --nologo --results-directory "$results/$name" \
+  run timeout --kill-after=1m 35m dotnet test "$project" -c "$configuration" --no-build --nologo --results-directory "$results/$name" \
     --logger "trx;LogFileName=$name.trx" --logger "console;verbosity=minimal" --blame-hang-timeout 10m --blame-hang-dump-type none "$@" \
-    -- RunConfiguration.TestSessionTimeout=1200000 || code=$?
+    -- RunConfiguration.TestSessionTimeout=1800000 || code=$?
   times+=("$(printf '%5d s  %s' "$SECONDS" "$name")")
   ((code == 0)) || wrong=1
   ((code == 0)) || [[ -e $results/$name/$name.trx ]] || lost+=("$name: exit code $code, and no results")
