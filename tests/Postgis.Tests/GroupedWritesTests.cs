@@ -1,4 +1,3 @@
-using Npgsql;
 using RouteService.Domain;
 using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
@@ -44,7 +43,7 @@ public sealed class GroupedWritesTests : IAsyncLifetime
     public async Task A_write_that_another_transaction_holds_up_holds_up_no_other()
     {
         await PutAsync(Held, "old");
-        await using var holder = await HoldAsync();
+        await using var holder = await _store.Database.LockAsync(Held);
         var (held, heldToo) = (PutAsync(Held, "one"), PutAsync(Held, "two"));
         var others = await Task.WhenAll(Enumerable.Range(2, 50).Select(i => PutAsync(new Coordinate(i, 0), "other")));
         await _store.Database.UntilAsync(Sessions.Waiting, static count => count == 2);
@@ -60,7 +59,7 @@ public sealed class GroupedWritesTests : IAsyncLifetime
     public async Task A_caller_that_goes_while_its_write_is_held_up_takes_it_back()
     {
         await PutAsync(Held, "old");
-        await using var holder = await HoldAsync();
+        await using var holder = await _store.Database.LockAsync(Held);
         using var going = new CancellationTokenSource();
         var held = _catalog.WriteAsync(Put(Held, "new"), going.Token);
         await _store.Database.UntilAsync(Sessions.Waiting, static count => count == 1);
@@ -196,15 +195,5 @@ public sealed class GroupedWritesTests : IAsyncLifetime
         {
             return new WriteOutcome([], e);
         }
-    }
-
-    /// <summary>Holds the feature until the connection is disposed of.</summary>
-    private async Task<NpgsqlConnection> HoldAsync()
-    {
-        var connection = new NpgsqlConnection($"{_store.Database.ConnectionString};Pooling=false");
-        await connection.OpenAsync();
-        await using var command = new NpgsqlCommand($"BEGIN; SELECT 1 FROM feature WHERE latitude = {Held.LatitudeE7} FOR UPDATE", connection);
-        await command.ExecuteNonQueryAsync();
-        return connection;
     }
 }

@@ -1,4 +1,3 @@
-using Npgsql;
 using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
 using RouteService.Infrastructure.Postgis;
@@ -26,7 +25,7 @@ public sealed class PostgisFeatureImportTests : FeatureImportContract, IAsyncDis
     {
         var (catalog, store) = await CreateAsync();
         await store.ImportAsync(new[] { new Feature(Held, "old"), new Feature(default, "old") }.ToAsyncEnumerable(), replace: false, default);
-        await using var holder = await HoldAsync();
+        await using var holder = await _store!.Database.LockAsync(Held);
         var import = ImportAsync(store, replace: false);
         await _store!.Database.UntilAsync(Sessions.Waiting, static count => count == 1);
 
@@ -43,7 +42,7 @@ public sealed class PostgisFeatureImportTests : FeatureImportContract, IAsyncDis
     {
         var (catalog, store) = await CreateAsync();
         await store.ImportAsync(new[] { new Feature(Held, "old"), new Feature(default, "old") }.ToAsyncEnumerable(), replace: false, default);
-        await using var holder = await HoldAsync();
+        await using var holder = await _store!.Database.LockAsync(Held);
         var import = ImportAsync(store, replace: true);
         await _store!.Database.UntilAsync(Sessions.Waiting, static count => count == 1);
 
@@ -94,14 +93,4 @@ public sealed class PostgisFeatureImportTests : FeatureImportContract, IAsyncDis
 
     private static Task WriteAsync(IFeatureCatalog catalog, Coordinate place) =>
         catalog.WriteAsync(new FeatureWrite([new FeatureChange.Create(place, "written", Properties.Empty)], RequestId: null), default);
-
-    /// <summary>Holds a row that the import changes, until it is disposed of.</summary>
-    private async Task<NpgsqlConnection> HoldAsync()
-    {
-        var connection = new NpgsqlConnection($"{_store!.Database.ConnectionString};Pooling=false");
-        await connection.OpenAsync();
-        await using var command = new NpgsqlCommand($"BEGIN; SELECT 1 FROM feature WHERE latitude = {Held.LatitudeE7} FOR UPDATE", connection);
-        await command.ExecuteNonQueryAsync();
-        return connection;
-    }
 }

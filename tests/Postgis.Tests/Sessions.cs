@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Npgsql;
+using RouteService.Domain.Geography;
 
 namespace RouteService.Postgis.Tests;
 
@@ -46,11 +47,18 @@ internal static class Sessions
     public static Task<IAsyncDisposable> LockFeaturesAsync(this TestDatabase database) => database.LockAsync("feature");
 
     /// <summary>Makes every query of a table wait until the lock is disposed of.</summary>
-    public static async Task<IAsyncDisposable> LockAsync(this TestDatabase database, string table)
+    public static Task<IAsyncDisposable> LockAsync(this TestDatabase database, string table) =>
+        database.HoldAsync($"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE");
+
+    /// <summary>Makes every write of a feature wait until the lock is disposed of.</summary>
+    public static Task<IAsyncDisposable> LockAsync(this TestDatabase database, Coordinate place) => database.HoldAsync(
+        $"SELECT FROM feature WHERE latitude = {place.LatitudeE7} AND longitude = {place.LongitudeE7} FOR UPDATE");
+
+    private static async Task<IAsyncDisposable> HoldAsync(this TestDatabase database, string sql)
     {
         var connection = new NpgsqlConnection($"{database.ConnectionString};Pooling=false");
         await connection.OpenAsync();
-        await using var command = new NpgsqlCommand($"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE", connection);
+        await using var command = new NpgsqlCommand($"BEGIN; {sql}", connection);
         await command.ExecuteNonQueryAsync();
         return connection;
     }

@@ -50,8 +50,6 @@ internal sealed partial class FeaturesService
     private async IAsyncEnumerable<FeatureContent> ReadBatchesAsync(
         IAsyncStreamReader<Proto.ImportFeaturesRequest> requests, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using var silence = new CancellationTokenSource(Timeout.InfiniteTimeSpan, clock);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, silence.Token);
         var read = 0L;
         while (await MoveNextAsync())
         {
@@ -68,20 +66,15 @@ internal sealed partial class FeaturesService
 
         async Task<bool> MoveNextAsync()
         {
-            silence.CancelAfter(MaxImportSilence);
             try
             {
-                return await requests.MoveNext(either.Token);
+                return await requests.MoveNext(cancellationToken).WaitAsync(MaxImportSilence, clock, cancellationToken);
             }
-            catch (OperationCanceledException) when (silence.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+            catch (TimeoutException)
             {
                 throw new RpcException(new Status(
                     StatusCode.DeadlineExceeded,
                     $"The import's next message has not arrived within {MaxImportSilence.TotalMinutes} minutes; nothing was imported."));
-            }
-            finally
-            {
-                silence.CancelAfter(Timeout.InfiniteTimeSpan);
             }
         }
     }

@@ -228,10 +228,8 @@ public abstract class ChatStream : IAsyncDisposable
 
         public override void OnFailed(Exception error)
         {
-            // The client may be waiting for this answer, so the stream ends after the answers before it. A copy, because several streams
-            // may share the error.
-            stream._work.Writer.TryComplete(
-                error is StoreUnavailableException store ? new StoreUnavailableException(store.Message, store.Failure, store) : error);
+            // The client may be waiting for this answer, so the stream ends after the answers before it.
+            stream._work.Writer.TryComplete(StoreUnavailableException.ForOneOfMany(error));
             stream.Release(error: null);
         }
     }

@@ -53,7 +53,11 @@ public interface IFeatureCatalog
 /// <summary>Features in the order of codes.</summary>
 /// <param name="Features">Fewer than were asked for, or none, also where the store has passed many others that are in no box.</param>
 /// <param name="GoesOnAfter">The place after which there may be more; null where there are none.</param>
-public sealed record CatalogPage(IReadOnlyList<CatalogFeature> Features, Coordinate? GoesOnAfter);
+public sealed record CatalogPage(IReadOnlyList<CatalogFeature> Features, Coordinate? GoesOnAfter)
+{
+    /// <summary>Features, in the boxes or not, after which a store ends a read.</summary>
+    public const int MaxPassed = 20_000;
+}
 
 /// <summary>Features around a place.</summary>
 /// <param name="Features">In any order.</param>

@@ -12,6 +12,10 @@ public sealed class StoreUnavailableException : Exception
         : base(message, innerException) => Failure = failure;
 
     public StoreFailure Failure { get; }
+
+    /// <summary>For one of several whom a failure concerns. Each gets an exception of its own, because throwing one writes to it.</summary>
+    public static Exception ForOneOfMany(Exception failure) =>
+        failure is StoreUnavailableException store ? new StoreUnavailableException(store.Message, store.Failure, store) : failure;
 }
 
 /// <summary>Why a store cannot answer, as far as it changes what the caller does next.</summary>

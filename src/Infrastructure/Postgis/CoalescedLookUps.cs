@@ -86,9 +86,8 @@ internal sealed class CoalescedLookUps : IAsyncDisposable
         }
         catch (Exception e)
         {
-            // The failure is the waiters', not this loop's. Each gets an exception of its own, because throwing one writes to it.
-            HandOut(batch, (waiter, _) => waiter.TrySetException(
-                e is StoreUnavailableException store ? new StoreUnavailableException(store.Message, store.Failure, e) : e));
+            // The failure is the waiters', not this loop's.
+            HandOut(batch, (waiter, _) => waiter.TrySetException(StoreUnavailableException.ForOneOfMany(e)));
         }
     }
 

@@ -147,8 +147,6 @@ internal sealed class GroupedWrites : IAsyncDisposable
             }
         }
 
-        /// <summary>Each waiter gets an exception of its own, because throwing one writes to it.</summary>
-        public void Fail(Exception e) => TrySetException(
-            e is StoreUnavailableException store ? new StoreUnavailableException(store.Message, store.Failure, e) : e);
+        public void Fail(Exception e) => TrySetException(StoreUnavailableException.ForOneOfMany(e));
     }
 }

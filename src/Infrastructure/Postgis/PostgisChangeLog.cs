@@ -24,12 +24,12 @@ public sealed class PostgisChangeLog(PostgisDatabase database) : IChangeLog
         """;
 
     // LIMIT 1 makes it one descent of each index a place, whatever the planner thinks of the tables.
-    private const string FeaturesSql = """
+    private const string FeaturesSql = $"""
         SELECT f.latitude, f.longitude, f.name, f.revision, f.created_at, f.updated_at, (
             SELECT p.properties FROM feature_properties AS p WHERE p.latitude = f.latitude AND p.longitude = f.longitude LIMIT 1)
         FROM unnest($1, $2) AS place (latitude, longitude)
         CROSS JOIN LATERAL (
-            SELECT latitude, longitude, name, revision, created_at, updated_at FROM feature
+            SELECT {PostgisFeatureCatalog.Stored} FROM feature
             WHERE latitude = place.latitude AND longitude = place.longitude LIMIT 1) AS f
         """;
 

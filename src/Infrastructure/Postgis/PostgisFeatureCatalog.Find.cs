@@ -31,7 +31,7 @@ public sealed partial class PostgisFeatureCatalog
         WITH index AS MATERIALIZED (
             SELECT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('{PostgisIndexes.Texts}') AND indisvalid) AS is_valid),
         found AS MATERIALIZED (
-            SELECT latitude, longitude, name, revision, created_at, updated_at FROM feature
+            SELECT {Stored} FROM feature
             WHERE search_key(name) LIKE $7 AND (SELECT is_valid FROM index) LIMIT $5),
         size AS MATERIALIZED (SELECT count(*) < $5 AND (SELECT is_valid FROM index) AS is_all FROM found)
         SELECT is_all, f.*, CASE WHEN $6 THEN (
@@ -50,7 +50,7 @@ public sealed partial class PostgisFeatureCatalog
         FROM size LEFT JOIN (
             SELECT feature.*, CASE WHEN $6 THEN f.properties END
             FROM found AS f CROSS JOIN LATERAL (
-                SELECT latitude, longitude, name, revision, created_at, updated_at FROM feature
+                SELECT {Stored} FROM feature
                 WHERE latitude = f.latitude AND longitude = f.longitude LIMIT 1) AS feature
             WHERE (SELECT is_all FROM size) AND {InBoxes}) AS described ON true
         """;

@@ -19,9 +19,6 @@ public sealed partial class PostgisFeatureCatalog
     // The fewest features that a query reads beyond those that are needed.
     private const int MinSpare = 16;
 
-    // Rows of a read by codes, in boxes or not, after which it ends.
-    private const int MaxPassed = 20_000;
-
     // A box; && alone may find what is a metre outside.
     internal const string AreaSql = $"""
         SELECT {Columns} FROM feature AS f
@@ -43,8 +40,6 @@ public sealed partial class PostgisFeatureCatalog
         SELECT {Columns} FROM feature AS f
         ORDER BY f.location <-> ST_SetSRID(ST_MakePoint($3 / 1e7::float8, $2 / 1e7::float8), 4326) LIMIT $4
         """;
-
-    private const string Stored = "latitude, longitude, name, revision, created_at, updated_at";
 
     // A table that has never had a row has no size, and then no row of it is looked for.
     private const string Columns = """
@@ -145,7 +140,9 @@ public sealed partial class PostgisFeatureCatalog
         var passed = 0;
 
         // The ranges of a box usually have less than half as many rows again as the box.
-        for (var size = ranges.Count == 1 ? limit : limit + (limit / 2) + MinSpare; ; size = Math.Min(2 * size, MaxPassed - passed))
+        for (var size = ranges.Count == 1 ? limit : limit + (limit / 2) + MinSpare;
+            ;
+            size = Math.Min(2 * size, CatalogPage.MaxPassed - passed))
         {
             // The gap that a read has ended in is left out.
             if (ZOrder.FirstInBoxes(from, boxes) is not { } first)
@@ -164,7 +161,7 @@ public sealed partial class PostgisFeatureCatalog
             }
 
             passed += rows.Count;
-            if (rows.Count < size || passed >= MaxPassed)
+            if (rows.Count < size || passed >= CatalogPage.MaxPassed)
             {
                 return new CatalogPage(found, rows.Count < size ? null : rows[^1].Location);
             }

@@ -18,15 +18,15 @@ public sealed partial class PostgisFeatureCatalog
 
     private const string RequestsSql = "SELECT request_id, fingerprint FROM feature_request WHERE request_id = ANY ($1)";
 
-    private const string KeepSql = """
+    internal const string KeepSql = """
         INSERT INTO feature_request (request_id, fingerprint) SELECT * FROM unnest($1, $2) ON CONFLICT (request_id) DO NOTHING
         """;
 
     // In the order of the arrays. LIMIT 1 makes it one descent of the index a place, whatever the planner thinks of the table.
-    internal const string LockRowsSql = """
+    internal const string LockRowsSql = $"""
         SELECT f.* FROM unnest($1, $2) WITH ORDINALITY AS place (latitude, longitude, i)
         CROSS JOIN LATERAL (
-            SELECT latitude, longitude, name, revision, created_at, updated_at FROM feature
+            SELECT {Stored} FROM feature
             WHERE latitude = place.latitude AND longitude = place.longitude LIMIT 1 FOR UPDATE) AS f
         """;
 

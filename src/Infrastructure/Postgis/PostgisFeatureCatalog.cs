@@ -8,8 +8,11 @@ namespace RouteService.Infrastructure.Postgis;
 /// <summary>Features with all that is kept of them.</summary>
 public sealed partial class PostgisFeatureCatalog : IFeatureCatalog, IAsyncDisposable
 {
-    private const string GetSql = """
-        SELECT latitude, longitude, name, revision, created_at, updated_at, properties
+    // What Feature reads, in its order.
+    internal const string Stored = "latitude, longitude, name, revision, created_at, updated_at";
+
+    private const string GetSql = $"""
+        SELECT {Stored}, properties
         FROM feature LEFT JOIN feature_properties USING (latitude, longitude) WHERE latitude = $1 AND longitude = $2
         """;
 

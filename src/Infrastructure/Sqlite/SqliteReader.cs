@@ -31,9 +31,6 @@ internal sealed class SqliteReader : IDisposable
     // How often a long call checks for cancellation, in rows or look-ups: a few milliseconds.
     private const int RowsPerLook = 4_096;
 
-    // Rows of a read of the catalog after which it ends at the first that is in no box.
-    private const int MaxPassed = 20_000;
-
     // SQLite's default of 2 MB holds a third of 100 000 features; the others are read from the file for each look-up.
     private const int CacheKibibytes = 8 * 1024;
 
@@ -142,7 +139,7 @@ internal sealed class SqliteReader : IDisposable
                         found.Add(Feature(_read, location));
                     }
 
-                    if (found.Count == limit || (++passed >= MaxPassed && !isFound))
+                    if (found.Count == limit || (++passed >= CatalogPage.MaxPassed && !isFound))
                     {
                         return new CatalogPage(found, location);
                     }
