@@ -209,10 +209,35 @@ public sealed class FeaturesTests : IAsyncDisposable
         Assert.Equal("", nearest.NextPageToken);
 
         await ExpectInvalidAsync("page_token", "another query", () => _features.SearchFeaturesAsync(new SearchFeaturesRequest { PageToken = first.NextPageToken }));
+        await ExpectInvalidAsync("page_token", "another query", () => _features.SearchFeaturesAsync(new SearchFeaturesRequest(next) { View = FeatureView.Basic }));
         await ExpectInvalidAsync("page_token", "near", () => _features.SearchFeaturesAsync(new SearchFeaturesRequest(next) { Near = new Point() }));
         await ExpectInvalidAsync("page_token", "unchanged", () => _features.SearchFeaturesAsync(new SearchFeaturesRequest { PageToken = "x" }));
         await ExpectInvalidAsync("page_size", "-1", () => _features.SearchFeaturesAsync(new SearchFeaturesRequest { PageSize = -1 }));
         await ExpectInvalidAsync("view", "9", () => _features.SearchFeaturesAsync(new SearchFeaturesRequest { View = (FeatureView)9 }));
+    }
+
+    [Theory]
+    [InlineData(0, 100)]
+    [InlineData(1_000, 1_000)]
+    [InlineData(int.MaxValue, 1_000)]
+    public async Task A_page_has_a_hundred_results_by_default_and_a_thousand_at_most(int size, int results)
+    {
+        for (var column = 0; column < 2; column++)
+        {
+            var batch = new BatchUpdateFeaturesRequest();
+            batch.Requests.AddRange(Enumerable.Range(0, 600).Select(i => new UpdateFeatureRequest
+            {
+                Feature = new Feature { Location = new Point { LatitudeE7 = column, LongitudeE7 = i } },
+                AllowMissing = true,
+            }));
+            await _features.BatchUpdateFeaturesAsync(batch);
+        }
+
+        var page = await _features.SearchFeaturesAsync(new SearchFeaturesRequest { PageSize = size });
+        var nearest = await _features.SearchFeaturesAsync(new SearchFeaturesRequest { PageSize = size, Near = new Point() });
+
+        Assert.Equal((results, results), (page.Results.Count, nearest.Results.Count));
+        Assert.NotEqual("", page.NextPageToken);
     }
 
     [Fact]

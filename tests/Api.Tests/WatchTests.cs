@@ -79,6 +79,26 @@ public sealed class WatchTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_watch_after_zero_has_all_that_the_log_has()
+    {
+        var features = Start();
+        using var begin = features.WatchFeatures(new WatchFeaturesRequest());
+        var before = (await NextAsync(begin)).Sequence;
+        await features.CreateFeatureAsync(new CreateFeatureRequest { Feature = new Feature { Name = Here } });
+
+        using var watch = features.WatchFeatures(new WatchFeaturesRequest { AfterSequence = 0 });
+
+        Assert.Equal((Change.Heartbeat, 0), await KindAsync(watch));
+        (Change Type, long Sequence) last;
+        do
+        {
+            last = await KindAsync(watch);
+        }
+        while (last.Sequence <= before);
+        Assert.Equal((Change.Created, before + 1), last);
+    }
+
+    [Fact]
     public async Task A_sequence_that_the_log_does_not_have_yet_and_a_wrong_area_are_refused_with_the_field()
     {
         var features = Start();

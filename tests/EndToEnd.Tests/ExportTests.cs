@@ -63,14 +63,15 @@ public sealed class ExportTests : IDisposable
     }
 
     [Theory]
-    [InlineData("geojson")]
-    [InlineData("geojsonl")]
-    [InlineData("csv")]
-    public async Task A_store_without_features_is_exported_too(string format)
+    [InlineData("geojson", "{\"type\":\"FeatureCollection\",\"features\":[\n\n]}\n")]
+    [InlineData("geojsonl", "{\"type\":\"FeatureCollection\",\"features\":[]}\n")]
+    [InlineData("csv", "name,latitude,longitude,properties\r\n")]
+    public async Task A_store_without_features_is_exported_too(string format, string text)
     {
         (await RunAsync("import", await FileAsync("name,latitude,longitude\n"))).AssertSuccess();
         (await RunAsync("export", $"none.{format}")).AssertSuccess();
 
+        Assert.Equal(text, await File.ReadAllTextAsync(Path.Combine(_folder, $"none.{format}")));
         Assert.Contains("The store has 0 features.", (await RunAsync("import", $"none.{format}")).AssertSuccess().Output);
     }
 

@@ -72,6 +72,20 @@ public abstract class ChangeLogContract
     }
 
     [Fact]
+    public async Task An_import_of_ten_thousand_is_listed_and_one_of_one_more_is_a_reset()
+    {
+        var (catalog, store, log) = await CreateAsync();
+        await WriteAsync(catalog, new FeatureChange.Create(Here, "a", Properties.Empty));
+
+        await store.ImportAsync(Many(10_000, "b").ToAsyncEnumerable(), replace: false, default);
+        var listed = await log.ReadHeadAsync(default);
+        await store.ImportAsync(Many(20_001, "b").Skip(10_000).ToAsyncEnumerable(), replace: false, default);
+
+        Assert.Equal(10_001, listed);
+        Assert.Equal(ChangeKind.Reset, Assert.Single(await log.ReadFromAsync(listed + 1, 10, default)).Kind);
+    }
+
+    [Fact]
     public async Task What_is_removed_is_the_oldest_and_never_the_last_so_that_no_sequence_is_given_again()
     {
         var (catalog, _, log) = await CreateAsync();

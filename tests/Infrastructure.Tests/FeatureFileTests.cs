@@ -245,6 +245,7 @@ public sealed class FeatureFileTests : IDisposable
     [InlineData("name,latitude,longitude\nx,\"40,1\",2\n", "record 1 (line 2): latitude is '40,1'; expected a number")]
     [InlineData("name;latitude;longitude\nx;1.234,5;2\n", "record 1 (line 2): latitude is '1.234,5'; expected a number")]
     [InlineData("name,latitude,longitude\nx,1\n", "record 1 (line 2): it has 2 fields; the header has 3")]
+    [InlineData("name,latitude,longitude\nx,1,2,3\n", "record 1 (line 2): it has 4 fields; the header has 3")]
     [InlineData("name,latitude,longitude\n\"x\ny\",1,2\nz,1,\n", "record 2 (line 4): longitude is ''; expected")]
     [InlineData("name,latitude,longitude\n\"x,1,2\n", "record 1 (line 2): a quote is not closed")]
     [InlineData("name,latitude,longitude,more\nx,1,2,\"y\nz,3,4,\n", "record 1 (line 2): a quote is not closed")]

@@ -30,9 +30,20 @@ public sealed class SqliteChangeLogTests : ChangeLogContract, IDisposable
         await theirs.WriteAsync(new FeatureWrite([new FeatureChange.Create(default, "a", Properties.Empty)], RequestId: null), default);
 
         // Not by the snapshot from before, which is younger than others are told to wait.
+        Assert.Equal("a", Assert.Single(await ours.ReadFeaturesAsync([default], default)).Name);
         Assert.True(await hints.MoveNextAsync());
         Assert.Equal(ChangeKind.Created, Assert.Single(await ours.ReadFromAsync(1, 10, default)).Kind);
-        Assert.Equal("a", Assert.Single(await ours.ReadFeaturesAsync([default], default)).Name);
+    }
+
+    [Fact]
+    public async Task A_replacement_is_one_reset()
+    {
+        var store = await OpenAsync();
+        await store.ImportAsync(new Feature[] { new(default, "a") }.ToAsyncEnumerable(), replace: false, default);
+
+        await store.ImportAsync(new Feature[] { new(default, "b") }.ToAsyncEnumerable(), replace: true, default);
+
+        Assert.Equal([ChangeKind.Created, ChangeKind.Reset], (await store.ReadFromAsync(1, 10, default)).Select(static change => change.Kind));
     }
 
     [Fact]

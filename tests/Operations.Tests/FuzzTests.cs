@@ -1,7 +1,12 @@
 using System.Globalization;
 using System.IO.Compression;
 using System.Security.Cryptography;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
+using Grpc.Health.V1;
+using Grpc.Reflection.V1;
+using RouteService.Contracts.V1;
 
 namespace RouteService.Operations.Tests;
 
@@ -11,29 +16,59 @@ namespace RouteService.Operations.Tests;
 /// </summary>
 public sealed class FuzzTests(RunningService service, ITestOutputHelper log) : IClassFixture<RunningService>
 {
+    private const string Watch = "/routeservice.v1.Features/WatchFeatures";
+    private const string Id = "7f6f2b7e-3c7c-4a52-9d2f-0d3a4c1b5e6f";
+
     private static readonly int Factor = Read("ROUTESERVICE_TEST_FUZZ") ?? 1;
     private static readonly int Seed = Read("ROUTESERVICE_TEST_FUZZ_SEED") ?? RandomNumberGenerator.GetInt32(int.MaxValue);
 
-    private static readonly string[] Paths =
-    [
-        "/helloworld.Greeter/SayHello", "/HelloService/LotsOfReplies", "/HelloService/LotsOfGreetings", "/HelloService/BidiHello",
-        "/routeguide.RouteGuide/GetFeature", "/routeguide.RouteGuide/ListFeatures",
-        "/routeguide.RouteGuide/RecordRoute", "/routeguide.RouteGuide/RouteChat",
-        "/grpc.health.v1.Health/Check", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-    ];
+    // Requests that are right, to be changed.
+    private static readonly Dictionary<string, IMessage> Requests = new()
+    {
+        ["/helloworld.Greeter/SayHello"] = new Contracts.Helloworld.HelloRequest { Name = "you" },
+        ["/HelloService/LotsOfReplies"] = new Contracts.Hello.HelloRequest { Greeting = "you" },
+        ["/HelloService/LotsOfGreetings"] = new Contracts.Hello.HelloRequest { Greeting = "you" },
+        ["/HelloService/BidiHello"] = new Contracts.Hello.HelloRequest { Greeting = "you" },
+        ["/routeguide.RouteGuide/GetFeature"] = new Contracts.Routeguide.Point { Latitude = 407_838_351, Longitude = -746_143_763 },
+        ["/routeguide.RouteGuide/ListFeatures"] = new Contracts.Routeguide.Rectangle { Lo = new() { Latitude = 1 }, Hi = new() { Latitude = 9 } },
+        ["/routeguide.RouteGuide/RecordRoute"] = new Contracts.Routeguide.Point { Latitude = 407_838_351, Longitude = -746_143_763 },
+        ["/routeguide.RouteGuide/RouteChat"] = new Contracts.Routeguide.RouteNote { Location = new() { Latitude = 1 }, Message = "hi" },
+        ["/routeservice.v1.Features/GetFeature"] = new GetFeatureRequest { Name = "features/407838351,-746143763" },
+        ["/routeservice.v1.Features/CreateFeature"] = new CreateFeatureRequest { Feature = Feature(), RequestId = Id },
+        ["/routeservice.v1.Features/UpdateFeature"] = Update(),
+        ["/routeservice.v1.Features/DeleteFeature"] = Delete(),
+        ["/routeservice.v1.Features/BatchUpdateFeatures"] = new BatchUpdateFeaturesRequest { Requests = { Update() } },
+        ["/routeservice.v1.Features/BatchDeleteFeatures"] = new BatchDeleteFeaturesRequest { Requests = { Delete() } },
+        ["/routeservice.v1.Features/SearchFeatures"] = new SearchFeaturesRequest
+        {
+            Filter = new() { Area = Area(), Text = "odz", Properties = Properties() }, PageSize = 7, PageToken = "AQID", View = FeatureView.Full,
+        },
+        ["/routeservice.v1.Features/StreamFeatures"] = new StreamFeaturesRequest { Filter = new() { Text = "odz" }, ResumeToken = "AQID" },
+        ["/routeservice.v1.Features/ImportFeatures"] = new ImportFeaturesRequest { Batch = new() { Features = { Feature() } } },
+        [Watch] = new WatchFeaturesRequest { Area = Area(), AfterSequence = 1 },
+        ["/grpc.health.v1.Health/Check"] = new HealthCheckRequest { Service = "routeguide.RouteGuide" },
+        ["/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"] = new ServerReflectionRequest { FileContainingSymbol = "routeguide.Point" },
+    };
+
+    private static readonly string[] Paths = [.. Requests.Keys];
+
+    // The calls that end by themselves.
+    private static readonly string[] Ending = [.. Paths.Except([Watch])];
 
     // What a call that a client has made up may be answered. UNKNOWN is a message that cannot be parsed, and no other fault.
     private static readonly StatusCode[] Decided =
     [
         StatusCode.OK, StatusCode.InvalidArgument, StatusCode.NotFound, StatusCode.ResourceExhausted, StatusCode.Unimplemented,
-        StatusCode.DeadlineExceeded, StatusCode.Internal, StatusCode.Unknown,
+        StatusCode.DeadlineExceeded, StatusCode.Internal, StatusCode.Unknown, StatusCode.AlreadyExists, StatusCode.Aborted,
     ];
 
     [Fact]
     public Task Random_and_mutated_messages_end_with_a_status() => ForAllAsync(part: 1, count: 1_000, async (chance, input) =>
     {
-        var (path, body) = (Pick(chance, Paths), Body(chance));
-        (string, string?)[] metadata = chance.Next(3) == 0 ? [("grpc-encoding", Pick(chance, ["gzip", "identity", "no"]))] : [];
+        var path = Pick(chance, Paths);
+        var body = Body(chance, path);
+        (string, string?)[] encoding = chance.Next(3) == 0 ? [("grpc-encoding", Pick(chance, ["gzip", "identity", "no"]))] : [];
+        (string, string?)[] metadata = path == Watch ? [.. encoding, ("grpc-timeout", "100m")] : encoding;
         await using var connection = await RawConnection.OpenAsync(service.GrpcPort);
 
         var answer = await connection.AnswerAsync(1, path, body, metadata);
@@ -51,7 +86,7 @@ public sealed class FuzzTests(RunningService service, ITestOutputHelper log) : I
         var (name, value) = (Pick(chance, names), Text(chance));
         await using var connection = await RawConnection.OpenAsync(service.GrpcPort);
 
-        var answer = await connection.AnswerAsync(1, Pick(chance, Paths), [0, 0, 0, 0, 0], (name, value));
+        var answer = await connection.AnswerAsync(1, Pick(chance, Ending), [0, 0, 0, 0, 0], (name, value));
 
         Assert.True(answer.Http == "200" && Decided.Contains(answer.Status), $"{input}: {name} '{value}': {answer}");
 
@@ -99,13 +134,32 @@ public sealed class FuzzTests(RunningService service, ITestOutputHelper log) : I
                 new Random(unchecked(Seed + (part * 500_000_003) + (i * 7_919))), $"ROUTESERVICE_TEST_FUZZ_SEED={Seed}, input {i}"));
     }
 
-    /// <summary>Well-formed messages, some compressed, the same with bytes changed, removed or added, and noise.</summary>
-    private static byte[] Body(Random chance)
+    private static Feature Feature() => new()
+    {
+        Location = new() { LatitudeE7 = 407_838_351, LongitudeE7 = -746_143_763 }, DisplayName = "Łódź", Properties = Properties(),
+    };
+
+    private static UpdateFeatureRequest Update() => new()
+    {
+        Feature = Feature(), UpdateMask = new() { Paths = { "display_name", "properties" } }, AllowMissing = true,
+    };
+
+    private static DeleteFeatureRequest Delete() => new() { Name = "features/407838351,-746143763", AllowMissing = true };
+
+    private static Struct Properties() => Struct.Parser.ParseJson("""{"height":61.5,"open":true,"uses":["view",{"since":1900}]}""");
+
+    private static Area Area() => new() { Circle = new() { Center = new() { LatitudeE7 = 407_838_351 }, RadiusMeters = 1_000 } };
+
+    /// <summary>Requests of a call and noise, some compressed, the same with bytes changed, removed or added.</summary>
+    private static byte[] Body(Random chance, string path)
     {
         var body = new List<byte>();
         for (var messages = chance.Next(4); messages > 0; messages--)
         {
-            var (payload, compressed) = (RandomBytes(chance, 60), chance.Next(4) == 0);
+            var payload = chance.Next(2) == 0
+                ? RandomBytes(chance, 60)
+                : [.. Mutate(chance, [.. Requests[path].ToByteArray()], chance.Next(4))];
+            var compressed = chance.Next(4) == 0;
             if (compressed)
             {
                 using var gzip = new MemoryStream();
@@ -129,20 +183,21 @@ public sealed class FuzzTests(RunningService service, ITestOutputHelper log) : I
     private static byte[] Frames(Random chance)
     {
         var frames = new List<byte>(RawConnection.Frame(RawConnection.Settings, 0, 0));
-        var open = new List<int>();
+        var open = new List<(int Stream, string Path)>();
         for (var left = chance.Next(1, 20); left > 0; left--)
         {
             switch (chance.Next(6))
             {
                 case 0 or 1:
-                    open.Add((open.Count * 2) + 1);
-                    frames.AddRange(RawConnection.HeadersFrame(open[^1], Pick(chance, Paths)));
+                    open.Add(((open.Count * 2) + 1, Pick(chance, Paths)));
+                    frames.AddRange(RawConnection.HeadersFrame(open[^1].Stream, open[^1].Path));
                     break;
                 case 2 or 3 when open.Count > 0:
-                    frames.AddRange(RawConnection.Frame(RawConnection.Data, (byte)chance.Next(2), Pick(chance, open), Body(chance)));
+                    var (stream, path) = Pick(chance, open);
+                    frames.AddRange(RawConnection.Frame(RawConnection.Data, (byte)chance.Next(2), stream, Body(chance, path)));
                     break;
                 case 4 when open.Count > 0:
-                    frames.AddRange(RawConnection.Frame(RawConnection.Reset, 0, Pick(chance, open), 0, 0, 0, (byte)chance.Next(14)));
+                    frames.AddRange(RawConnection.Frame(RawConnection.Reset, 0, Pick(chance, open).Stream, 0, 0, 0, (byte)chance.Next(14)));
                     break;
                 default:
                     frames.AddRange(RawConnection.Frame(RawConnection.Ping, 0, 0, new byte[8]));

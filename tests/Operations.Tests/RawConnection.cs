@@ -55,7 +55,7 @@ internal sealed class RawConnection : IAsyncDisposable
         return await AnswerAsync(stream);
     }
 
-    /// <summary>Reads until a call has ended; frames of others are passed over.</summary>
+    /// <summary>Reads until a call has ended, and makes room for the rest of its answer; frames of others are passed over.</summary>
     public async Task<RawAnswer> AnswerAsync(int stream)
     {
         var (fields, body) = (new Dictionary<string, string>(), new List<byte>());
@@ -70,6 +70,12 @@ internal sealed class RawConnection : IAsyncDisposable
             {
                 case Data:
                     body.AddRange(frame.Payload);
+                    if (!frame.EndsStream && frame.Payload.Length > 0)
+                    {
+                        var taken = Int(frame.Payload.Length);
+                        await SendAsync([.. Frame(WindowUpdate, 0, 0, taken), .. Frame(WindowUpdate, 0, stream, taken)]);
+                    }
+
                     break;
 
                 case Headers:
