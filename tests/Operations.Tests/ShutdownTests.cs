@@ -1,4 +1,5 @@
 using System.Net;
+using Google.Protobuf;
 using Grpc.Core;
 using RouteService.Contracts.Hello;
 using RouteService.Contracts.Routeguide;
@@ -13,26 +14,29 @@ public sealed class ShutdownTests : ServiceTest
     public async Task Streams_end_with_a_reason_and_the_program_well_before_its_grace(int streams)
     {
         await StartAsync();
+
+        // Frame by frame, because .NET's client forgets a reason that it reads after the end of its connection, as 500 on a busy machine do.
         var chats = await Task.WhenAll(Enumerable.Range(0, streams).Select(async i =>
         {
-            var chat = new RouteGuide.RouteGuideClient(Connect()).RouteChat();
-            var note = new RouteNote { Location = new Point { Latitude = i }, Message = "here" };
-            await chat.RequestStream.WriteAsync(note);
-            await chat.RequestStream.WriteAsync(note);
-            Assert.True(await chat.ResponseStream.MoveNext(CancellationToken.None).WaitAsync(Patience));
+            var note = RawConnection.Message(new RouteNote { Location = new Point { Latitude = i }, Message = "here" }.ToByteArray());
+            var chat = await RawConnection.OpenAsync(Service.GrpcPort);
+            await chat.CallAsync(1, "/routeguide.RouteGuide/RouteChat");
+            await chat.MessageAsync(1, [.. note, .. note]);
+            Assert.NotNull(await chat.ReadAsync(RawConnection.Data).WaitAsync(Patience));
             return chat;
         }));
 
         var exit = Service.StopAsync();
 
-        var reasons = await Task.WhenAll(chats.Select(async chat =>
-            (await LostAsync(chat.ResponseStream.MoveNext(CancellationToken.None).WaitAsync(Patience))).Status.Detail));
-        Array.ForEach(chats, static chat => chat.Dispose());
+        var answers = await Task.WhenAll(chats.Select(static chat => chat.AnswerAsync(1).WaitAsync(Patience)));
+        Assert.All(answers, static answer => Assert.Equal(
+            (StatusCode.Unavailable, "The service is shutting down; call again, and another replica answers."),
+            (answer.Status, answer.Fields.GetValueOrDefault("grpc-message"))));
         Assert.Equal(0, await exit);
-
-        // On a busy machine a client may see the end of its connection before it has read its reason, and with 500 of them in one process many do.
-        var told = reasons.Count(static reason => reason == "The service is shutting down; call again, and another replica answers.");
-        Assert.InRange(told, streams / 2, streams);
+        foreach (var chat in chats)
+        {
+            await chat.DisposeAsync();
+        }
     }
 
     [Fact]
