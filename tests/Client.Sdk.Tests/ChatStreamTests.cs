@@ -1,4 +1,6 @@
+using System.Collections.Concurrent;
 using Grpc.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Time.Testing;
 using static RouteService.Client.Tests.Places;
 using Proto = RouteService.Contracts.Routeguide;
@@ -328,12 +330,7 @@ public sealed class ChatStreamTests
     public async Task A_session_of_several_streams_fails_and_completes_as_one()
     {
         var chat = new ScriptedChat { OnPost = static (_, note) => Fail(note.Message == "forbidden") };
-        await using var service = await ScriptedService.StartAsync(chat.Script, listen: static options =>
-        {
-            // As the service's own.
-            options.KestrelServerOptions.Limits.MaxRequestHeadersTotalSize = 65_536;
-            options.KestrelServerOptions.Limits.Http2.MaxRequestHeaderFieldSize = 131_072;
-        });
+        await using var service = await ScriptedService.StartAsync(chat.Script, listen: AsTheService);
         await using var client = Connect(service.Address);
         await using var whole = await client.JoinChatAsync(Enumerable.Range(1, 4_100).Select(At));
         foreach (var i in (int[])[1, 2_001, 4_100, 5_000])
@@ -357,6 +354,22 @@ public sealed class ChatStreamTests
                 throw Script.Error(StatusCode.PermissionDenied);
             }
         }
+    }
+
+    [Fact]
+    public async Task The_first_note_of_a_stream_that_another_stream_has_left_no_room_for_comes_when_there_is_room()
+    {
+        var sent = new ConcurrentDictionary<string, bool>();
+        var chat = new ScriptedChat { OnSend = (_, note) => sent[note.Message] = true };
+        chat.Add(At(1), "one");
+        chat.Add(At(2_100), "two");
+        await using var service = await ScriptedService.StartAsync(chat.Script, listen: AsTheService);
+        await using var client = Connect(service.Address, static options => options with { MaxBufferedNotes = 1 });
+        await using var session = await client.JoinChatAsync(Enumerable.Range(1, 2_100).Select(At));
+        await UntilAsync(() => sent.Count == 2);
+        var notes = await TakeAsync(session, 2);
+
+        Assert.Equal(["one", "two"], notes.Select(static note => note.Message).Order());
     }
 
     [Fact]
@@ -506,5 +519,11 @@ public sealed class ChatStreamTests
         {
             await Task.Delay(10, patience.Token);
         }
+    }
+
+    private static void AsTheService(ListenOptions options)
+    {
+        options.KestrelServerOptions.Limits.MaxRequestHeadersTotalSize = 65_536;
+        options.KestrelServerOptions.Limits.Http2.MaxRequestHeaderFieldSize = 131_072;
     }
 }

@@ -40,17 +40,29 @@ public sealed class RecordRouteTests
     }
 
     [Theory]
-    [InlineData(0)]
-    [InlineData(1)]
-    [InlineData(100)]
-    public async Task Points_that_come_once_are_sent_again_while_they_are_all_kept(int breakAfter)
+    [InlineData(0, 200)]
+    [InlineData(1, 200)]
+    [InlineData(100, 200)]
+    [InlineData(4_096, 4_096)]
+    public async Task Points_that_come_once_are_sent_again_while_they_are_all_kept(int breakAfter, int count)
     {
         await using var service = await ScriptedService.StartAsync(BreakingAfter(breakAfter));
         await using var client = Connect(service.Address);
 
-        var summary = await client.RecordRouteAsync(Points(200));
+        var summary = await client.RecordRouteAsync(Points(count));
 
-        Assert.Equal((200, 2), (summary.Points, service.Script.Calls));
+        Assert.Equal((count, 2), (summary.Points, service.Script.Calls));
+    }
+
+    [Fact]
+    public async Task Points_that_come_once_are_not_sent_again_when_there_was_one_too_many()
+    {
+        await using var service = await ScriptedService.StartAsync(BreakingAfter(4_097));
+        await using var client = Connect(service.Address);
+
+        var error = await Assert.ThrowsAsync<RouteServiceException>(() => client.RecordRouteAsync(Points(4_097)));
+
+        Assert.Equal((FailureReason.Unavailable, 1), (error.Reason, service.Script.Calls));
     }
 
     [Fact]

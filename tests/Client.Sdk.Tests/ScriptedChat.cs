@@ -72,6 +72,8 @@ internal sealed class ScriptedChat
         Exception? end = null;
         try
         {
+            // What is due when it begins comes before what is posted in it.
+            await SendDueAsync();
             while (await ReadAsync())
             {
                 var post = posts.Current;
