@@ -33,7 +33,7 @@ public sealed class FaultTests : ServiceTest
             await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => service.CountAsync()));
             var begun = $"{Sessions.OfService} AND query NOT LIKE 'LISTEN%' AND backend_start <= '{await database.ExecuteAsync("SELECT clock_timestamp()"):O}'";
             var sessions = await database.CountAsync(begun);
-            await database.UntilAsync(begun, count => count < sessions);
+            await database.UntilAsync(begun, count => count == 0 || count < sessions);
             Assert.StartsWith("place 1 ", await service.NameAtAsync(800, -1500));
         }
 
@@ -82,9 +82,9 @@ public sealed class FaultTests : ServiceTest
         {
             found = service.NameAtAsync(800, -1500);
             counted = service.CountAsync();
-            await database.UntilAsync(Sessions.Waiting, static count => count == 2);
+            await database.UntilAsync(Sessions.Waiting, static count => count >= 2);
             await database.TerminateAsync();
-            await database.UntilAsync(Sessions.Waiting, static count => count == 2);
+            await database.UntilAsync(Sessions.Waiting, static count => count >= 2);
         }
 
         Assert.StartsWith("place 1 ", await found);
@@ -121,8 +121,13 @@ public sealed class FaultTests : ServiceTest
         Task<int> counted;
         await using (await database.LockFeaturesAsync())
         {
-            counted = service.CountAsync();
-            await database.UntilAsync(Sessions.Waiting, static count => count == 1);
+            // The health check may have the connection.
+            do
+            {
+                counted = service.CountAsync();
+                await Task.WhenAny(counted, database.UntilAsync(Sessions.Listing, static count => count == 1));
+            }
+            while (counted.IsCompleted);
 
             Assert.Contains("connections", await ServiceOnPostgis.AssertFailsAsync(StatusCode.ResourceExhausted, () => service.NameAtAsync(800, -1500)));
             await ServiceOnPostgis.AssertFailsAsync(StatusCode.ResourceExhausted, service.CountAsync);
@@ -173,7 +178,7 @@ public sealed class FaultTests : ServiceTest
                 var deadline = end is "the deadline passes" ? DateTime.UtcNow.AddSeconds(1) : ServiceOnPostgis.Deadline;
                 using var listing = service.Routes.ListFeatures(ServiceOnPostgis.World, deadline: deadline, cancellationToken: cancellation.Token);
                 var first = listing.ResponseStream.MoveNext(default);
-                await database.UntilAsync(Sessions.Waiting, static count => count == 1);
+                await database.UntilAsync(Sessions.Listing, static count => count == 1);
                 if (end is "the client cancels")
                 {
                     await cancellation.CancelAsync();
@@ -182,7 +187,7 @@ public sealed class FaultTests : ServiceTest
                 Assert.Equal(
                     end is "the client cancels" ? StatusCode.Cancelled : StatusCode.DeadlineExceeded,
                     (await Assert.ThrowsAsync<RpcException>(() => first)).StatusCode);
-                took = await database.UntilAsync(Sessions.Waiting, static count => count == 0);
+                took = await database.UntilAsync(Sessions.Listing, static count => count == 0);
             }
 
             Assert.True(took < TimeSpan.FromSeconds(1), $"It has taken {took}.");

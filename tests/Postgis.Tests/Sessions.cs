@@ -12,6 +12,9 @@ internal static class Sessions
 
     public const string Waiting = $"{OfService} AND wait_event_type = 'Lock'";
 
+    /// <summary>Those that wait with a listing; a health check, which looks up a place, may wait beside them.</summary>
+    public const string Listing = $"{Waiting} AND query LIKE '%location &&%'";
+
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
 
     public static async Task<long> CountAsync(this TestDatabase database, string condition) =>
