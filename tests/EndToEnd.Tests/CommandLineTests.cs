@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Text.RegularExpressions;
 
 namespace RouteService.EndToEnd.Tests;
 
@@ -192,6 +193,57 @@ public sealed class CommandLineTests : IAsyncDisposable
         Assert.Contains("import <FILE>", help.Output);
         Assert.Contains("RouteService__Grpc__Port", help.Output);
         Assert.Contains("--replace", (await RunAsync("import", "--help")).AssertSuccess().Output);
+    }
+
+    [Theory]
+    [InlineData("--help")]
+    [InlineData("--version")]
+    [InlineData("export --help")]
+    public async Task Help_that_cannot_be_written_is_told_in_one_line(string arguments)
+    {
+        var answer = await Command.RunAsync("bash", ["-c", $"dotnet {Repository.Program} {arguments} > /dev/full"]);
+
+        Assert.Equal((1, "routeservice: No space left on device (IOException)"), (answer.ExitCode, answer.Error.Trim()));
+    }
+
+    [Fact]
+    public async Task A_log_that_nobody_reads_holds_up_neither_calls_nor_the_end()
+    {
+        var start = new ProcessStartInfo("dotnet", [Repository.Program]) { RedirectStandardOutput = true, WorkingDirectory = _service.Folder };
+        foreach (var (name, value) in RunningService.Environment)
+        {
+            start.Environment[name] = value;
+        }
+
+        start.Environment["Logging__LogLevel__Default"] = start.Environment["Logging__LogLevel__Microsoft"] = "Trace";
+        using var program = Process.Start(start)!;
+        try
+        {
+            var port = 0;
+            while (await program.StandardOutput.ReadLineAsync() is { } line && port == 0)
+            {
+                port = Regex.Match(line, "health on http://localhost:([0-9]+)") is { Success: true } match ? int.Parse(match.Groups[1].Value) : 0;
+            }
+
+            // A probe logs a few lines at this level; the pipe takes 64 KiB, and the log 2 500 lines more.
+            using var http = new HttpClient();
+            for (var i = 0; i < 2_000; i++)
+            {
+                using var health = await http.GetAsync($"http://localhost:{port}/healthz/live");
+                Assert.Equal(HttpStatusCode.OK, health.StatusCode);
+            }
+
+            RunningService.Send(RunningService.SigTerm, program.Id);
+            await program.WaitForExitAsync(TestContext.Current.CancellationToken);
+            Assert.Equal(0, program.ExitCode);
+        }
+        finally
+        {
+            if (!program.HasExited)
+            {
+                program.Kill();
+            }
+        }
     }
 
     [Fact]

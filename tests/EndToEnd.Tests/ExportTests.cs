@@ -127,6 +127,20 @@ public sealed class ExportTests : IDisposable
     }
 
     [Fact]
+    public async Task A_reader_that_goes_before_the_end_is_told()
+    {
+        await ImportAsync($"name,latitude,longitude\n{string.Concat(Enumerable.Range(0, 10_000).Select(i => $"place,1,{i / 1000.0}\n"))}");
+
+        var answer = await Command.RunAsync(
+            "bash", ["-c", $"dotnet {Repository.Program} export --format csv | head --lines=1; exit ${{PIPESTATUS[0]}}"], Environment, _folder);
+
+        Assert.Equal(1, answer.ExitCode);
+        Assert.Equal("name,latitude,longitude,properties", answer.Output.Trim());
+        Assert.Contains("Standard output cannot be written: Broken pipe", answer.Error);
+        Assert.DoesNotContain("Exported", answer.Error);
+    }
+
+    [Fact]
     public async Task A_store_that_does_not_exist_is_told_and_not_made()
     {
         var answer = await RunAsync("export", "places.csv");

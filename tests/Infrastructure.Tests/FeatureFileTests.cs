@@ -328,6 +328,44 @@ public sealed class FeatureFileTests : IDisposable
     public void What_makes_the_rest_unreadable_is_not_skipped(string text, string complaint) =>
         Assert.Contains(complaint, Refusal(text, skipInvalid: true));
 
+    [Theory]
+    [InlineData("places.csv", "name,latitude,longitude\n", "place,1,2\n", "")]
+    [InlineData("places.geojsonl", "", """{"type":"Feature","geometry":{"type":"Point","coordinates":[2,1]}}""" + "\n", "")]
+    [InlineData("places.json", "[", """{"location":{"latitude":1,"longitude":2}},""", """{"location":{"latitude":3,"longitude":4}}]""")]
+    public void A_file_that_another_program_writes_meanwhile_is_refused(string name, string before, string record, string after)
+    {
+        const int Records = 20_000;
+        var path = Path.Combine(_folder, name);
+        foreach (var change in (Action[])[Cut, () => File.AppendAllText(path, record), () => File.SetLastWriteTimeUtc(path, DateTime.UnixEpoch)])
+        {
+            File.WriteAllText(path, before + string.Concat(Enumerable.Repeat(record, Records)) + after);
+            using var file = FeatureFile.Open(path);
+            using var features = file.ReadAll(skipInvalid: true).GetEnumerator();
+            Assert.True(features.MoveNext());
+            change();
+
+            var refusal = Assert.Throws<FeatureFileException>(() =>
+            {
+                while (features.MoveNext())
+                {
+                }
+            });
+
+            Assert.True(change == Cut ? file.Features < Records : file.Features >= Records, refusal.Message);
+            if (change != Cut || after.Length == 0)
+            {
+                Assert.Equal($"{name}: it has changed while it was read; expected a file that no other program writes", refusal.Message);
+            }
+        }
+
+        // At the end of a record, so that what is left is a file of its own.
+        void Cut()
+        {
+            using var file = File.Open(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
+            file.SetLength(before.Length + (record.Length * (Records / 2L)));
+        }
+    }
+
     [Fact]
     public void An_empty_file_is_refused() =>
         Assert.Contains("is empty, or no regular file", Assert.Throws<FeatureFileException>(() => Read("")).Message);

@@ -23,6 +23,8 @@ public sealed class PostgisErrorsTests
     [InlineData("40001", "Repeat")]
     [InlineData("40P01", "Repeat")]
     [InlineData("25006", "FindPrimary")]
+    [InlineData("0A000", "Prepare")]
+    [InlineData("26000", "Prepare")]
     [InlineData("57014", "None")]
     [InlineData("22021", "None")]
     [InlineData("42501", "None")]

@@ -83,6 +83,26 @@ public sealed class IssuerTests : ServiceTest
         Assert.Equal(2, Service.Output.Split("are unavailable;").Length);
     }
 
+    [Theory]
+    [InlineData("https://issuer.example/keys")]
+    [InlineData("https://us:s3cret@issuer.example/keys")]
+    public async Task The_credentials_of_a_proxy_or_a_URL_are_not_told(string url)
+    {
+        await using var proxy = await Issuer.StartAsync();
+        proxy.IsDown = true;
+        Service.Settings["HTTPS_PROXY"] = proxy.Url.Replace("//", "//us:s3cret@");
+        Service.Settings["RouteService__Auth__Enabled"] = "true";
+        Service.Settings["RouteService__Auth__Jwt__Issuer"] = "me";
+        Service.Settings["RouteService__Auth__Jwt__JwksUrl"] = url;
+        await StartAsync();
+
+        var output = await Service.OutputAsync("are unavailable; tokens of unknown keys are refused: ");
+
+        Assert.Contains($"The signing keys at https://issuer.example/keys are unavailable", output);
+        Assert.Contains($"proxy '{proxy.Url}/' failed with status code '503'", output);
+        Assert.DoesNotContain("s3cret", output);
+    }
+
     [Fact]
     public async Task While_the_issuer_is_down_its_known_keys_are_good()
     {

@@ -1,3 +1,6 @@
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using Grpc.Core;
 
@@ -86,12 +89,48 @@ public sealed class TlsTests : ServiceTest
 
         for (var i = 0; i < 5; i++)
         {
-            await RefusalAsync(StatusCode.Unavailable, HelloAsync(Connect(_authority.Client(stranger))));
+            // UNAVAILABLE, or INTERNAL: in TLS 1.3 the client has ended its handshake when the service refuses it.
+            await Assert.ThrowsAsync<RpcException>(() => HelloAsync(Connect(_authority.Client(stranger))));
         }
 
         var output = await Service.OutputAsync("A TLS handshake failed: ");
         Assert.Contains("errors in the certificate chain: PartialChain", output, StringComparison.Ordinal);
         Assert.Equal(2, output.Split("A TLS handshake failed: ").Length);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Clients_without_HTTP_2_are_told_and_not_each_of_them(bool offersAnother)
+    {
+        using var server = _authority.Certify("server");
+        Use(server, "pem");
+        await StartAsync();
+
+        for (var i = 0; i < 5; i++)
+        {
+            using var client = new TcpClient("localhost", Service.GrpcPort);
+            await using var tls = new SslStream(client.GetStream());
+            try
+            {
+                await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
+                {
+                    TargetHost = "localhost",
+                    RemoteCertificateValidationCallback = (_, shown, _, _) => shown!.GetSerialNumberString() == server.SerialNumber,
+                    ApplicationProtocols = offersAnother ? [SslApplicationProtocol.Http11] : null,
+                });
+                Assert.Equal(0, await tls.ReadAsync(new byte[1]));
+            }
+            catch (Exception e) when (offersAnother && e is AuthenticationException or IOException)
+            {
+                // The handshake itself fails where the two have no protocol in common.
+            }
+        }
+
+        var output = await Service.OutputAsync(offersAnother ? "A TLS handshake failed: " : "A client does not offer HTTP/2 in its TLS handshake");
+        Assert.Equal(2, output.Split(offersAnother ? "A TLS handshake failed: " : "A client does not offer HTTP/2").Length);
+        Assert.DoesNotContain("fail:", output);
+        await HelloAsync(Connect(_authority.Client()));
     }
 
     [Fact]

@@ -1,5 +1,9 @@
 using Grpc.Core;
+using Npgsql;
 using RouteService.Contracts.Routeguide;
+using RouteService.Domain.Features;
+using RouteService.Domain.Geography;
+using RouteService.Infrastructure.Postgis;
 
 namespace RouteService.Postgis.Tests;
 
@@ -39,6 +43,54 @@ public sealed class FaultTests : ServiceTest
 
         Assert.Equal(10, await service.CountAsync());
         Assert.DoesNotContain("warn:", await service.OutputAsync("gRPC on port"));
+    }
+
+    [Fact]
+    public async Task A_table_that_is_altered_under_prepared_statements_costs_no_call()
+    {
+        await using var store = await TestStore.CreateAsync("Maximum Pool Size=5");
+        await using var catalog = new PostgisFeatureCatalog(store.Connections);
+        var place = new Coordinate(1, 1);
+        for (var type = 2_000; type < 2_003; type++)
+        {
+            for (var i = 0; i < 4; i++)
+            {
+                // Each on its connection, where the statements are then prepared.
+                await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => CallAsync()));
+            }
+
+            await store.Database.ExecuteAsync($"ALTER TABLE feature ALTER COLUMN name TYPE varchar({type})");
+            await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => CallAsync()));
+            await CallAsync();
+        }
+
+        async Task CallAsync()
+        {
+            await catalog.WriteAsync(
+                new FeatureWrite([new FeatureChange.Update(place, "here", Properties.Empty) { AllowMissing = true }], RequestId: null), default);
+            Assert.Equal("here", (await catalog.GetAsync(place, default))!.Name);
+            Assert.Equal("here", (await store.Store.FindAsync(place, default))!.Name);
+        }
+    }
+
+    [Fact]
+    public async Task Prepared_statements_that_are_gone_cost_no_call()
+    {
+        await using var store = await TestStore.CreateAsync("Maximum Pool Size=1");
+        for (var i = 0; i < 5; i++)
+        {
+            Assert.Null(await store.Store.FindAsync(new Coordinate(1, 1), default));
+        }
+
+        await store.Connections.ReadAsync(
+            async (connection, token) =>
+            {
+                await using var command = new NpgsqlCommand("DEALLOCATE ALL", connection);
+                return await command.ExecuteNonQueryAsync(token);
+            },
+            default);
+
+        Assert.Null(await store.Store.FindAsync(new Coordinate(1, 1), default));
     }
 
     [Fact]

@@ -55,6 +55,31 @@ public sealed class GroupedWritesTests : IAsyncLifetime
         Assert.Contains((await _catalog.GetAsync(Held, default))!.Name, written.Select(feature => feature.Name));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Many_writes_that_are_held_up_leave_connections_for_others(bool haveIds)
+    {
+        await PutAsync(Held, "old");
+        await using var holder = await _store.Database.LockAsync(Held);
+        var held = Enumerable.Range(0, 60)
+            .Select(i => _catalog.WriteAsync(Put(Held, $"{i}") with { RequestId = haveIds ? Guid.NewGuid() : null }, default))
+            .ToList();
+        await _store.Database.UntilAsync(Sessions.Waiting, static count => count >= 2);
+
+        for (var i = 2; i < 22; i++)
+        {
+            Assert.Equal("other", (await PutAsync(new Coordinate(i, 0), "other")).Name);
+            Assert.Equal("old", (await _catalog.GetAsync(Held, default))!.Name);
+            Assert.InRange(await _store.Database.CountAsync(Sessions.Waiting), 0, 6);
+        }
+
+        Assert.DoesNotContain(held, static write => write.IsCompletedSuccessfully);
+        await holder.DisposeAsync();
+        await Task.WhenAll(held);
+        Assert.InRange(int.Parse((await _catalog.GetAsync(Held, default))!.Name), 0, 59);
+    }
+
     [Fact]
     public async Task A_caller_that_goes_while_its_write_is_held_up_takes_it_back()
     {
@@ -87,6 +112,27 @@ public sealed class GroupedWritesTests : IAsyncLifetime
         writes.RemoveAt(30);
         Assert.All(await Task.WhenAll(writes), feature => Assert.Equal("kept", feature.Name));
         Assert.Equal(49, await _store.Store.CountAsync(default));
+    }
+
+    [Theory]
+    [InlineData("CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; CREATE TRIGGER skip BEFORE INSERT ON feature FOR EACH ROW WHEN (NEW.name = 'skipped') EXECUTE FUNCTION skip()")]
+    [InlineData("CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; CREATE TRIGGER skip BEFORE INSERT ON feature_request FOR EACH ROW EXECUTE FUNCTION skip()")]
+    public async Task What_the_database_does_not_write_fails_its_own_write_alone(string trigger)
+    {
+        await _store.Database.ExecuteAsync(trigger);
+        var others = Enumerable.Range(0, 50).Select(i => PutAsync(new Coordinate(i, 0), "kept")).ToList();
+        var skipped = _catalog.WriteAsync(Put(Held, "skipped") with { RequestId = Guid.NewGuid() }, default);
+        var skippedToo = trigger.Contains("feature_request") ? skipped : _catalog.WriteAsync(Put(new Coordinate(9, 9), "skipped"), default);
+
+        foreach (var write in (Task[])[skipped, skippedToo])
+        {
+            var failure = await Assert.ThrowsAsync<StoreUnavailableException>(() => write);
+            Assert.StartsWith("The database does not keep what it is given: ", failure.Message);
+        }
+
+        Assert.All(await Task.WhenAll(others), static feature => Assert.Equal("kept", feature.Name));
+        Assert.Equal(50, await _store.Store.CountAsync(default));
+        await _store.Database.UntilQuietAsync();
     }
 
     [Fact]

@@ -45,6 +45,32 @@ public sealed class PostgisNoteLogTests : NoteLogContract, IAsyncDisposable
         Assert.True(await hint);
     }
 
+    [Theory]
+    [InlineData("53100")]
+    [InlineData("42501")]
+    public async Task A_write_that_fails_is_known_until_one_can_be_made(string state)
+    {
+        var log = await CreateLogAsync();
+        await log.AppendAsync([Note("a", id: null)], default);
+        await _store!.Database.ExecuteAsync($"""
+            CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE SQLSTATE ''{state}''; END';
+            CREATE TRIGGER fail BEFORE INSERT ON note EXECUTE FUNCTION fail()
+            """);
+        await log.CheckWritableAsync(default);
+        var failure = await Assert.ThrowsAsync<StoreUnavailableException>(() => log.AppendAsync([Note("b", id: null)], default));
+
+        for (var i = 0; i < 2; i++)
+        {
+            var check = await Assert.ThrowsAsync<StoreUnavailableException>(() => log.CheckWritableAsync(default));
+            Assert.Equal(failure.Message, check.Message);
+        }
+
+        await _store.Database.ExecuteAsync("DROP TRIGGER fail ON note");
+        await log.CheckWritableAsync(default);
+        Assert.Equal(2, (await log.AppendAsync([Note("c", id: null)], default))[0].Sequence);
+        Assert.Equal(["a", "c"], (await log.ReadAfterAsync(0, 10, default)).Select(static note => note.Note.Message));
+    }
+
     [Fact]
     public async Task A_listener_whose_session_is_ended_opens_another_and_does_not_fail()
     {

@@ -33,7 +33,7 @@ internal static class CommandLine
     /// <returns>
     /// 0 for success; 1 for a failure, with the reason on standard error; 130 if a signal ended an import, export or migration.
     /// </returns>
-    public static Task<int> RunAsync(
+    public static async Task<int> RunAsync(
         string[] args,
         Func<string[], Task> serve,
         Func<ImportOptions, CancellationToken, Task> import,
@@ -145,9 +145,11 @@ internal static class CommandLine
         root.TreatUnmatchedTokensAsErrors = false;
         root.SetAction((parsed, _) => GuardAsync(() => serve(ToSettings(parsed.UnmatchedTokens))));
 
-        // The host and UntilSignalAsync handle signals, and GuardAsync handles exceptions.
-        return root.Parse(args).InvokeAsync(
-            new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+        // The host and UntilSignalAsync handle signals, and GuardAsync handles exceptions: here those of a help that cannot be written.
+        var exitCode = 0;
+        var failure = await GuardAsync(async () => exitCode = await root.Parse(args).InvokeAsync(
+            new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }));
+        return failure == 0 ? exitCode : failure;
     }
 
     /// <summary>

@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using Microsoft.Win32.SafeHandles;
 using RouteService.Domain.Features;
 using RouteService.Infrastructure.Export;
 using RouteService.Infrastructure.Import;
@@ -13,6 +14,8 @@ internal sealed record ExportOptions(FileInfo? File, ExportFormat? Format);
 internal static class ExportCommand
 {
     private const string Compressed = ".gz";
+
+    private const int StandardOutput = 1;
 
     // End of the name that a file has while it is written.
     private const string Draft = ".new";
@@ -39,7 +42,7 @@ internal static class ExportCommand
         }
         else
         {
-            await using var output = Console.OpenStandardOutput();
+            await using var output = OpenStandardOutput();
             Report(Console.Error, await WriteAsync("Standard output", output, format, features, cancellationToken));
         }
 
@@ -50,6 +53,11 @@ internal static class ExportCommand
                 $"Exported {count} features in {seconds:0.0} s ({count / Math.Max(seconds, 0.001):0} a second)."));
         }
     }
+
+    /// <summary>The console's own stream says nothing where its reader has gone, and the export would be half of one.</summary>
+    private static Stream OpenStandardOutput() => OperatingSystem.IsWindows()
+        ? Console.OpenStandardOutput()
+        : new FileStream(new SafeFileHandle(StandardOutput, ownsHandle: false), FileAccess.Write, bufferSize: 0);
 
     private static ExportFormat FormatOf(FileInfo? file)
     {

@@ -46,10 +46,15 @@ internal static class ConsoleLog
             console.UseUtcTimestamp = true;
             console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ";
         });
-        builder.Services.Configure<ConsoleLoggerOptions>(console => console.FormatterName =
-            builder.Configuration["Logging:Console:FormatterName"]
-            ?? (builder.Configuration["DOTNET_RUNNING_IN_CONTAINER"]?.ToUpperInvariant() is "TRUE" or "1"
-                ? ConsoleFormatterNames.Json
-                : ConsoleFormatterNames.Simple));
+        builder.Services.Configure<ConsoleLoggerOptions>(console =>
+        {
+            console.FormatterName = builder.Configuration["Logging:Console:FormatterName"]
+                ?? (builder.Configuration["DOTNET_RUNNING_IN_CONTAINER"]?.ToUpperInvariant() is "TRUE" or "1"
+                    ? ConsoleFormatterNames.Json
+                    : ConsoleFormatterNames.Simple);
+
+            // Where nobody reads the log any more, calls would wait for somebody to do so. It says how many lines it has dropped.
+            console.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite;
+        });
     }
 }

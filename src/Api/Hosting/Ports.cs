@@ -49,6 +49,7 @@ internal static class Ports
                         HandshakeTimeout = HandshakeTimeout,
                         OnConnection = _ => ValueTask.FromResult(tls.Current),
                     });
+                    listen.RequireHttp2();
                 }
             });
             kestrel.ListenAnyIP(management.Port, static listen =>

@@ -1,5 +1,6 @@
 using Microsoft.IdentityModel.Protocols.OpenIdConnect;
 using Microsoft.IdentityModel.Tokens;
+using RouteService.Api.Errors;
 
 namespace RouteService.Api.Security;
 
@@ -89,7 +90,7 @@ internal sealed partial class IssuerKeys : BackgroundService, IReloaded
     {
         if (_source.Url is { Scheme: "http" })
         {
-            Log.NotEncrypted(_logger, _source.Url);
+            Log.NotEncrypted(_logger, _source.Shown);
         }
 
         using var timer = new PeriodicTimer(RetryPeriod, _clock);
@@ -121,14 +122,14 @@ internal sealed partial class IssuerKeys : BackgroundService, IReloaded
             if (_isFailing)
             {
                 _isFailing = false;
-                Log.Available(_logger, _source.Url);
+                Log.Available(_logger, _source.Shown);
             }
         }
         catch (Exception e)
         {
             if (!_isFailing)
             {
-                Log.Unavailable(_logger, _source.Url, e.GetBaseException().Message.ReplaceLineEndings(" "));
+                Log.Unavailable(_logger, _source.Shown, Redacted.Message(e.GetBaseException().Message.ReplaceLineEndings(" ")));
             }
 
             _isFailing = true;
@@ -155,6 +156,9 @@ internal sealed partial class IssuerKeys : BackgroundService, IReloaded
     /// <param name="RequireHttps">Whether http is refused, except for loopback addresses.</param>
     public sealed record Source(string Setting, Uri Url, bool IsDiscovery, bool RequireHttps)
     {
+        /// <summary>The URL, for the log.</summary>
+        public string Shown => Redacted.Url(Url.ToString());
+
         /// <returns>The URL; null if it is not absolute or its scheme is refused.</returns>
         public static Uri? Parse(string? url, bool requireHttps) =>
             Uri.TryCreate(url, UriKind.Absolute, out var parsed)
@@ -171,13 +175,13 @@ internal sealed partial class IssuerKeys : BackgroundService, IReloaded
     private static partial class Log
     {
         [LoggerMessage(1, LogLevel.Information, "The signing keys at {Url} are available again.")]
-        public static partial void Available(ILogger logger, Uri url);
+        public static partial void Available(ILogger logger, string url);
 
         [LoggerMessage(2, LogLevel.Warning, "The signing keys at {Url} are unavailable; tokens of unknown keys are refused: {Reason}")]
-        public static partial void Unavailable(ILogger logger, Uri url, string reason);
+        public static partial void Unavailable(ILogger logger, string url, string reason);
 
         [LoggerMessage(
             3, LogLevel.Warning, "The signing keys at {Url} are fetched without TLS; an attacker on the path can replace them.")]
-        public static partial void NotEncrypted(ILogger logger, Uri url);
+        public static partial void NotEncrypted(ILogger logger, string url);
     }
 }

@@ -165,6 +165,12 @@ public sealed class FeatureFile : IDisposable
         {
             throw _position.FileError("its gzip is followed by something else, so the file is damaged, or was appended to");
         }
+
+        // The end of what was there may be no end of the file: half of one that is still copied, or of one that is made again.
+        if (_file.HasChanged)
+        {
+            throw _position.FileError("it has changed while it was read; expected a file that no other program writes");
+        }
     }
 
     /// <summary>The encoding, the length of its byte-order mark, and the beginning of the text.</summary>
@@ -205,11 +211,17 @@ public sealed class FeatureFile : IDisposable
     private static Encoding Strict(Encoding encoding) =>
         Encoding.GetEncoding(encoding.CodePage, EncoderFallback.ExceptionFallback, DecoderFallback.ExceptionFallback);
 
-    /// <summary>A file that tells whether the last read has found its end.</summary>
-    private sealed class SourceFile(string path)
-        : FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, BufferSize, FileOptions.SequentialScan)
+    /// <summary>A file that tells whether the last read has found its end, and whether it is as it was when it was opened.</summary>
+    private sealed class SourceFile : FileStream
     {
+        private readonly (long Length, DateTime Written) _opened;
+
+        public SourceFile(string path)
+            : base(path, FileMode.Open, FileAccess.Read, FileShare.Read, BufferSize, FileOptions.SequentialScan) => _opened = Look();
+
         public bool IsAtEnd { get; private set; }
+
+        public bool HasChanged => Look() != _opened;
 
         public override int Read(byte[] buffer, int offset, int count) => Looked(base.Read(buffer, offset, count));
 
@@ -220,6 +232,9 @@ public sealed class FeatureFile : IDisposable
             IsAtEnd = read == 0;
             return read;
         }
+
+        private (long Length, DateTime Written) Look() =>
+            (CanSeek ? RandomAccess.GetLength(SafeFileHandle) : 0, File.GetLastWriteTimeUtc(SafeFileHandle));
     }
 }
 

@@ -20,11 +20,20 @@ internal sealed class GroupedWrites : IAsyncDisposable
     private const int MaxWrites = 256;
     private const int MaxChanges = 1_000;
 
+    // Writes that are made by themselves, each with a connection: so many that do not wait for a lock, and so many that do. More would
+    // leave no connection for others, while one row is locked or an import merges.
+    private const int MaxAlone = 2;
+
+    // How long a write waits for its turn to wait for a lock: as long as for the lock.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
     // Callers beyond this capacity wait, which is the backpressure.
     private const int Capacity = 10_000;
 
     private readonly Func<IReadOnlyList<FeatureWrite>, bool, CancellationToken, Task<IReadOnlyList<WriteOutcome>>> _write;
     private readonly Channel<Waiter> _waiting = Channel.CreateBounded<Waiter>(Capacity);
+    private readonly SemaphoreSlim _alone = new(MaxAlone);
+    private readonly SemaphoreSlim _heldUp = new(MaxAlone);
     private readonly Task _writing;
 
     /// <param name="write">
@@ -92,10 +101,9 @@ internal sealed class GroupedWrites : IAsyncDisposable
                 group[i].Answer(outcomes[i]);
             }
         }
-        catch (StoreUnavailableException e) when (
-            e is { Failure: StoreFailure.TooSlow or StoreFailure.Refused, InnerException: PostgresException })
+        catch (StoreUnavailableException e) when (IsRolledBack(e))
         {
-            // Rolled back. These do not hold up the next groups.
+            // These do not hold up the next groups.
             foreach (var waiter in group)
             {
                 _ = WriteAloneAsync(waiter);
@@ -111,17 +119,63 @@ internal sealed class GroupedWrites : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// Whether one of the writes is to blame, by a lock that it waits for, by a value, or because the database does not make it. Nothing
+    /// was written then.
+    /// </summary>
+    private static bool IsRolledBack(StoreUnavailableException e) =>
+        IsHeldUp(e) || e is { Failure: StoreFailure.Refused, InnerException: PostgresException } or { InnerException: null };
+
+    private static bool IsHeldUp(StoreUnavailableException e) =>
+        e is { Failure: StoreFailure.TooSlow, InnerException: PostgresException };
+
     /// <summary>Makes a write by itself. Does not throw.</summary>
     private async Task WriteAloneAsync(Waiter waiter)
     {
         using var activity = StoreTelemetry.Follow("write", "routeservice.writes.batch.size", [waiter.Caller]);
         try
         {
-            waiter.Answer((await _write([waiter.Write], false, waiter.CancellationToken))[0]);
+            waiter.Answer(await TryWriteAloneAsync(waiter) ?? await WriteHeldUpAsync(waiter));
         }
         catch (Exception e)
         {
             waiter.Fail(e);
+        }
+    }
+
+    /// <returns>Null where another transaction holds it up.</returns>
+    private async Task<WriteOutcome?> TryWriteAloneAsync(Waiter waiter)
+    {
+        await _alone.WaitAsync(waiter.CancellationToken);
+        try
+        {
+            return (await _write([waiter.Write], true, waiter.CancellationToken))[0];
+        }
+        catch (StoreUnavailableException e) when (IsHeldUp(e))
+        {
+            return null;
+        }
+        finally
+        {
+            _alone.Release();
+        }
+    }
+
+    private async Task<WriteOutcome> WriteHeldUpAsync(Waiter waiter)
+    {
+        if (!await _heldUp.WaitAsync(Patience, waiter.CancellationToken))
+        {
+            throw new StoreUnavailableException(
+                "Another transaction holds up this write, and others before it; nothing was written.", StoreFailure.TooSlow);
+        }
+
+        try
+        {
+            return (await _write([waiter.Write], false, waiter.CancellationToken))[0];
+        }
+        finally
+        {
+            _heldUp.Release();
         }
     }
 

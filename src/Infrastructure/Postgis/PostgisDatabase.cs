@@ -237,6 +237,9 @@ public sealed partial class PostgisDatabase : IAsyncDisposable
                     case Remedy.FindPrimary:
                         DropPrimary();
                         break;
+                    case Remedy.Prepare:
+                        Drop(source);
+                        break;
                     case Remedy.Reconnect:
                         source.Clear();
                         isLost = true;
@@ -257,7 +260,7 @@ public sealed partial class PostgisDatabase : IAsyncDisposable
     /// <summary>Limit of the attempts of a query after this fault.</summary>
     private static int Attempts(Remedy remedy, bool mayRepeat) => remedy switch
     {
-        Remedy.FindPrimary => 2,
+        Remedy.FindPrimary or Remedy.Prepare => 2,
         Remedy.Reconnect when mayRepeat => 2,
         Remedy.Repeat => 5,
         _ => 1,
@@ -281,11 +284,15 @@ public sealed partial class PostgisDatabase : IAsyncDisposable
     private void DropPrimary()
     {
         Interlocked.Increment(ref _primaryChanges);
+        Drop(_writes);
+    }
 
+    private void Drop(NpgsqlDataSource source)
+    {
         // Npgsql returns at once while another caller clears the pool; the next connection could then be one of the dropped ones.
         lock (_clearing)
         {
-            _writes.Clear();
+            source.Clear();
         }
     }
 

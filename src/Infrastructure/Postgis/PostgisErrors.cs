@@ -40,6 +40,8 @@ internal static class PostgisErrors
     {
         PostgresException { SqlState: PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected } => Remedy.Repeat,
         PostgresException { SqlState: PostgresErrorCodes.ReadOnlySqlTransaction } => Remedy.FindPrimary,
+        PostgresException { SqlState: PostgresErrorCodes.FeatureNotSupported or PostgresErrorCodes.InvalidSqlStatementName } =>
+            Remedy.Prepare,
         PostgresException answer => IsLost(answer.SqlState) && !IsFullPooler(answer) ? Remedy.Reconnect : Remedy.None,
         { InnerException: IOException or SocketException } => Remedy.Reconnect,
         _ => Remedy.None,
@@ -131,6 +133,12 @@ internal enum Remedy
 
     /// <summary>The query was cancelled in favour of another, and has changed nothing: try again, elsewhere if possible.</summary>
     Repeat,
+
+    /// <summary>
+    /// A prepared statement does not fit a table that was altered since, or is gone; the transaction was rolled back. The other connections
+    /// have the same statements: drop them, and try again on a new one.
+    /// </summary>
+    Prepare,
 
     /// <summary>The server is not the primary any more: drop all connections, and try again on new ones.</summary>
     FindPrimary,

@@ -79,17 +79,23 @@ public sealed partial class PostgisFeatureCatalog
     // How long a group waits for another transaction before its writes are made one by one.
     private const string Hurry = "SET LOCAL lock_timeout = 100";
 
+    // Others can create the same features meanwhile again and again, but not so often.
+    private const int MaxAttempts = 20;
+
     private Task<IReadOnlyList<WriteOutcome>> WriteAllAsync(
         IReadOnlyList<FeatureWrite> writes, bool isHurried, bool mayRepeat, CancellationToken cancellationToken) => _database.WriteAsync(
         async (connection, token) =>
         {
-            IReadOnlyList<WriteOutcome>? outcomes;
-            do
+            for (var attempt = 1; attempt <= MaxAttempts; attempt++)
             {
-                outcomes = await TryWriteAsync(connection, writes, isHurried, token);
+                if (await TryWriteAsync(connection, writes, isHurried, token) is { } outcomes)
+                {
+                    return outcomes;
+                }
             }
-            while (outcomes is null);
-            return outcomes;
+
+            throw new StoreUnavailableException(
+                "The database does not keep what it is given: a policy hides rows, or a trigger drops them.");
         },
         mayRepeat,
         cancellationToken);

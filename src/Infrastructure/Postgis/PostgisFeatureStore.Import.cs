@@ -37,8 +37,9 @@ public sealed partial class PostgisFeatureStore
 
     private const string LockOutSql = "LOCK TABLE feature IN ACCESS EXCLUSIVE MODE";
 
-    // A database that restarts, so that the import fails, is not back at once.
-    private const int RestoreAttempts = 5;
+    // A database that restarts, so that the import fails, is not back at once; and of several hosts Npgsql does not try one that has failed
+    // for ten seconds (Host Recheck Seconds).
+    private const int RestoreAttempts = 15;
     private static readonly TimeSpan RestorePause = TimeSpan.FromSeconds(1);
 
     // Autovacuum analyzes after a tenth of a table has changed; an import that changes more need not wait for it.

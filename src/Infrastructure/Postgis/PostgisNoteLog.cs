@@ -57,26 +57,43 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
         ORDER BY sequence
         """;
 
+    private static readonly NewNote Probe = new(default, new RouteNote(default, ""), Id: null);
+
+    // Whether the last write has failed, as for want of a right or of room on the disk. Then nothing but a write shows that it can be done.
+    private bool _hasFailed;
+
     /// <summary>How long a lost notification can delay the notes of other replicas.</summary>
     internal TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(1);
 
     /// <summary>
     /// A batch whose connection was lost is sent again if all of its notes have ids, since such a note is kept once.
     /// </summary>
-    public Task<IReadOnlyList<LoggedNote>> AppendAsync(IReadOnlyList<NewNote> notes, CancellationToken cancellationToken) =>
-        database.WriteAsync<IReadOnlyList<LoggedNote>>(
-            async (connection, token) =>
-            {
-                var kept = await InsertAsync(connection, notes, token);
-                if (kept.Any(static note => note.Sequence == 0))
+    public async Task<IReadOnlyList<LoggedNote>> AppendAsync(IReadOnlyList<NewNote> notes, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var logged = await database.WriteAsync(
+                async (connection, token) =>
                 {
-                    await FindAsync(connection, notes, kept, token);
-                }
+                    var kept = await InsertAsync(connection, notes, "COMMIT", token);
+                    if (kept.Any(static note => note.Sequence == 0))
+                    {
+                        await FindAsync(connection, notes, kept, token);
+                    }
 
-                return kept;
-            },
-            mayRepeat: notes.All(static note => note.Id is not null),
-            cancellationToken);
+                    return kept;
+                },
+                mayRepeat: notes.All(static note => note.Id is not null),
+                cancellationToken);
+            Volatile.Write(ref _hasFailed, false);
+            return logged;
+        }
+        catch (StoreUnavailableException e) when (e.Failure is StoreFailure.Unreachable)
+        {
+            Volatile.Write(ref _hasFailed, true);
+            throw;
+        }
+    }
 
     public Task<long> ReadHeadAsync(CancellationToken cancellationToken) => database.ReadPrimaryAsync(
         static async (connection, token) =>
@@ -115,14 +132,27 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
         mayRepeat: true,
         cancellationToken);
 
-    public Task CheckWritableAsync(CancellationToken cancellationToken) => database.CheckWritableAsync(cancellationToken);
+    /// <summary>Writes nothing unless the last write has failed, and then takes it back.</summary>
+    public async Task CheckWritableAsync(CancellationToken cancellationToken)
+    {
+        await database.CheckWritableAsync(cancellationToken);
+        if (Volatile.Read(ref _hasFailed))
+        {
+            await database.WriteAsync(
+                static (connection, token) => InsertAsync(connection, [Probe], "ROLLBACK", token),
+                mayRepeat: true,
+                cancellationToken);
+            Volatile.Write(ref _hasFailed, false);
+        }
+    }
 
     public IAsyncEnumerable<bool> ListenAsync(CancellationToken cancellationToken) =>
         database.ListenAsync(Channel, Patience, cancellationToken);
 
+    /// <summary>Makes a transaction with these notes, and ends it with COMMIT or ROLLBACK.</summary>
     /// <returns>Each note with its sequence; 0 if the log has a note with its id already.</returns>
     private static async Task<LoggedNote[]> InsertAsync(
-        NpgsqlConnection connection, IReadOnlyList<NewNote> notes, CancellationToken cancellationToken)
+        NpgsqlConnection connection, IReadOnlyList<NewNote> notes, string end, CancellationToken cancellationToken)
     {
         // One round trip, because the row of note_head is locked until its end. The isolation level is set because a role may have another
         // by default, and then batches of two replicas would end each other with 40001.
@@ -144,7 +174,7 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
                     },
                 },
                 new NpgsqlBatchCommand(NotifySql),
-                new NpgsqlBatchCommand("COMMIT"),
+                new NpgsqlBatchCommand(end),
             },
         };
         var kept = new LoggedNote[notes.Count];

@@ -63,6 +63,16 @@ internal static class PostgresConnectionString
             throw new ConnectionStringException("Host is not a host name. A URI is the whole connection string: postgresql://…");
         }
 
+        // These are logged, and with another separator than ';' the password is a part of one of them.
+        foreach (var (keyword, value) in (List<(string, string?)>)
+            [("Host", host), ("Database", settings.Database), ("Username", settings.Username)])
+        {
+            if (value?.Contains('=', StringComparison.Ordinal) is true)
+            {
+                throw new ConnectionStringException($"{keyword} contains '='. Expected ';' between KEYWORD=VALUE pairs.");
+            }
+        }
+
         if (settings.Multiplexing)
         {
             throw new ConnectionStringException(
