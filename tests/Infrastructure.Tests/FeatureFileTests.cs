@@ -336,7 +336,7 @@ public sealed class FeatureFileTests : IDisposable
     {
         const int Records = 20_000;
         var path = Path.Combine(_folder, name);
-        foreach (var change in (Action[])[Cut, () => File.AppendAllText(path, record), () => File.SetLastWriteTimeUtc(path, DateTime.UnixEpoch)])
+        foreach (var change in (Action[])[Cut, () => File.AppendAllText(path, record), Touch])
         {
             File.WriteAllText(path, before + string.Concat(Enumerable.Repeat(record, Records)) + after);
             using var file = FeatureFile.Open(path);
@@ -352,11 +352,15 @@ public sealed class FeatureFileTests : IDisposable
             });
 
             Assert.True(change == Cut ? file.Features < Records : file.Features >= Records, refusal.Message);
-            if (change != Cut || after.Length == 0)
+
+            // The others are no JSON any more.
+            if (change == Touch || after.Length == 0)
             {
                 Assert.Equal($"{name}: it has changed while it was read; expected a file that no other program writes", refusal.Message);
             }
         }
+
+        void Touch() => File.SetLastWriteTimeUtc(path, DateTime.UnixEpoch);
 
         // At the end of a record, so that what is left is a file of its own.
         void Cut()
