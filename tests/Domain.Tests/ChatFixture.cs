@@ -12,7 +12,7 @@ internal sealed class ChatFixture : IAsyncDisposable
     {
         options ??= new ChatOptions();
         clock ??= TimeProvider.System;
-        var metrics = new ChatMetrics(new Meters());
+        var metrics = CreateMetrics();
         Feed = new NoteFeed(log, options, metrics);
         Writer = new NoteWriter(log, Feed, options, clock, metrics);
         _chat = new RouteChat(Feed, Writer, options, clock, metrics);
@@ -21,6 +21,8 @@ internal sealed class ChatFixture : IAsyncDisposable
     public NoteFeed Feed { get; }
 
     public NoteWriter Writer { get; }
+
+    public static ChatMetrics CreateMetrics() => new(new Meters());
 
     public ChatStream Join(ChatJoin join) => _chat.Join(join);
 

@@ -87,6 +87,11 @@ public sealed class NoteCacheTests
         Assert.False(cache.TryReadAfter(There, 1, 10, out _));
         Assert.Equal([], After(cache, There, 2));
         Assert.Equal(5, cache.Head);
+
+        var tighter = Started(new NoteCache((3 * 200) - 1));
+        tighter.Append([Note(1, Here), Note(2, Here), Note(3, Here)]);
+        Assert.False(tighter.TryReadAfter(Here, 0, 10, out _));
+        Assert.Equal([2, 3], After(tighter, Here, 1));
     }
 
     [Fact]

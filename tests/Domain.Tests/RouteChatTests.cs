@@ -85,6 +85,20 @@ public sealed class RouteChatTests
     }
 
     [Fact]
+    public async Task What_others_post_before_and_after_an_own_note_is_sent_also_if_it_is_read_at_once()
+    {
+        await using var stream = _chat.Join(new ChatJoin());
+        await stream.PostAsync(new RouteNote(Here, "1"), id: null, default);
+        await Talk(_chat, (Here, "2"));
+        await stream.PostAsync(new RouteNote(Here, "3"), id: null, default);
+        await Talk(_chat, (Here, "4"));
+        stream.Complete();
+
+        // The second live, the answer to the third, the fourth live.
+        Assert.Equal(["2", "1", "2", "4"], await ReadToEnd(stream));
+    }
+
+    [Fact]
     public async Task After_the_half_close_what_is_owed_still_comes()
     {
         await using var stream = _chat.Join(new ChatJoin());

@@ -97,6 +97,22 @@ public sealed class SequencedChatTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_post_whose_note_came_with_the_newest_is_not_sent_again()
+    {
+        await using var before = new Member(_chat);
+        await before.Post(Here, "a", "id-a");
+        await before.Post(Here, "b", "id-b");
+        await before.Wait(2);
+
+        await using var listener = new Member(_chat, new ChatJoin { Listen = [Here] });
+        await listener.Wait(2);
+        await listener.Post(Here, "a", "id-a");
+        await listener.Post(Here, "c", "id-c");
+
+        Assert.Equal(["c"], (await listener.Leave()).Select(static note => note.Message));
+    }
+
+    [Fact]
     public async Task One_who_resumes_gets_what_came_since_and_nothing_again()
     {
         await using var author = new Member(_chat);

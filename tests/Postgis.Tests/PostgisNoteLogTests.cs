@@ -46,6 +46,31 @@ public sealed class PostgisNoteLogTests : NoteLogContract, IAsyncDisposable
     }
 
     [Theory]
+    [InlineData(null)]
+    [InlineData("an id")]
+    public async Task Notes_whose_connection_is_lost_are_sent_again_only_where_they_have_ids(string? id)
+    {
+        var log = await CreateLogAsync();
+        Task<IReadOnlyList<LoggedNote>> appending;
+        await using (await _store!.Database.LockAsync("note_head"))
+        {
+            appending = log.AppendAsync([Note("a", "another id"), Note("b", id)], default);
+            await _store.Database.UntilAsync(Sessions.Waiting, static count => count == 1);
+            await _store.Database.TerminateAsync(Sessions.Waiting);
+        }
+
+        if (id is null)
+        {
+            await Assert.ThrowsAsync<StoreUnavailableException>(() => appending);
+            Assert.Empty(await log.ReadAfterAsync(0, 10, default));
+        }
+        else
+        {
+            Assert.Equal([1, 2], (await appending).Select(static note => note.Sequence));
+        }
+    }
+
+    [Theory]
     [InlineData("53100")]
     [InlineData("42501")]
     public async Task A_write_that_fails_is_known_until_one_can_be_made(string state)
