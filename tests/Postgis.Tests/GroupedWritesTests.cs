@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using RouteService.Domain;
 using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
@@ -37,6 +38,40 @@ public sealed class GroupedWritesTests : IAsyncLifetime
         {
             Assert.Equal(feature, await _catalog.GetAsync(feature.Location, default));
         }
+    }
+
+    [Fact]
+    public async Task A_write_whose_caller_has_gone_before_its_turn_is_not_made()
+    {
+        var (busy, turns) = (new SemaphoreSlim(0), new SemaphoreSlim(0));
+        var made = new ConcurrentQueue<Coordinate>();
+        await using var writes = new GroupedWrites(async (group, _, _) =>
+        {
+            busy.Release();
+            await turns.WaitAsync(CancellationToken.None);
+            foreach (var write in group)
+            {
+                made.Enqueue(write.Changes[0].Location);
+            }
+
+            return [.. group.Select(static _ => new WriteOutcome([], Refusal: null))];
+        });
+        var first = writes.WriteAsync(At(1), default);
+        await busy.WaitAsync();
+        var second = writes.WriteAsync(At(2), default);
+        await busy.WaitAsync();
+        using var gone = new CancellationTokenSource();
+        var third = writes.WriteAsync(At(3), gone.Token);
+        var fourth = writes.WriteAsync(At(4), default);
+
+        await gone.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => third);
+        turns.Release(4);
+        await Task.WhenAll(first, second, fourth);
+
+        Assert.Equal([1, 2, 4], made.Select(static place => place.LatitudeE7).Order());
+
+        static FeatureWrite At(int latitude) => new([new FeatureChange.Delete(new Coordinate(latitude, 0))], RequestId: null);
     }
 
     [Fact]
