@@ -155,7 +155,7 @@ public sealed class UnaryTests
         });
         await using var client = Connect(service.Address);
 
-        var error = await Assert.ThrowsAsync<RouteServiceException>(() => client.GetFeatureAsync(Here, TimeSpan.FromSeconds(2)));
+        var error = await Assert.ThrowsAsync<RouteServiceException>(() => client.GetFeatureAsync(Here, TimeSpan.FromSeconds(6)));
 
         Assert.Equal((FailureReason.DeadlineExceeded, true, 2), (error.Reason, error.IsTransient, error.Attempts));
         Assert.True(left[1] < left[0] - TimeSpan.FromMilliseconds(250), $"{left[0]}, then {left[1]}");
