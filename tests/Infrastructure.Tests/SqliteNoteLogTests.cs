@@ -58,6 +58,39 @@ public sealed class SqliteNoteLogTests : NoteLogContract, IDisposable
         }
     }
 
+    [Theory]
+    [InlineData("deleted")]
+    [InlineData("replaced")]
+    [InlineData("without its log")]
+    public async Task Nothing_is_acknowledged_that_is_not_in_the_file_at_the_path(string state)
+    {
+        var log = Open("notes.db");
+        var path = Path.Combine(_folder, "notes.db");
+        await log.AppendAsync([new NewNote(Guid.NewGuid(), new RouteNote(new Coordinate(1, 2), "before"), null)], default);
+        Assert.Equal(1, await log.ReadHeadAsync(default));
+        var moved = state is "without its log" ? path + "-wal" : path;
+        File.Move(moved, moved + ".away");
+        if (state is "replaced")
+        {
+            File.Copy(path + ".away", path);
+        }
+
+        await FailAsync(() => log.AppendAsync([new NewNote(Guid.NewGuid(), new RouteNote(new Coordinate(1, 2), "lost"), null)], default));
+        await FailAsync(() => log.ReadHeadAsync(default));
+        await FailAsync(() => log.ReadAfterAsync(0, 10, default));
+        await FailAsync(() => log.CheckWritableAsync(default));
+        Assert.Equal(state is not "deleted", File.Exists(path));
+
+        // In its place again.
+        File.Move(moved + ".away", moved, overwrite: true);
+        await log.CheckWritableAsync(default);
+        await log.AppendAsync([new NewNote(Guid.NewGuid(), new RouteNote(new Coordinate(1, 2), "after"), null)], default);
+        Assert.Equal("after", (await log.ReadAfterAsync(0, 10, default))[^1].Note.Message);
+
+        static async Task FailAsync(Func<Task> call) => Assert.StartsWith(
+            "The file of the notes, or its -wal, was deleted, moved or replaced", (await Assert.ThrowsAsync<StoreUnavailableException>(call)).Message);
+    }
+
     [Fact]
     public async Task A_file_that_is_not_ours_is_told_and_left_as_it_is()
     {

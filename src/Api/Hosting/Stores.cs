@@ -84,7 +84,16 @@ internal static class Stores
         services.AddSingleton<IChangeLog>(static provider => provider.GetRequiredService<SqliteFeatureStore>());
         services.AddSingleton<INoteLog>(static provider => SqliteNoteLog.Open(
             provider.GetRequiredService<SqliteOptions>(), provider.GetRequiredService<TimeProvider>()));
-        services.AddHealthChecks().AddWriteCheck();
+        var checks = services.AddHealthChecks();
+        checks.AddWriteCheck();
+
+        // An import by a command holds the file while it merges, and writes wait for it.
+        checks.AddStoreCheck(
+            "writes of features",
+            HealthEndpoints.Writes,
+            static provider => provider.GetRequiredService<SqliteFeatureStore>().CheckWritableAsync,
+            static _ => SqliteFeatureStore.BusyTimeout);
+        checks.AddStoreCheck("notes", HealthEndpoints.Ready, static provider => provider.GetRequiredService<INoteLog>().ReadHeadAsync);
     }
 
     private static void AddWriteCheck(this IHealthChecksBuilder checks, Func<IServiceProvider, TimeSpan>? tolerance = null) =>

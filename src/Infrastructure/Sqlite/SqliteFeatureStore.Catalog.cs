@@ -13,6 +13,9 @@ public sealed partial class SqliteFeatureStore : IFeatureCatalog
 {
     private readonly SemaphoreSlim _writing = new(1);
 
+    // Of the last write; null if it has succeeded.
+    private StoreUnavailableException? _writeFailure;
+
     public ValueTask<CatalogFeature?> GetAsync(Coordinate location, CancellationToken cancellationToken)
     {
         var reader = Rent();
@@ -55,10 +58,40 @@ public sealed partial class SqliteFeatureStore : IFeatureCatalog
         await _writing.WaitAsync(cancellationToken);
         try
         {
-            using var connection = Connect(_path);
+            using var connection = Connect();
             var features = Write(connection, write);
-            Interlocked.Increment(ref _commits);
+            Committed();
             return features;
+        }
+        catch (SqliteException e)
+        {
+            throw WriteFailed(e);
+        }
+        finally
+        {
+            _writing.Release();
+        }
+    }
+
+    /// <summary>Writes nothing unless the last write has failed.</summary>
+    public async Task CheckWritableAsync(CancellationToken cancellationToken)
+    {
+        _file.CheckInPlace(Content);
+        if (!await _writing.WaitAsync(TimeSpan.Zero, cancellationToken))
+        {
+            // A write of this process is under way, for seconds if it is an import; the last one that ended tells.
+            if (Volatile.Read(ref _writeFailure) is { } failure)
+            {
+                throw StoreUnavailableException.ForOneOfMany(failure);
+            }
+
+            return;
+        }
+
+        try
+        {
+            _file.CheckWritable(SchemaVersion, _writeFailure is not null);
+            _writeFailure = null;
         }
         catch (SqliteException e)
         {
@@ -68,6 +101,22 @@ public sealed partial class SqliteFeatureStore : IFeatureCatalog
         {
             _writing.Release();
         }
+    }
+
+    private void Committed()
+    {
+        Interlocked.Increment(ref _commits);
+        Volatile.Write(ref _writeFailure, null);
+
+        // After the commit: what is acknowledged was in the file at its path.
+        _file.CheckInPlace(Content);
+    }
+
+    private StoreUnavailableException WriteFailed(SqliteException cause)
+    {
+        var failure = SqliteErrors.Unavailable(cause);
+        Volatile.Write(ref _writeFailure, failure);
+        return failure;
     }
 
     private IReadOnlyList<CatalogFeature?> Write(SqliteConnection connection, FeatureWrite write)

@@ -19,7 +19,7 @@ public sealed partial class SqliteFeatureStore : IChangeLog
     {
         try
         {
-            using var connection = Connect(_path);
+            using var connection = Connect();
             return Task.FromResult(Scalar(connection, "SELECT coalesce(max(sequence), 0) FROM feature_change"));
         }
         catch (SqliteException e)
@@ -32,7 +32,7 @@ public sealed partial class SqliteFeatureStore : IChangeLog
     {
         try
         {
-            using var connection = Connect(_path);
+            using var connection = Connect();
             using var command = connection.CreateCommand();
             command.CommandText = """
                 SELECT sequence, kind, place, changed_at FROM feature_change WHERE sequence >= $from ORDER BY sequence LIMIT $limit
@@ -78,7 +78,7 @@ public sealed partial class SqliteFeatureStore : IChangeLog
         await _writing.WaitAsync(cancellationToken);
         try
         {
-            using var connection = Connect(_path);
+            using var connection = Connect();
             using var command = connection.CreateCommand();
             command.CommandText = """
                 DELETE FROM feature_change
@@ -93,7 +93,7 @@ public sealed partial class SqliteFeatureStore : IChangeLog
         }
         catch (SqliteException e)
         {
-            throw SqliteErrors.Unavailable(e);
+            throw WriteFailed(e);
         }
         finally
         {
@@ -168,7 +168,7 @@ public sealed partial class SqliteFeatureStore : IChangeLog
     {
         try
         {
-            return Connect(_path);
+            return Connect();
         }
         catch (SqliteException e)
         {

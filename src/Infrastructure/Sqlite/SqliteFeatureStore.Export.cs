@@ -16,7 +16,7 @@ public sealed partial class SqliteFeatureStore
     {
         // Required by the compiler (CS1998): the reads are synchronous.
         await Task.CompletedTask;
-        using var connection = Answer(() => Connect(_path));
+        using var connection = Answer(Connect);
         using var command = connection.CreateCommand();
         command.CommandText = ReadAllSql;
         using var reader = Answer(command.ExecuteReader);

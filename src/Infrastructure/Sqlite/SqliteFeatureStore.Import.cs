@@ -34,14 +34,14 @@ public sealed partial class SqliteFeatureStore
     {
         try
         {
-            using var connection = Connect(_path);
+            using var connection = Connect();
             var staged = await StageAsync(connection, features, cancellationToken);
             await _writing.WaitAsync(cancellationToken);
             try
             {
                 Execute(connection, $"PRAGMA cache_size = -{ImportCache}");
                 var summary = Merge(connection, staged, import, _clock.GetUtcNow(), cancellationToken);
-                Interlocked.Increment(ref _commits);
+                Committed();
                 ShortenLog(connection);
                 return summary;
             }
@@ -56,7 +56,7 @@ public sealed partial class SqliteFeatureStore
         }
         catch (SqliteException e)
         {
-            throw SqliteErrors.Unavailable(e);
+            throw WriteFailed(e);
         }
     }
 

@@ -14,6 +14,9 @@ public sealed partial class SqliteFeatureStore
     // Longest wait for another program's write.
     private const int BusyTimeoutMilliseconds = 10_000;
 
+    /// <summary>Longest wait of a write for that of another program.</summary>
+    public static readonly TimeSpan BusyTimeout = TimeSpan.FromMilliseconds(BusyTimeoutMilliseconds);
+
     private const string PathVariable = "RouteService__Sqlite__Path";
 
     private const string Schema = """
@@ -56,15 +59,22 @@ public sealed partial class SqliteFeatureStore
 
         try
         {
-            using var connection = Connect(path);
-            CheckFile(connection, path, clock);
+            var file = Connect(path, SqliteOpenMode.ReadWrite);
+            try
+            {
+                CheckFile(file, path, clock);
+                return new SqliteFeatureStore(path, file, clock);
+            }
+            catch
+            {
+                await file.DisposeAsync();
+                throw;
+            }
         }
         catch (SqliteException e)
         {
             throw SqliteErrors.Unusable(path, PathVariable, e);
         }
-
-        return new SqliteFeatureStore(path, clock);
     }
 
     private static void MakeFolder(string path)
@@ -88,14 +98,14 @@ public sealed partial class SqliteFeatureStore
         var draft = $"{path}.{Guid.NewGuid():N}.new";
         try
         {
-            using (var connection = Connect(draft))
+            using (var connection = Connect(draft, SqliteOpenMode.ReadWriteCreate))
             {
                 Execute(connection, $"BEGIN; {Schema} {WritesUpgrade(clock)} {ChangesUpgrade} COMMIT;");
             }
 
             if (seed is not null)
             {
-                using var store = new SqliteFeatureStore(draft, clock);
+                using var store = new SqliteFeatureStore(draft, Connect(draft, SqliteOpenMode.ReadWrite), clock);
                 await store.ImportAsync(
                     seed.Select(static feature => new FeatureContent(feature.Location, feature.Name, Properties.Empty)),
                     new FeatureImport(Replace: false),
@@ -234,15 +244,23 @@ public sealed partial class SqliteFeatureStore
         Execute(connection, "COMMIT");
     }
 
+    /// <exception cref="StoreUnavailableException">The store's path leads to another file than the open one, or to none.</exception>
+    private SqliteConnection Connect()
+    {
+        _file.CheckInPlace(Content);
+        return Connect(_path, SqliteOpenMode.ReadWrite);
+    }
+
     /// <summary>
     /// Opens a connection with our settings. In WAL mode readers and one writer do not wait for each other, and a killed process loses
     /// nothing it has committed; FULL extends that to a power cut, at one sync for each import.
     /// </summary>
-    private static SqliteConnection Connect(string path)
+    private static SqliteConnection Connect(string path, SqliteOpenMode mode)
     {
         var connection = new SqliteConnection(new SqliteConnectionStringBuilder
         {
             DataSource = path,
+            Mode = mode,
             Pooling = false, // The readers are our pool.
             DefaultTimeout = BusyTimeoutMilliseconds / 1_000,
         }.ToString());

@@ -28,16 +28,24 @@ public sealed partial class SqliteFeatureStore : IFeatureStore, IDisposable
     // Interval at which unused snapshots are ended: an open one keeps the write-ahead log from starting over.
     private static readonly TimeSpan SweepPeriod = TimeSpan.FromSeconds(1);
 
+    private const string Content = "features";
+
     private readonly string _path;
     private readonly TimeProvider _clock;
     private readonly ConcurrentQueue<SqliteReader> _idle = [];
     private readonly ITimer _sweep;
+
+    // Open as long as the store, and used by checks alone: it knows which file the store has open.
+    private readonly SqliteConnection _file;
     private int _commits;
     private volatile bool _disposed;
 
-    private SqliteFeatureStore(string path, TimeProvider clock)
+    private SqliteFeatureStore(string path, SqliteConnection file, TimeProvider clock)
     {
+        // A check waits for another program for as long as its command says.
+        Execute(file, "PRAGMA busy_timeout = 0");
         _path = path;
+        _file = file;
         _clock = clock;
         _sweep = clock.CreateTimer(static store => ((SqliteFeatureStore)store!).EndIdleReads(), this, SweepPeriod, SweepPeriod);
     }
@@ -88,7 +96,7 @@ public sealed partial class SqliteFeatureStore : IFeatureStore, IDisposable
     {
         try
         {
-            using var connection = Connect(_path);
+            using var connection = Connect();
             return ValueTask.FromResult(Scalar(connection, "SELECT count(*) FROM feature"));
         }
         catch (SqliteException e)
@@ -104,6 +112,7 @@ public sealed partial class SqliteFeatureStore : IFeatureStore, IDisposable
         _sweep.Dispose();
         _writing.Dispose();
         DisposeIdle();
+        _file.Dispose();
     }
 
     private long? ReadPage(BoundingBox area, long from, Feature[] page, out int count, CancellationToken cancellationToken)
@@ -127,6 +136,7 @@ public sealed partial class SqliteFeatureStore : IFeatureStore, IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (!_idle.TryDequeue(out var reader))
         {
+            _file.CheckInPlace(Content);
             reader = new SqliteReader(_path, BusyTimeoutMilliseconds);
         }
 
@@ -141,6 +151,7 @@ public sealed partial class SqliteFeatureStore : IFeatureStore, IDisposable
 
             if (reader.Snapshot is null)
             {
+                _file.CheckInPlace(Content);
                 reader.BeginRead(new ReadSnapshot(_clock.GetTimestamp(), commits));
             }
 

@@ -31,12 +31,17 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
 
     private const string PathVariable = "RouteService__Sqlite__NotesPath";
 
+    private const string Content = "notes";
+
     private const string Columns = "SELECT sequence, place, message, author, note_id FROM note";
 
     private readonly string _path;
     private readonly TimeProvider _clock;
     private readonly Lock _writing = new();
     private readonly SqliteConnection _writer;
+
+    // Used by checks alone, which must not wait for a commit.
+    private readonly SqliteConnection _file;
     private readonly SqliteCommand _insert;
 
     // Whether the last write has failed. Then nothing but a write shows that there is room again.
@@ -46,7 +51,8 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
     {
         _path = path;
         _clock = clock;
-        _writer = Connect(path);
+        _writer = Connect(path, SqliteOpenMode.ReadWriteCreate);
+        _file = Connect(path, SqliteOpenMode.ReadWrite);
         _insert = _writer.CreateCommand();
         _insert.CommandText = """
             INSERT INTO note (place, message, author, note_id, posted_at) VALUES ($place, $message, $author, $id, $time)
@@ -105,6 +111,9 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
 
                 transaction.Commit();
                 _hasFailed = false;
+
+                // After the commit: what is acknowledged was in the file at its path.
+                _file.CheckInPlace(Content);
                 return Task.FromResult<IReadOnlyList<LoggedNote>>(kept);
             }
         }
@@ -122,10 +131,8 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
         {
             lock (_writing)
             {
-                using var command = _writer.CreateCommand();
-                command.CommandTimeout = 1;
-                command.CommandText = _hasFailed ? $"PRAGMA user_version = {SchemaVersion}" : "BEGIN IMMEDIATE; ROLLBACK";
-                command.ExecuteNonQuery();
+                _file.CheckInPlace(Content);
+                _writer.CheckWritable(SchemaVersion, _hasFailed);
                 _hasFailed = false;
                 return Task.CompletedTask;
             }
@@ -140,7 +147,7 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
     {
         try
         {
-            using var connection = Connect(_path);
+            using var connection = ConnectReader();
             using var command = connection.CreateCommand();
             command.CommandText = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'note'";
             return Task.FromResult((long)command.ExecuteScalar()!);
@@ -211,6 +218,7 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
         {
             _insert.Dispose();
             _writer.Dispose();
+            _file.Dispose();
         }
     }
 
@@ -238,7 +246,7 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
     {
         try
         {
-            using var connection = Connect(_path);
+            using var connection = ConnectReader();
             using var command = connection.CreateCommand();
             command.CommandText = sql;
             command.Parameters.AddWithValue("$bound", bound);
@@ -300,10 +308,17 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
         }
     }
 
-    private static SqliteConnection Connect(string path)
+    /// <summary>A connection of the pool for a read; reads are few, because the cache answers most.</summary>
+    private SqliteConnection ConnectReader()
     {
-        // Pooled for the reads, which are few: the cache answers most.
-        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, DefaultTimeout = 10 }.ToString());
+        _file.CheckInPlace(Content);
+        return Connect(_path, SqliteOpenMode.ReadWrite);
+    }
+
+    private static SqliteConnection Connect(string path, SqliteOpenMode mode)
+    {
+        var connection = new SqliteConnection(
+            new SqliteConnectionStringBuilder { DataSource = path, Mode = mode, DefaultTimeout = 10 }.ToString());
         try
         {
             connection.Open();
