@@ -1,18 +1,26 @@
 using System.Text;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using RouteService.Api.Security;
 using RouteService.Api.Telemetry;
 
 namespace RouteService.Api.Hosting;
 
 /// <summary>The two ports: gRPC over HTTP/2, and management over HTTP/1.1.</summary>
-internal static class Ports
+internal static partial class Ports
 {
     private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(10);
 
     // Kestrel's minimum.
     private static readonly TimeSpan MinKeepAliveTime = TimeSpan.FromSeconds(1);
+
+    // Connections of the management port; probes and scrapes need a few.
+    private const int MaxManagementConnections = 32;
+
+    // Connections over a limit that Kestrel has accepted and not closed yet.
+    private const int MaxRefused = 64;
 
     // Bytes that a header counts besides its name and value (RFC 9113, 6.5.2).
     private const int HeaderOverhead = 32;
@@ -27,6 +35,13 @@ internal static class Ports
             builder.Services.AddWatchedFile(tls);
         }
 
+        if (OpenFiles.Limit is { } files)
+        {
+            builder.Services.AddSingleton<IConnectionListenerFactory>(provider => new BoundedTransport(
+                ActivatorUtilities.CreateInstance<SocketTransportFactory>(provider),
+                new SemaphoreSlim(OpenFiles.Connections(files) + MaxRefused)));
+        }
+
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
@@ -38,6 +53,7 @@ internal static class Ports
             // call is served.
             kestrel.RequestHeaderEncodingSelector = static _ => Encoding.UTF8;
             SetLimits(kestrel.Limits, grpc.Connection);
+            LimitToFiles(kestrel);
             kestrel.ListenAnyIP(grpc.Port, listen =>
             {
                 listen.Protocols = HttpProtocols.Http2;
@@ -55,13 +71,52 @@ internal static class Ports
             kestrel.ListenAnyIP(management.Port, static listen =>
             {
                 listen.Protocols = HttpProtocols.Http1;
-                listen.Use(static next => connection =>
+                listen.Use(static next =>
                 {
-                    connection.Features.Set(new ManagementConnection());
-                    return next(connection);
+                    var open = 0;
+                    return async connection =>
+                    {
+                        connection.Features.Set(new ManagementConnection());
+                        try
+                        {
+                            if (Interlocked.Increment(ref open) <= MaxManagementConnections)
+                            {
+                                await next(connection);
+                            }
+                        }
+                        finally
+                        {
+                            Interlocked.Decrement(ref open);
+                        }
+                    };
                 });
             });
         });
+    }
+
+    /// <summary>
+    /// Lowers the limit of connections to what the limit of open files leaves. A program without free descriptors cannot load its own code,
+    /// and ends.
+    /// </summary>
+    private static void LimitToFiles(KestrelServerOptions kestrel)
+    {
+        if (OpenFiles.Limit is not { } files)
+        {
+            return;
+        }
+
+        var room = OpenFiles.Connections(files) - MaxManagementConnections;
+        if (kestrel.Limits.MaxConcurrentConnections is { } set && set <= room)
+        {
+            return;
+        }
+
+        Log.Limited(
+            kestrel.ApplicationServices.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(Ports)),
+            kestrel.Limits.MaxConcurrentConnections ?? 0,
+            files,
+            room);
+        kestrel.Limits.MaxConcurrentConnections = room;
     }
 
     /// <summary>Sets Kestrel's limits, which are the same for all its ports.</summary>
@@ -86,5 +141,15 @@ internal static class Ports
         // it. Flow control slows a slow reader down, a slow request message ends its own call (RequestBody), and pings detect a lost peer.
         limits.MinResponseDataRate = null;
         limits.MinRequestBodyDataRate = null;
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(
+            1,
+            LogLevel.Warning,
+            "RouteService__Grpc__Connection__MaxConnections is {Setting}, but the limit of open files (ulimit -n) is {Files}: "
+            + "the gRPC port takes {Connections} connections.")]
+        public static partial void Limited(ILogger logger, long setting, long files, long connections);
     }
 }
