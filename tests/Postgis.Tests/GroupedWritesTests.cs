@@ -90,6 +90,32 @@ public sealed class GroupedWritesTests : IAsyncLifetime
         Assert.Contains((await _catalog.GetAsync(Held, default))!.Name, written.Select(feature => feature.Name));
     }
 
+    [Fact]
+    public async Task A_request_that_replicas_repeat_while_it_waits_is_answered_by_each_with_what_it_has_written()
+    {
+        var (added, id) = (new Coordinate(2, 2), Guid.NewGuid());
+        await PutAsync(Held, "old");
+        var replicas = Enumerable.Range(0, 4).Select(_ => new PostgisFeatureCatalog(_store.Connections)).ToList();
+        var holder = await _store.Database.LockAsync(Held);
+        var writes = replicas.ConvertAll(replica => replica.WriteAsync(
+            new FeatureWrite(
+                [
+                    new FeatureChange.Update(Held, "new", Properties.Empty) { AllowMissing = true },
+                    new FeatureChange.Update(added, "added", Properties.Empty) { AllowMissing = true },
+                ],
+                id),
+            default));
+        await _store.Database.UntilAsync(Sessions.Waiting, static count => count == 4);
+
+        await holder.DisposeAsync();
+
+        Assert.All(await Task.WhenAll(writes), static written => Assert.Equal(["new", "added"], written.Select(static feature => feature?.Name)));
+        foreach (var replica in replicas)
+        {
+            await replica.DisposeAsync();
+        }
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

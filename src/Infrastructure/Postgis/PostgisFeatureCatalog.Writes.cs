@@ -138,19 +138,28 @@ public sealed partial class PostgisFeatureCatalog
             batch.BatchCommands.Add(new NpgsqlBatchCommand(Hurry));
         }
 
+        // Requests before rows: what a request that is found has written is found too. One that is committed in between is made again, and
+        // cannot be kept.
         batch.BatchCommands.Add(new NpgsqlBatchCommand(LockTableSql));
-        batch.BatchCommands.Add(Command(LockRowsSql, places));
-        batch.BatchCommands.Add(Command(PropertiesSql, places));
         batch.BatchCommands.Add(new NpgsqlBatchCommand(RequestsSql)
         {
             Parameters = { Array(NpgsqlDbType.Uuid, writes.Select(static write => write.RequestId).OfType<Guid>()) },
         });
+        batch.BatchCommands.Add(Command(LockRowsSql, places));
+        batch.BatchCommands.Add(Command(PropertiesSql, places));
         batch.BatchCommands.Add(new NpgsqlBatchCommand(RevisionsSql)
         {
             Parameters = { new NpgsqlParameter<int> { TypedValue = writes.Count } },
         });
 
         await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
+        var requests = new Dictionary<Guid, uint>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            requests.Add(reader.GetGuid(0), (uint)reader.GetInt64(1));
+        }
+
+        await reader.NextResultAsync(cancellationToken);
         var features = new Dictionary<Coordinate, CatalogFeature>();
         while (await reader.ReadAsync(cancellationToken))
         {
@@ -168,13 +177,6 @@ public sealed partial class PostgisFeatureCatalog
             {
                 features[place] = feature with { Properties = ReadProperties(reader, 2) };
             }
-        }
-
-        await reader.NextResultAsync(cancellationToken);
-        var requests = new Dictionary<Guid, uint>();
-        while (await reader.ReadAsync(cancellationToken))
-        {
-            requests.Add(reader.GetGuid(0), (uint)reader.GetInt64(1));
         }
 
         await reader.NextResultAsync(cancellationToken);
