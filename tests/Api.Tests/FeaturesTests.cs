@@ -284,6 +284,29 @@ public sealed class FeaturesTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_stream_that_finds_nothing_among_many_tells_how_far_it_is()
+    {
+        using (var import = _features.ImportFeatures())
+        {
+            await import.RequestStream.WriteAsync(new ImportFeaturesRequest { Options = new ImportFeaturesRequest.Types.Options { ReplaceAll = true } });
+            var batch = new ImportFeaturesRequest.Types.Batch();
+            batch.Features.AddRange(Enumerable.Range(0, 25_000).Select(static i => new Feature { Location = new Point { LatitudeE7 = i } }));
+            await import.RequestStream.WriteAsync(new ImportFeaturesRequest { Batch = batch });
+            await import.RequestStream.CompleteAsync();
+            await import;
+        }
+
+        var request = new StreamFeaturesRequest { Filter = new FeatureFilter { Text = "nowhere" } };
+        using var call = _features.StreamFeatures(request);
+        var message = Assert.Single(await call.ResponseStream.ReadAllAsync().ToListAsync());
+
+        Assert.Empty(message.Features);
+        request.ResumeToken = message.ResumeToken;
+        using var rest = _features.StreamFeatures(request);
+        Assert.Empty(await rest.ResponseStream.ReadAllAsync().ToListAsync());
+    }
+
+    [Fact]
     public async Task A_page_ends_at_two_megabytes()
     {
         var text = new Struct { Fields = { ["text"] = Value.ForString(new string('x', 60_000)) } };

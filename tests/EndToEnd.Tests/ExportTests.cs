@@ -62,6 +62,17 @@ public sealed class ExportTests : IDisposable
             (await ExportAsync("ndjson")).Split('\n').ToHashSet());
     }
 
+    [Fact]
+    public async Task A_name_with_an_end_of_line_of_any_kind_is_quoted()
+    {
+        foreach (var name in (string[])["a\rb", "a\nb", "a\r\nb"])
+        {
+            await ImportAsync($"name,latitude,longitude\n\"{name}\",1,2\n");
+
+            Assert.EndsWith($"\r\n\"{name}\",1,2,", await ExportAsync("csv"));
+        }
+    }
+
     [Theory]
     [InlineData("geojson", "{\"type\":\"FeatureCollection\",\"features\":[\n\n]}\n")]
     [InlineData("geojsonl", "{\"type\":\"FeatureCollection\",\"features\":[]}\n")]

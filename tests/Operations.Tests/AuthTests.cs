@@ -185,6 +185,17 @@ public sealed class AuthTests : ServiceTest
     }
 
     [Fact]
+    public async Task A_token_of_an_issuer_whose_clock_is_ahead_is_taken()
+    {
+        await StartWithSecretAsync("route-service");
+
+        // Clocks may differ by 30 seconds.
+        var begins = TimeProvider.System.GetUtcNow().ToUnixTimeSeconds() + 25;
+
+        await FeatureAsync(Connect(), Bearer(Signed($",\"exp\":4102444800,\"nbf\":{begins}")));
+    }
+
+    [Fact]
     public async Task A_token_that_was_good_is_refused_when_it_has_expired()
     {
         await StartWithSecretAsync("route-service");
