@@ -41,7 +41,10 @@ public sealed class FuzzTests(RunningService service, ITestOutputHelper log) : I
         ["/routeservice.v1.Features/BatchDeleteFeatures"] = new BatchDeleteFeaturesRequest { Requests = { Delete() } },
         ["/routeservice.v1.Features/SearchFeatures"] = new SearchFeaturesRequest
         {
-            Filter = new() { Area = Area(), Text = "odz", Properties = Properties() }, PageSize = 7, PageToken = "AQID", View = FeatureView.Full,
+            Filter = new() { Area = Area(), Text = "odz", Properties = Properties() },
+            PageSize = 7,
+            PageToken = "AQID",
+            View = FeatureView.Full,
         },
         ["/routeservice.v1.Features/StreamFeatures"] = new StreamFeaturesRequest { Filter = new() { Text = "odz" }, ResumeToken = "AQID" },
         ["/routeservice.v1.Features/ImportFeatures"] = new ImportFeaturesRequest { Batch = new() { Features = { Feature() } } },
@@ -136,12 +139,16 @@ public sealed class FuzzTests(RunningService service, ITestOutputHelper log) : I
 
     private static Feature Feature() => new()
     {
-        Location = new() { LatitudeE7 = 407_838_351, LongitudeE7 = -746_143_763 }, DisplayName = "Łódź", Properties = Properties(),
+        Location = new() { LatitudeE7 = 407_838_351, LongitudeE7 = -746_143_763 },
+        DisplayName = "Łódź",
+        Properties = Properties(),
     };
 
     private static UpdateFeatureRequest Update() => new()
     {
-        Feature = Feature(), UpdateMask = new() { Paths = { "display_name", "properties" } }, AllowMissing = true,
+        Feature = Feature(),
+        UpdateMask = new() { Paths = { "display_name", "properties" } },
+        AllowMissing = true,
     };
 
     private static DeleteFeatureRequest Delete() => new() { Name = "features/407838351,-746143763", AllowMissing = true };
