@@ -35,11 +35,12 @@ internal static partial class Ports
             builder.Services.AddWatchedFile(tls);
         }
 
-        if (OpenFiles.Limit is { } files)
+        var files = OpenFiles.Limit;
+        if (files is { } shared)
         {
             builder.Services.AddSingleton<IConnectionListenerFactory>(provider => new BoundedTransport(
                 ActivatorUtilities.CreateInstance<SocketTransportFactory>(provider),
-                new SemaphoreSlim(OpenFiles.Connections(files) + MaxRefused)));
+                new SemaphoreSlim(OpenFiles.Connections(shared) + MaxRefused)));
         }
 
         builder.WebHost.ConfigureKestrel(kestrel =>
@@ -53,7 +54,7 @@ internal static partial class Ports
             // call is served.
             kestrel.RequestHeaderEncodingSelector = static _ => Encoding.UTF8;
             SetLimits(kestrel.Limits, grpc.Connection);
-            LimitToFiles(kestrel);
+            LimitToFiles(kestrel, files);
             kestrel.ListenAnyIP(grpc.Port, listen =>
             {
                 listen.Protocols = HttpProtocols.Http2;
@@ -98,9 +99,9 @@ internal static partial class Ports
     /// Lowers the limit of connections to what the limit of open files leaves. A program without free descriptors cannot load its own code,
     /// and ends.
     /// </summary>
-    private static void LimitToFiles(KestrelServerOptions kestrel)
+    private static void LimitToFiles(KestrelServerOptions kestrel, long? limit)
     {
-        if (OpenFiles.Limit is not { } files)
+        if (limit is not { } files)
         {
             return;
         }
