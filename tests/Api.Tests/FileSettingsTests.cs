@@ -13,7 +13,7 @@ public sealed class FileSettingsTests : IDisposable
 {
     private static readonly string[] Kinds =
     [
-        "missing", "a folder", "empty", "noise", "too long", "a pipe", "a link to a pipe", "a device", "a link to a device", "of another purpose",
+        "no path", "missing", "a folder", "empty", "noise", "too long", "a pipe", "a link to a pipe", "a device", "a link to a device", "of another purpose",
     ];
 
     private readonly string _folder = Directory.CreateTempSubdirectory("route-service-test-").FullName;
@@ -93,6 +93,8 @@ public sealed class FileSettingsTests : IDisposable
     {
         switch (kind)
         {
+            case "no path":
+                return "";
             case "a folder":
                 return _folder;
             case "empty":

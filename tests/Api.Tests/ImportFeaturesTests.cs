@@ -1,6 +1,9 @@
+using System.Net;
+using System.Net.Sockets;
 using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
 using Grpc.Core;
+using Grpc.Net.Client;
 using Microsoft.Extensions.Time.Testing;
 using RouteService.Contracts.V1;
 using Feature = RouteService.Contracts.V1.Feature;
@@ -135,6 +138,39 @@ public sealed class ImportFeaturesTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Silent_imports_of_one_client_hold_up_its_own_and_none_of_another()
+    {
+        await using var service = Service.Start();
+        var features = new FeaturesClient(service.Channel);
+        var silent = new Dictionary<int, AsyncClientStreamingCall<ImportFeaturesRequest, ImportFeaturesResponse>>();
+        for (var i = 1; i <= 3; i++)
+        {
+            silent[i] = features.ImportFeatures();
+            await silent[i].RequestStream.WriteAsync(Options());
+            await silent[i].RequestStream.WriteAsync(Batch(At(i, "silent")));
+        }
+
+        var read = service.Store.Imported.Reader;
+        var first = (await read.ReadAsync()).Location.LatitudeE7;
+        var second = (await read.ReadAsync()).Location.LatitudeE7;
+
+        using var elsewhere = GrpcChannel.ForAddress(service.Addresses.First(), new GrpcChannelOptions { HttpHandler = FromAnotherAddress() });
+        using var other = new FeaturesClient(elsewhere).ImportFeatures();
+        await other.RequestStream.WriteAsync(Options());
+        await other.RequestStream.WriteAsync(Batch(At(4, "other")));
+        await other.RequestStream.CompleteAsync();
+        Assert.Equal(1, (await other).ReadCount);
+        Assert.Equal(4, (await read.ReadAsync()).Location.LatitudeE7);
+
+        silent[first].Dispose();
+        Assert.Equal(6 - first - second, (await read.ReadAsync()).Location.LatitudeE7);
+        foreach (var call in silent.Values)
+        {
+            call.Dispose();
+        }
+    }
+
+    [Fact]
     public async Task At_the_shutdown_an_import_ends_without_a_trace()
     {
         using var call = _features.ImportFeatures();
@@ -172,6 +208,17 @@ public sealed class ImportFeaturesTests : IAsyncDisposable
         Assert.Equal(StatusCode.DeadlineExceeded, failure.StatusCode);
         Assert.Contains("10 minutes", failure.Status.Detail);
     }
+
+    private static SocketsHttpHandler FromAnotherAddress() => new()
+    {
+        ConnectCallback = static async (context, cancellationToken) =>
+        {
+            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            socket.Bind(new IPEndPoint(IPAddress.Parse("127.0.0.2"), 0));
+            await socket.ConnectAsync(IPAddress.Loopback, context.DnsEndPoint.Port, cancellationToken);
+            return new NetworkStream(socket, ownsSocket: true);
+        },
+    };
 
     private static ImportFeaturesRequest Options(bool replaceAll = false, string id = "") =>
         new() { Options = new ImportFeaturesRequest.Types.Options { ReplaceAll = replaceAll, RequestId = id } };

@@ -464,6 +464,11 @@ public sealed class CommandLineTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task One_port_for_both_is_told() => AssertRefused(
+        await RunAsync("--RouteService:Grpc:Port=5009", "--RouteService:Management:Port=5009"),
+        "RouteService__Grpc__Port and RouteService__Management__Port are both 5009; expected two ports");
+
+    [Fact]
     public async Task A_port_in_use_is_told()
     {
         await _service.InitializeAsync();

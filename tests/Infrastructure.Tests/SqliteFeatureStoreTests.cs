@@ -283,6 +283,35 @@ public sealed class SqliteFeatureStoreTests : FeatureStoreContract, IDisposable
     }
 
     [Fact]
+    public async Task A_database_without_its_count_of_writes_is_refused()
+    {
+        (await OpenAsync()).Dispose();
+        using (var connection = new SqliteConnection($"Data Source={File};Pooling=False"))
+        {
+            connection.Open();
+            using var command = connection.CreateCommand();
+            command.CommandText = "DELETE FROM feature_revision";
+            command.ExecuteNonQuery();
+        }
+
+        Assert.Contains("is damaged", (await Assert.ThrowsAsync<StoreUnavailableException>(() => OpenAsync())).Message);
+    }
+
+    [Fact]
+    public async Task A_link_to_a_missing_file_is_told()
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(File)!);
+        System.IO.File.CreateSymbolicLink(File, Path.Combine(_folder, "next"));
+        System.IO.File.CreateSymbolicLink(Path.Combine(_folder, "next"), Path.Combine(_folder, "none"));
+
+        var refusal = (await Assert.ThrowsAsync<StoreUnavailableException>(() => OpenAsync())).Message;
+
+        Assert.Contains($"'{File}' is a link to '{_folder}/next', which does not exist.", refusal);
+        Assert.Contains("RouteService__Sqlite__Path", refusal);
+        Assert.Equal([File], Directory.GetFiles(Path.GetDirectoryName(File)!));
+    }
+
+    [Fact]
     public async Task A_database_cut_short_is_refused()
     {
         (await OpenAsync(SamplePlaces.ReadAllAsync())).Dispose();

@@ -104,6 +104,18 @@ public sealed class SqliteNoteLogTests : NoteLogContract, IDisposable
     }
 
     [Fact]
+    public void A_link_to_a_missing_file_is_told()
+    {
+        var path = System.IO.File.CreateSymbolicLink(Path.Combine(_folder, "link"), Path.Combine(_folder, "none")).FullName;
+
+        var refusal = Assert.Throws<StoreUnavailableException>(
+            () => SqliteNoteLog.Open(new SqliteOptions { NotesPath = path }, TimeProvider.System));
+
+        Assert.Contains($"'{path}' is a link to '{_folder}/none', which does not exist.", refusal.Message);
+        Assert.Contains("RouteService__Sqlite__NotesPath", refusal.Message);
+    }
+
+    [Fact]
     public void A_folder_that_cannot_be_made_is_told() => Assert.Contains(
         "Set RouteService__Sqlite__NotesPath to a writable path.",
         Assert.Throws<StoreUnavailableException>(() => SqliteNoteLog.Open(new SqliteOptions { NotesPath = "/dev/null/x/y.db" }, TimeProvider.System)).Message);

@@ -393,7 +393,8 @@ public sealed class AuthTests : ServiceTest
     [InlineData("ApiKeysPath is 'unknown', which cannot be used: line 2 has the unknown scope 'fly'; expected ", "ApiKeysPath", "unknown")]
     [InlineData("RouteService__Auth__Jwt__Issuer is not set", "Jwt__KeyPath", "long")]
     [InlineData("Jwt__KeyPath is 'bad', which cannot be used: it has 3 bytes; expected at least 32.", "Jwt__KeyPath", "bad")]
-    [InlineData("RouteService__Auth__Jwt__JwksPath is 'bad', which cannot be used", "Jwt__JwksPath", "bad")]
+    [InlineData("Jwt__JwksPath is 'bad', which cannot be used: expected a JSON Web Key Set with public keys", "Jwt__JwksPath", "bad")]
+    [InlineData("Jwt__JwksPath is 'list', which cannot be used: expected a JSON Web Key Set with public keys", "Jwt__JwksPath", "list")]
     [InlineData("Jwt__JwksPath is 'oct', which cannot be used: expected a JSON Web Key Set with public keys", "Jwt__JwksPath", "oct")]
     [InlineData("RouteService__Auth__Jwt__Authority is 'issuer.example'; expected an https URL", "Jwt__Authority", "issuer.example")]
     [InlineData("Jwt__Authority is 'http://issuer.example'; expected an https URL", "Jwt__Authority", "http://issuer.example")]
@@ -404,6 +405,7 @@ public sealed class AuthTests : ServiceTest
         string complaint, string? name = null, string value = "", string? otherName = null, string otherValue = "")
     {
         Write("bad", "bad");
+        Write("list", "[]");
         Write("unknown", $"# names\nx fly {Sha256(Key)}");
         Write("long", new string('x', 32));
         Write("oct", """{"keys":[{"kty":"oct","kid":"one","k":"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE"}]}""");

@@ -24,6 +24,9 @@ internal sealed class Issuer : IAsyncDisposable
     /// <summary>Answers 503 while set.</summary>
     public bool IsDown { get; set; }
 
+    /// <summary>Sent instead of the documents, if it is set.</summary>
+    public string? Nonsense { get; set; }
+
     /// <summary>The requests for keys.</summary>
     public int Requests => _requests;
 
@@ -40,7 +43,9 @@ internal sealed class Issuer : IAsyncDisposable
         app.Use((context, next) =>
         {
             context.Response.StatusCode = issuer.IsDown ? StatusCodes.Status503ServiceUnavailable : StatusCodes.Status200OK;
-            return issuer.IsDown ? Task.CompletedTask : next(context);
+            return issuer.IsDown ? Task.CompletedTask
+                : issuer.Nonsense is { } nonsense ? context.Response.WriteAsync(nonsense)
+                : next(context);
         });
         app.MapGet("/.well-known/openid-configuration", () => $$"""{"issuer":"{{issuer.Url}}","jwks_uri":"{{issuer.JwksUrl}}"}""");
         app.MapGet("/keys", () =>

@@ -84,6 +84,24 @@ public sealed class IssuerTests : ServiceTest
     }
 
     [Theory]
+    [InlineData(true, "<html>", "refused: expected the discovery document of an OpenID Connect issuer.")]
+    [InlineData(true, "[]", "refused: expected the discovery document of an OpenID Connect issuer.")]
+    [InlineData(false, "<html>", "refused: expected a JSON Web Key Set with public keys for signatures.")]
+    [InlineData(false, "{}", "refused: expected a JSON Web Key Set with public keys for signatures.")]
+    public async Task An_issuer_that_answers_with_something_else_is_told_what_is_expected(bool isDiscovery, string nonsense, string complaint)
+    {
+        await using var issuer = await Issuer.StartAsync();
+        issuer.Nonsense = nonsense;
+        var channel = await StartAsync(issuer, isDiscovery);
+
+        Assert.DoesNotContain("IDX", await Service.OutputAsync(complaint));
+        await RefusedAsync(channel, Unavailable, issuer.Token(), StatusCode.Unavailable);
+        issuer.Nonsense = null;
+        await Service.OutputAsync("are available again");
+        await FeatureAsync(channel, Bearer(issuer.Token()));
+    }
+
+    [Theory]
     [InlineData("https://issuer.example/keys")]
     [InlineData("https://us:s3cret@issuer.example/keys")]
     public async Task The_credentials_of_a_proxy_or_a_URL_are_not_told(string url)

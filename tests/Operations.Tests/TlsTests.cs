@@ -1,6 +1,7 @@
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
+using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Grpc.Core;
 
@@ -13,6 +14,8 @@ public sealed class TlsTests : ServiceTest
     [Theory]
     [InlineData("pem")]
     [InlineData("pem and key")]
+    [InlineData("encrypted pem")]
+    [InlineData("pem and encrypted key")]
     [InlineData("pfx")]
     public async Task A_certificate_makes_the_port_speak_TLS(string form)
     {
@@ -160,6 +163,33 @@ public sealed class TlsTests : ServiceTest
             complaint, new Dictionary<string, string>(RunningService.Environment) { [$"RouteService__Grpc__{name}"] = value });
     }
 
+    [Theory]
+    [InlineData("encrypted pem", null, "which cannot be used: the key is encrypted; set RouteService__Grpc__CertificatePassword.")]
+    [InlineData("pem and encrypted key", null, "of RouteService__Grpc__CertificateKeyPath: the key is encrypted; set RouteService__Grpc__CertificatePassword.")]
+    [InlineData("pem and encrypted key", "wr0ng", "the key is not that of the certificate, or RouteService__Grpc__CertificatePassword is not its password.")]
+    [InlineData("pem", "wr0ng", "the key is not encrypted, and RouteService__Grpc__CertificatePassword is set; remove one.")]
+    [InlineData("old", "wr0ng", "the key is encrypted in an old form; expected PKCS #8")]
+    public async Task A_key_and_its_password_belong_together(string form, string? password, string complaint)
+    {
+        using var certificate = _authority.Certify("server");
+        Use(certificate, form is "old" ? "pem" : form);
+        Service.Settings.Remove("RouteService__Grpc__CertificatePassword");
+        if (password is not null)
+        {
+            Service.Settings["RouteService__Grpc__CertificatePassword"] = password;
+        }
+
+        if (form is "old")
+        {
+            Write("server.pem", $"{certificate.ExportCertificatePem()}\n-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n");
+        }
+
+        await AssertRefusedAsync(complaint, Service.Settings);
+    }
+
+    private static string Encrypt(X509Certificate2 certificate) => certificate.GetECDsaPrivateKey()!.ExportEncryptedPkcs8PrivateKeyPem(
+        "secret", new PbeParameters(PbeEncryptionAlgorithm.Aes256Cbc, HashAlgorithmName.SHA256, 1_000));
+
     private async Task AssertRefusedAsync(string complaint, Dictionary<string, string> settings)
     {
         var answer = await Command.RunServiceAsync([], settings, Service.Folder);
@@ -183,6 +213,17 @@ public sealed class TlsTests : ServiceTest
 
             case "pem":
                 Write("server.pem", $"{certificate.ExportCertificatePem()}\n{key}\n");
+                break;
+
+            case "encrypted pem":
+                Service.Settings["RouteService__Grpc__CertificatePassword"] = "secret";
+                Write("server.pem", $"{certificate.ExportCertificatePem()}\n{Encrypt(certificate)}\n");
+                break;
+
+            case "pem and encrypted key":
+                Service.Settings["RouteService__Grpc__CertificatePassword"] = "secret";
+                Service.Settings["RouteService__Grpc__CertificateKeyPath"] = Write("server.key", Encrypt(certificate));
+                Write("server.pem", certificate.ExportCertificatePem());
                 break;
 
             default:

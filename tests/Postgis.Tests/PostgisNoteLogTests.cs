@@ -96,6 +96,48 @@ public sealed class PostgisNoteLogTests : NoteLogContract, IAsyncDisposable
         Assert.Equal(["a", "c"], (await log.ReadAfterAsync(0, 10, default)).Select(static note => note.Note.Message));
     }
 
+    [Theory]
+    [InlineData("DELETE FROM note_head")]
+    [InlineData("UPDATE note_head SET sequence = 0")]
+    public async Task A_head_that_was_restored_without_its_notes_is_told_and_mended_by_a_migration(string restore)
+    {
+        var log = await CreateLogAsync();
+        await log.AppendAsync([Note("a", id: null), Note("b", "an id")], default);
+        await _store!.Database.ExecuteAsync(restore);
+
+        await AssertToldAsync(() => log.CheckWritableAsync(default));
+        await AssertToldAsync(() => log.AppendAsync([Note("c", id: null)], default));
+        await AssertToldAsync(() => log.AppendAsync([Note("c", "another id")], default));
+        if (restore.StartsWith("DELETE", StringComparison.Ordinal))
+        {
+            await AssertToldAsync(() => log.ReadHeadAsync(default));
+        }
+
+        await PostgisSchema.MigrateAsync(_store.Connections, grantTo: [], default);
+        await log.CheckWritableAsync(default);
+        Assert.Equal(2, await log.ReadHeadAsync(default));
+        Assert.Equal(3, (await log.AppendAsync([Note("c", "another id")], default))[0].Sequence);
+
+        static async Task AssertToldAsync(Func<Task> call) => Assert.Contains(
+            "note_head lacks its row, or is behind the notes. Run 'migrate'.",
+            (await Assert.ThrowsAsync<StoreUnavailableException>(call)).Message);
+    }
+
+    [Fact]
+    public async Task A_note_that_a_trigger_drops_is_not_acknowledged()
+    {
+        var log = await CreateLogAsync();
+        await _store!.Database.ExecuteAsync("""
+            CREATE FUNCTION drop() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+            CREATE TRIGGER drop BEFORE INSERT ON note FOR EACH ROW EXECUTE FUNCTION drop()
+            """);
+
+        var failure = await Assert.ThrowsAsync<StoreUnavailableException>(() => log.AppendAsync([Note("a", id: null)], default));
+
+        Assert.Contains("The database does not keep what it is given", failure.Message);
+        await Assert.ThrowsAsync<StoreUnavailableException>(() => log.AppendAsync([Note("a", "an id")], default));
+    }
+
     [Fact]
     public async Task A_listener_whose_session_is_ended_opens_another_and_does_not_fail()
     {

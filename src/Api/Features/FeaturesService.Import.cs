@@ -26,6 +26,7 @@ internal sealed partial class FeaturesService
         }
 
         var import = new FeatureImport(options.ReplaceAll, options.RequestId.ToRequestId("options.request_id"));
+        using var turn = await imports.WaitAsync(context.GetHttpContext(), context.CancellationToken);
         var started = clock.GetTimestamp();
         try
         {

@@ -16,6 +16,7 @@ internal sealed partial class FeaturesService(
     FeatureSearch search,
     IFeatureStore store,
     FeatureWatches watches,
+    ImportTurns imports,
     StreamLifetime streams,
     TimeProvider clock)
     : Proto.Features.FeaturesBase

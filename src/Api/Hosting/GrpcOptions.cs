@@ -22,7 +22,7 @@ internal sealed class GrpcOptions
     /// <summary>Key of the certificate in PEM, if it is in a separate file.</summary>
     public string? CertificateKeyPath { get; init; }
 
-    /// <summary>Password of a PFX.</summary>
+    /// <summary>Password of a PFX, or of an encrypted key in PEM.</summary>
     public string? CertificatePassword { get; init; }
 
     /// <summary>

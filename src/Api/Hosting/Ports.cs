@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using RouteService.Api.Errors;
 using RouteService.Api.Security;
 using RouteService.Api.Telemetry;
 
@@ -29,6 +30,13 @@ internal static partial class Ports
     {
         var grpc = Settings.Read<GrpcOptions>(builder.Configuration);
         var management = Settings.Read<ManagementOptions>(builder.Configuration);
+        if (grpc.Port == management.Port && grpc.Port != 0)
+        {
+            throw new SettingException(
+                $"RouteService__Grpc__Port and RouteService__Management__Port are both {grpc.Port}; "
+                + "expected two ports, because one speaks HTTP/2 and the other HTTP/1.1.");
+        }
+
         var tls = ServerTls.Open(grpc);
         if (tls is not null)
         {

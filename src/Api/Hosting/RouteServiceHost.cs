@@ -42,6 +42,7 @@ internal static class RouteServiceHost
         services.AddSingleton<HelloService>();
         services.AddSingleton<RouteGuideService>();
         services.AddSingleton<FeatureSearch>();
+        services.AddSingleton<ImportTurns>();
         services.AddSingleton<FeaturesService>();
         services.AddOptions<GrpcServiceOptions>()
             .Configure<GrpcOptions>(static (server, grpc) => server.MaxReceiveMessageSize = grpc.MaxReceiveMessageSize);

@@ -110,11 +110,41 @@ internal static class ServerTls
 
         try
         {
-            return (X509Certificate2.CreateFromPemFile(path, options.CertificateKeyPath), chain);
+            return (ReadPem(path, options), chain);
         }
-        catch (Exception e) when (e is CryptographicException or ArgumentException && options.CertificateKeyPath is { } key)
+        catch (Exception e)
+            when (e is CryptographicException or ArgumentException or FormatException && options.CertificateKeyPath is { } key)
         {
             throw new FormatException($"with '{key}' of RouteService__Grpc__CertificateKeyPath: {e.Message}", e);
+        }
+    }
+
+    private static X509Certificate2 ReadPem(string path, GrpcOptions options)
+    {
+        const string PasswordVariable = "RouteService__Grpc__CertificatePassword";
+        var (key, password) = (File.ReadAllText(options.CertificateKeyPath ?? path), options.CertificatePassword);
+        return (key.Contains("BEGIN ENCRYPTED PRIVATE KEY", StringComparison.Ordinal), password) switch
+        {
+            (true, not null) => Decrypt(),
+            (true, null) => throw new FormatException($"the key is encrypted; set {PasswordVariable}."),
+
+            // OpenSSL's own form (RFC 1421), which .NET does not read.
+            _ when key.Contains("Proc-Type: 4,ENCRYPTED", StringComparison.Ordinal) => throw new FormatException(
+                "the key is encrypted in an old form; expected PKCS #8, which 'openssl pkcs8 -topk8' makes of it."),
+            (false, not null) => throw new FormatException($"the key is not encrypted, and {PasswordVariable} is set; remove one."),
+            _ => X509Certificate2.CreateFromPemFile(path, options.CertificateKeyPath),
+        };
+
+        X509Certificate2 Decrypt()
+        {
+            try
+            {
+                return X509Certificate2.CreateFromEncryptedPemFile(path, password, options.CertificateKeyPath);
+            }
+            catch (CryptographicException e)
+            {
+                throw new FormatException($"the key is not that of the certificate, or {PasswordVariable} is not its password.", e);
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Security.Claims;
+using System.Text.Json;
 using Microsoft.Extensions.Caching.Memory;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
@@ -64,7 +65,16 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
     /// <exception cref="FormatException">The set has no key for signatures, or one that is not public.</exception>
     public static IReadOnlyList<SecurityKey> ParseJwks(string json)
     {
-        var keys = new JsonWebKeySet(json).GetSigningKeys();
+        IList<SecurityKey> keys;
+        try
+        {
+            keys = new JsonWebKeySet(json).GetSigningKeys();
+        }
+        catch (Exception e) when (e is ArgumentException or JsonException or InvalidOperationException)
+        {
+            // The library's own text speaks of the library.
+            keys = [];
+        }
 
         // A symmetric key among public keys would be known to everyone.
         return keys.Count > 0 && !keys.Any(static key => key is SymmetricSecurityKey or JsonWebKey { Kty: "oct" })

@@ -108,6 +108,11 @@ internal sealed partial class WatchedFile<T> : IWatchedFile
 
     private static byte[] ReadAll(string path)
     {
+        if (string.IsNullOrWhiteSpace(path))
+        {
+            throw new FormatException("expected the path of a file.");
+        }
+
         if (Directory.Exists(path))
         {
             throw new FormatException("it is a folder; expected a file.");

@@ -80,6 +80,14 @@ internal static class PostgisErrors
         _ => Unavailable(cause),
     };
 
+    /// <summary>The exception for rows that were written and are not there.</summary>
+    public static StoreUnavailableException NotKept() => new(
+        "The database does not keep what it is given: a policy hides rows, or a trigger drops them.");
+
+    /// <summary>The exception for a table note_head that lacks its row, or has a sequence below those of notes.</summary>
+    public static StoreUnavailableException NoHead(PostgresException? cause = null) => new(
+        "The database has no sequence for new notes: note_head lacks its row, or is behind the notes. Run 'migrate'.", cause);
+
     private static StoreUnavailableException Unavailable(PostgresException answer) => answer.SqlState switch
     {
         PostgresErrorCodes.QueryCanceled or PostgresErrorCodes.LockNotAvailable => new(
@@ -88,6 +96,7 @@ internal static class PostgisErrors
         PostgresErrorCodes.ReadOnlySqlTransaction => new("The database is read-only; expected the primary.", answer),
         PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected => new(
             "The database has cancelled the query for another one; try again.", answer),
+        PostgresErrorCodes.UniqueViolation when answer.ConstraintName is "note_pkey" => NoHead(answer),
         PostgresErrorCodes.InsufficientPrivilege => new("The database role lacks privileges on the service's tables.", answer),
         PostgresErrorCodes.InvalidCatalogName => new("The database does not exist.", answer),
         PostgresErrorCodes.TooManyConnections => NoConnectionLeft(answer),

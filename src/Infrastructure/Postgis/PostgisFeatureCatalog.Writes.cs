@@ -94,8 +94,7 @@ public sealed partial class PostgisFeatureCatalog
                 }
             }
 
-            throw new StoreUnavailableException(
-                "The database does not keep what it is given: a policy hides rows, or a trigger drops them.");
+            throw PostgisErrors.NotKept();
         },
         mayRepeat,
         cancellationToken);

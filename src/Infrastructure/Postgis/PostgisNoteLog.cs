@@ -32,6 +32,14 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
 
     private const string NotifySql = $"SELECT pg_notify('{Channel}', sequence::text) FROM note_head";
 
+    private const string HasHeadSql =
+        "SELECT EXISTS (SELECT FROM note_head WHERE sequence >= coalesce((SELECT max(sequence) FROM note), 0))";
+
+    private const string MendHeadSql = """
+        INSERT INTO note_head AS head (only_row, sequence) SELECT true, coalesce(max(sequence), 0) FROM note
+        ON CONFLICT (only_row) DO UPDATE SET sequence = excluded.sequence WHERE head.sequence < excluded.sequence
+        """;
+
     private const string Columns = "SELECT n.sequence, n.latitude, n.longitude, n.message, n.author, n.note_id";
 
     private const string FindSql = $"{Columns} FROM note AS n WHERE n.note_id = ANY ($1)";
@@ -99,7 +107,8 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
         static async (connection, token) =>
         {
             await using var context = new RouteDbContext(connection);
-            return await context.NoteHeads.Select(static head => head.Sequence).SingleAsync(token);
+            return await context.NoteHeads.Select(static head => (long?)head.Sequence).SingleOrDefaultAsync(token)
+                ?? throw PostgisErrors.NoHead();
         },
         cancellationToken);
 
@@ -136,6 +145,11 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
     public async Task CheckWritableAsync(CancellationToken cancellationToken)
     {
         await database.CheckWritableAsync(cancellationToken);
+        if (!await database.ReadPrimaryAsync(HasHeadAsync, cancellationToken))
+        {
+            throw PostgisErrors.NoHead();
+        }
+
         if (Volatile.Read(ref _hasFailed))
         {
             await database.WriteAsync(
@@ -148,6 +162,25 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
 
     public IAsyncEnumerable<bool> ListenAsync(CancellationToken cancellationToken) =>
         database.ListenAsync(Channel, Patience, cancellationToken);
+
+    /// <summary>
+    /// Makes the row of note_head if it is missing, and raises it to the newest note if it is behind, as after a restore of some tables.
+    /// </summary>
+    internal static async Task MendHeadAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        // Looked at first, because who migrates need not have the right to write.
+        if (!await HasHeadAsync(connection, cancellationToken))
+        {
+            await using var mend = new NpgsqlCommand(MendHeadSql, connection);
+            await mend.ExecuteNonQueryAsync(cancellationToken);
+        }
+    }
+
+    private static async Task<bool> HasHeadAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(HasHeadSql, connection);
+        return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
+    }
 
     /// <summary>Makes a transaction with these notes, and ends it with COMMIT or ROLLBACK.</summary>
     /// <returns>Each note with its sequence; 0 if the log has a note with its id already.</returns>
@@ -186,12 +219,14 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
             kept[i] = new LoggedNote(sequence, notes[i].Author, notes[i].Note, notes[i].Id);
         }
 
-        // Read to the end, where an error of the commit is reported.
+        // Read to the end, where an error of the commit is reported. The notification has a row if note_head has.
+        var hasHead = false;
         while (await reader.NextResultAsync(cancellationToken))
         {
+            hasHead |= await reader.ReadAsync(cancellationToken);
         }
 
-        return kept;
+        return hasHead ? kept : throw PostgisErrors.NoHead();
     }
 
     /// <summary>Finds the notes that have the ids of the notes that were not kept.</summary>
@@ -205,8 +240,8 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
         {
             if (kept[i].Sequence == 0)
             {
-                kept[i] = found.TryGetValue(notes[i].Id!, out var note)
-                    ? note
+                kept[i] = notes[i].Id is not { } id ? throw PostgisErrors.NotKept()
+                    : found.TryGetValue(id, out var note) ? note
                     : throw new StoreUnavailableException("A note with the id of this one has just been removed; post it again.");
             }
         }

@@ -86,6 +86,7 @@ public static class PostgisSchema
                 await context.Database.MigrateAsync(cancellationToken);
             }
 
+            await PostgisNoteLog.MendHeadAsync(connection, cancellationToken);
             foreach (var role in grantTo)
             {
                 await GrantAsync(connection, role, cancellationToken);

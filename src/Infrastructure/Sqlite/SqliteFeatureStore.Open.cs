@@ -51,6 +51,7 @@ public sealed partial class SqliteFeatureStore
         SqliteOptions options, IAsyncEnumerable<Feature>? seed, TimeProvider clock, CancellationToken cancellationToken)
     {
         var path = Path.GetFullPath(options.Path);
+        SqliteFile.CheckLink(path, PathVariable);
         MakeFolder(path);
         if (!File.Exists(path))
         {
@@ -213,6 +214,11 @@ public sealed partial class SqliteFeatureStore
         if (version < SchemaVersion)
         {
             Upgrade(connection, clock);
+        }
+
+        if (Scalar(connection, "SELECT count(*) FROM feature_revision") != 1)
+        {
+            throw new StoreUnavailableException(SqliteErrors.Damaged(path));
         }
 
         if (new FileInfo(path).Length <= CheckedWhole)

@@ -5,11 +5,26 @@ using SQLitePCL;
 
 namespace RouteService.Infrastructure.Sqlite;
 
-/// <summary>Checks of the file that a connection has open.</summary>
+/// <summary>Checks of a file of the embedded store.</summary>
 internal static class SqliteFile
 {
     // SQLITE_FCNTL_HAS_MOVED (https://sqlite.org/c3ref/c_fcntl_begin_atomic_write.html).
     private const int HasMoved = 20;
+
+    /// <summary>Checks, before the file is opened, that its path is no link to a missing one; SQLite would speak of rights.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="variable">The setting that names it.</param>
+    /// <exception cref="StoreUnavailableException">The target is missing.</exception>
+    public static void CheckLink(string path, string variable)
+    {
+        if (new FileInfo(path).LinkTarget is { } target
+            && File.ResolveLinkTarget(path, returnFinalTarget: true) is { Exists: false })
+        {
+            throw new StoreUnavailableException(
+                $"The database '{path}' is a link to '{target}', which does not exist. "
+                + $"Put the file there, remove the link, or set {variable} to another.");
+        }
+    }
 
     /// <summary>
     /// Checks that the path still leads to the open file. SQLite goes on with a file that was deleted or replaced, and what it writes then

@@ -69,6 +69,7 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
     public static SqliteNoteLog Open(SqliteOptions options, TimeProvider clock)
     {
         var path = Path.GetFullPath(options.NotesPath);
+        SqliteFile.CheckLink(path, PathVariable);
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
