@@ -35,6 +35,11 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
     private const string HasHeadSql =
         "SELECT EXISTS (SELECT FROM note_head WHERE sequence >= coalesce((SELECT max(sequence) FROM note), 0))";
 
+    private const string MayMendSql = """
+        SELECT pg_has_role(relowner, 'USAGE') AND NOT current_setting('transaction_read_only')::boolean
+        FROM pg_class WHERE oid = 'note_head'::regclass
+        """;
+
     private const string MendHeadSql = """
         INSERT INTO note_head AS head (only_row, sequence) SELECT true, coalesce(max(sequence), 0) FROM note
         ON CONFLICT (only_row) DO UPDATE SET sequence = excluded.sequence WHERE head.sequence < excluded.sequence
@@ -168,18 +173,21 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
     /// </summary>
     internal static async Task MendHeadAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
-        // Looked at first, because who migrates need not have the right to write.
-        if (!await HasHeadAsync(connection, cancellationToken))
+        // Only the owner of the tables: others need no right on them to migrate, and a standby gets it from its primary.
+        if (await IsTrueAsync(connection, MayMendSql, cancellationToken) && !await HasHeadAsync(connection, cancellationToken))
         {
             await using var mend = new NpgsqlCommand(MendHeadSql, connection);
             await mend.ExecuteNonQueryAsync(cancellationToken);
         }
     }
 
-    private static async Task<bool> HasHeadAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    private static Task<bool> HasHeadAsync(NpgsqlConnection connection, CancellationToken cancellationToken) =>
+        IsTrueAsync(connection, HasHeadSql, cancellationToken);
+
+    private static async Task<bool> IsTrueAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
     {
-        await using var command = new NpgsqlCommand(HasHeadSql, connection);
-        return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
+        await using var command = new NpgsqlCommand(sql, connection);
+        return await command.ExecuteScalarAsync(cancellationToken) is true;
     }
 
     /// <summary>Makes a transaction with these notes, and ends it with COMMIT or ROLLBACK.</summary>
