@@ -13,7 +13,15 @@ static async Task ServeAsync(string[] settings)
     builder.AddRouteService();
     await using var app = builder.Build();
     app.MapRouteService();
-    await app.RunAsync();
+    var stopping = app.Lifetime.ApplicationStopping;
+    try
+    {
+        await app.RunAsync();
+    }
+    catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+    {
+        // A signal has come before the start was complete.
+    }
 }
 
 static async Task ImportAsync(ImportOptions options, CancellationToken cancellationToken)
@@ -71,5 +79,13 @@ static WebApplication BuildWithStore()
 static WebApplicationBuilder CreateBuilder(string[] settings)
 {
     Settings.CheckFiles(settings);
-    return WebApplication.CreateSlimBuilder(["--hostBuilder:reloadConfigOnChange=false", .. settings]);
+    return WebApplication.CreateSlimBuilder(
+    [
+        "--hostBuilder:reloadConfigOnChange=false",
+
+        // ASPNETCORE_FORWARDEDHEADERS_ENABLED would let any client choose its address, and ASPNETCORE_PREFERHOSTINGURLS open other ports.
+        "--forwardedHeaders_Enabled=false",
+        "--preferHostingUrls=false",
+        .. settings,
+    ]);
 }

@@ -21,6 +21,9 @@ internal sealed class MemoryNoteLog : INoteLog
     /// <summary>A message that the log cannot store.</summary>
     public string? Refused { get; init; }
 
+    /// <summary>The message of notes that are dropped, as by a trigger.</summary>
+    public string? Dropped { get; init; }
+
     /// <summary>While not null an append waits for it.</summary>
     public Task? Hold { get; set; }
 
@@ -63,6 +66,11 @@ internal sealed class MemoryNoteLog : INoteLog
                 if (note.Id is not null && _notes.Find(each => each.Note.Id == note.Id) is { Note.Sequence: > 0 } there)
                 {
                     return there.Note;
+                }
+
+                if (note.Note.Message == Dropped)
+                {
+                    return default;
                 }
 
                 var added = new LoggedNote(_head, note.Author, note.Note, note.Id);

@@ -417,6 +417,24 @@ public sealed class SequencedChatTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_note_that_the_log_drops_fails_alone_and_the_others_of_its_commit_are_answered()
+    {
+        var hold = new TaskCompletionSource();
+        var log = new MemoryNoteLog { Dropped = "bad", Hold = hold.Task };
+        await using var chat = new ChatFixture(log);
+        await using var good = new Member(chat);
+        await using var bad = new Member(chat);
+        await good.Post(Here, "first");
+        await bad.Post(Here, "bad");
+        await good.Post(Here, "second", "an id");
+        hold.SetResult();
+
+        var error = await Assert.ThrowsAsync<StoreUnavailableException>(() => bad.End.WaitAsync(TimeSpan.FromSeconds(30)));
+        Assert.Equal(StoreFailure.Refused, error.Failure);
+        Assert.Equal(["first", "second"], (await good.Wait(2)).Select(note => note.Message));
+    }
+
+    [Fact]
     public async Task A_log_that_is_away_ends_the_streams_that_post_and_not_those_that_listen()
     {
         await using var listener = new Member(_chat, new ChatJoin { Listen = [Here] });

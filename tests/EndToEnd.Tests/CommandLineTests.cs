@@ -327,7 +327,7 @@ public sealed class CommandLineTests : IAsyncDisposable
     [InlineData("Logging__LogLevel__Default", "Loud", "Logging__LogLevel__Default is 'Loud'; expected one of Trace, Debug, Information, Warning, Error, Critical")]
     [InlineData("Logging__Console__LogLevel__Default", "Loud", "Logging__Console__LogLevel__Default is 'Loud'")]
     [InlineData("Logging__Console__FormatterOptions__SingleLine", "perhaps", "'FormatterOptions:SingleLine'")]
-    [InlineData("DOTNET_CONTENTROOT", "/none", "The folder '/none/' does not exist.")]
+    [InlineData("DOTNET_CONTENTROOT", "/none", "The folder '/none/' does not exist; expected that of the files of settings (DOTNET_CONTENTROOT).")]
     [InlineData("Kestrel__Endpoints__X__Url", "http://localhost:0", "Kestrel__Endpoints__X__Url is not a setting. The ports are RouteService__Grpc__Port and")]
     [InlineData("Kestrel__Certificates__Default__Path", "own.pfx", "Kestrel__Certificates__Default__Path is not a setting. The ports are")]
     public async Task A_wrong_setting_is_told_by_its_key(string key, string value, string complaint) =>
@@ -349,6 +349,20 @@ public sealed class CommandLineTests : IAsyncDisposable
         var answer = await Command.RunAsync("bash", ["-c", $"exec dotnet '{Repository.Program}' {redirections}"], settings, _service.Folder);
 
         Assert.Equal(1, answer.ExitCode);
+    }
+
+    /// <summary>In blocks of 1 KiB. The runtime keeps code in files of its own memory, unless it need not write and run it apart.</summary>
+    [Fact]
+    public async Task A_write_beyond_the_limit_of_a_files_size_fails_and_does_not_end_the_program()
+    {
+        await File.WriteAllLinesAsync(
+            Path.Combine(_service.Folder, "many.csv"), Enumerable.Range(0, 20_000).Select(static i => $"{new string('x', 300)},{i / 1_000d},0").Prepend("name,latitude,longitude"));
+
+        var settings = new Dictionary<string, string>(RunningService.Environment) { ["DOTNET_EnableWriteXorExecute"] = "0" };
+
+        var answer = await Command.RunAsync("bash", ["-c", $"ulimit -f 2000; exec dotnet '{Repository.Program}' import many.csv"], settings, _service.Folder);
+
+        AssertRefused(answer, "The file of the store cannot be read or written.");
     }
 
     [Fact]

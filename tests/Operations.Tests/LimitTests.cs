@@ -102,6 +102,20 @@ public sealed class LimitTests : ServiceTest
         Assert.InRange(await AdmittedAsync(stranger, For("198.51.100.2")), 0, Burst - 1);
     }
 
+    /// <summary>The host's own variable would trust everyone.</summary>
+    [Theory]
+    [InlineData(null)]
+    [InlineData("10.0.0.0/8")]
+    public async Task A_variable_of_the_host_lets_no_client_choose_its_address(string? proxies)
+    {
+        Service.Settings["ASPNETCORE_FORWARDEDHEADERS_ENABLED"] = "true";
+        await LimitAsync(proxies: proxies);
+        using var stranger = From("127.0.0.1");
+
+        Assert.InRange(await AdmittedAsync(stranger, For("198.51.100.1")), Burst, int.MaxValue);
+        Assert.InRange(await AdmittedAsync(stranger, For("198.51.100.2")), 0, Burst - 1);
+    }
+
     [Fact]
     public async Task Behind_a_trusted_proxy_each_client_is_limited_for_itself()
     {

@@ -101,6 +101,40 @@ public sealed class TlsTests : ServiceTest
         Assert.Equal(2, output.Split("A TLS handshake failed: ").Length);
     }
 
+    /// <summary>Records of TLS that are no ClientHello: an alert, a change of the cipher, data.</summary>
+    [Theory]
+    [InlineData("15030300020228")]
+    [InlineData("140303000101")]
+    [InlineData("170303000400000000")]
+    [InlineData("474554202f20485454502f312e310d0a0d0a")]
+    public async Task Clients_that_begin_without_a_handshake_are_told_and_not_each_of_them(string record)
+    {
+        using var server = _authority.Certify("server");
+        Use(server, "pem");
+        await StartAsync();
+
+        for (var i = 0; i < 5; i++)
+        {
+            using var client = new TcpClient("localhost", Service.GrpcPort);
+            await client.GetStream().WriteAsync(Convert.FromHexString(record));
+            try
+            {
+                while (await client.GetStream().ReadAsync(new byte[100]) > 0)
+                {
+                }
+            }
+            catch (IOException)
+            {
+                // It is reset.
+            }
+        }
+
+        await HelloAsync(Connect(_authority.Client()));
+        var output = await Service.OutputAsync("andshake");
+        Assert.DoesNotContain("fail:", output);
+        Assert.Equal(2, output.Split("since the last such line").Length);
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

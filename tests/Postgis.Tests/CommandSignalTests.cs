@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
 using Npgsql;
 
 namespace RouteService.Postgis.Tests;
@@ -100,7 +102,24 @@ public sealed class CommandSignalTests : IDisposable
         Assert.Contains("has been migrated: 0002_notes, ", await again.StandardOutput.ReadToEndAsync());
     }
 
-    private Process Start(TestDatabase database, string[] arguments)
+    [Fact]
+    public async Task A_service_that_is_ended_while_it_starts_ends_as_any_other()
+    {
+        using var silent = new TcpListener(IPAddress.Loopback, 0);
+        silent.Start();
+        using var service = Start($"Host=127.0.0.1;Port={((IPEndPoint)silent.LocalEndpoint).Port};Username=postgres;Timeout=60", ["serve"]);
+        using var waiting = await silent.AcceptTcpClientAsync();
+
+        RunningService.Send(RunningService.SigTerm, service.Id);
+
+        await service.WaitForExitAsync();
+        Assert.Equal((0, ""), (service.ExitCode, await service.StandardError.ReadToEndAsync()));
+    }
+
+    private Process Start(TestDatabase database, string[] arguments) =>
+        Start(new NpgsqlConnectionStringBuilder(database.ConnectionString) { ApplicationName = null }.ConnectionString, arguments);
+
+    private Process Start(string connectionString, string[] arguments)
     {
         var start = new ProcessStartInfo("dotnet", [Repository.Program, .. arguments])
         {
@@ -108,7 +127,12 @@ public sealed class CommandSignalTests : IDisposable
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        start.Environment["ConnectionStrings__RouteService"] = new NpgsqlConnectionStringBuilder(database.ConnectionString) { ApplicationName = null }.ConnectionString;
+        foreach (var (name, value) in RunningService.Environment)
+        {
+            start.Environment[name] = value;
+        }
+
+        start.Environment["ConnectionStrings__RouteService"] = connectionString;
         return Process.Start(start)!;
     }
 

@@ -129,6 +129,31 @@ public sealed class ImportTests(ITestOutputHelper output)
         Assert.Equal(true, await store.Database.ExecuteAsync(HasIndexes));
     }
 
+    /// <summary>Into an empty table, beside other features, and instead of them.</summary>
+    [Theory]
+    [InlineData("INSERT", false, 0)]
+    [InlineData("INSERT", false, 1)]
+    [InlineData("INSERT", true, 1)]
+    [InlineData("DELETE", true, 1)]
+    public async Task An_import_whose_features_a_trigger_drops_fails_and_changes_nothing(string what, bool replace, int there)
+    {
+        await using var store = await TestStore.CreateAsync();
+        await store.Store.ImportAsync(Enumerable.Range(0, there).Select(static _ => Place(9, "old")).ToAsyncEnumerable(), replace: true, default);
+        await store.Database.ExecuteAsync($"""
+            CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+            CREATE TRIGGER skip BEFORE {what} ON feature FOR EACH ROW WHEN ({(what is "INSERT" ? "NEW.name = 'bad'" : "true")}) EXECUTE FUNCTION skip()
+            """);
+        Feature[] features = [Place(1, "good"), Place(2, "superseded"), Place(2, "bad"), Place(3, "bad")];
+
+        var failure = await Assert.ThrowsAsync<StoreUnavailableException>(
+            async () => await store.Store.ImportAsync(features.ToAsyncEnumerable(), replace, default));
+
+        Assert.Contains("The database does not keep what it is given", failure.Message);
+        Assert.Equal((long)there, await store.Database.ExecuteAsync("SELECT count(*) FROM feature"));
+        await store.Database.ExecuteAsync("DROP TRIGGER skip ON feature");
+        Assert.Equal(replace ? 3 : 3 + there, (await store.Store.ImportAsync(features.ToAsyncEnumerable(), replace, default)).Total);
+    }
+
     [Fact]
     public async Task After_a_merge_that_is_cancelled_the_indexes_are_there()
     {

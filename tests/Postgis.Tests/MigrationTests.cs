@@ -398,6 +398,32 @@ public sealed class MigrationTests : ServiceTest
     }
 
     [Fact]
+    public async Task An_extension_that_was_dropped_is_made_again_and_one_out_of_sight_is_told()
+    {
+        var (_, database) = await ClusterAsync();
+        (await Program.MigrateAsync(database.ConnectionString)).AssertSuccess();
+        await database.ExecuteAsync("DROP EXTENSION pg_trgm CASCADE");
+
+        (await Program.MigrateAsync(database.ConnectionString)).AssertSuccess();
+
+        Assert.Equal(true, await database.ExecuteAsync("SELECT indisvalid FROM pg_index WHERE indexrelid = 'feature_search_key'::regclass"));
+        await database.ExecuteAsync("CREATE SCHEMA elsewhere; UPDATE pg_extension SET extrelocatable = true WHERE extname = 'postgis'; ALTER EXTENSION postgis SET SCHEMA elsewhere");
+        AssertRefused(await Program.MigrateAsync(database.ConnectionString), "has PostGIS in the schema 'elsewhere', which is not in the search_path.");
+    }
+
+    [Fact]
+    public async Task What_is_wrong_with_the_connection_is_told_with_its_reason()
+    {
+        await using var database = await Postgres.DatabaseAsync();
+
+        AssertRefused(
+            await Program.RunAsync($"{database.ConnectionString};SSL Mode=Require", "export"), "The database cannot be reached. SSL connection requested.");
+        AssertRefused(
+            await Program.RunAsync($"{database.ConnectionString};SSL Mode=Prefer;SSL Certificate=/none.crt", "export"), "The database cannot be reached. Could not find file '/none.crt'");
+        Assert.Equal(0, (await Program.RunAsync($"{database.ConnectionString};Target Session Attributes=Primary;Load Balance Hosts=true", "export")).ExitCode);
+    }
+
+    [Fact]
     public async Task Who_may_not_create_the_extension_is_told_who_may()
     {
         var (server, database) = await ClusterAsync();

@@ -124,18 +124,54 @@ public sealed class PostgisNoteLogTests : NoteLogContract, IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_note_that_a_trigger_drops_is_not_acknowledged()
+    public async Task A_note_that_a_trigger_drops_is_not_acknowledged_and_others_are()
     {
         var log = await CreateLogAsync();
         await _store!.Database.ExecuteAsync("""
-            CREATE FUNCTION drop() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
-            CREATE TRIGGER drop BEFORE INSERT ON note FOR EACH ROW EXECUTE FUNCTION drop()
+            CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+            CREATE TRIGGER skip BEFORE INSERT ON note FOR EACH ROW WHEN (NEW.message = 'skipped') EXECUTE FUNCTION skip()
             """);
 
-        var failure = await Assert.ThrowsAsync<StoreUnavailableException>(() => log.AppendAsync([Note("a", id: null)], default));
+        var kept = await log.AppendAsync([Note("a", id: null), Note("skipped", id: null), Note("skipped", "an id"), Note("b", "another id")], default);
 
-        Assert.Contains("The database does not keep what it is given", failure.Message);
-        await Assert.ThrowsAsync<StoreUnavailableException>(() => log.AppendAsync([Note("a", "an id")], default));
+        Assert.Equal([true, false, false, true], kept.Select(static note => note.Sequence > 0));
+        Assert.Equal(["a", "b"], (await log.ReadAfterAsync(0, 10, default)).Select(static note => note.Note.Message));
+        await log.CheckWritableAsync(default);
+    }
+
+    [Fact]
+    public async Task A_note_that_a_constraint_refuses_is_refused_and_nothing_is_kept()
+    {
+        var log = await CreateLogAsync();
+        await _store!.Database.ExecuteAsync("ALTER TABLE note ADD CHECK (message <> 'refused')");
+
+        var failure = await Assert.ThrowsAsync<StoreUnavailableException>(
+            () => log.AppendAsync([Note("a", id: null), Note("refused", id: null)], default));
+
+        Assert.Equal(StoreFailure.Refused, failure.Failure);
+        Assert.Empty(await log.ReadAfterAsync(0, 10, default));
+    }
+
+    [Fact]
+    public async Task A_lock_that_holds_up_notes_is_known_until_it_is_gone()
+    {
+        await CreateLogAsync();
+        await using var connections = new PostgisDatabase($"{_store!.Database.ConnectionString};Command Timeout=1");
+        var log = new PostgisNoteLog(connections);
+        await using (var other = new NpgsqlConnection(_store.Database.ConnectionString))
+        {
+            await other.OpenAsync();
+            await using var lockHead = new NpgsqlCommand("BEGIN; UPDATE note_head SET sequence = sequence", other);
+            await lockHead.ExecuteNonQueryAsync();
+            await log.CheckWritableAsync(default);
+            Assert.Equal(
+                StoreFailure.TooSlow,
+                (await Assert.ThrowsAsync<StoreUnavailableException>(() => log.AppendAsync([Note("a", id: null)], default))).Failure);
+            await Assert.ThrowsAsync<StoreUnavailableException>(() => log.CheckWritableAsync(default));
+        }
+
+        await log.CheckWritableAsync(default);
+        await log.AppendAsync([Note("b", id: null)], default);
     }
 
     [Fact]

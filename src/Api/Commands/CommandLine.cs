@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.Options;
 using Microsoft.Win32.SafeHandles;
@@ -18,6 +19,9 @@ namespace RouteService.Api.Commands;
 /// </summary>
 internal static class CommandLine
 {
+    // SIGXFSZ, of Linux and macOS.
+    private const PosixSignal FileSizeExceeded = (PosixSignal)25;
+
     // The last three are the host's own, which test hosts pass.
     private static readonly string[] SettingRoots =
         ["RouteService", "ConnectionStrings", "Logging", "environment", "contentRoot", "applicationName"];
@@ -41,6 +45,10 @@ internal static class CommandLine
         Func<IReadOnlyList<string>, CancellationToken, Task> migrate,
         Func<Uri?, CancellationToken, Task> health)
     {
+        // A write beyond the limit of a file's size (ulimit -f) then fails, and does not end the program.
+        using var limit = OperatingSystem.IsWindows()
+            ? null
+            : PosixSignalRegistration.Create(FileSizeExceeded, static context => context.Cancel = true);
         var file = new Argument<FileInfo>("FILE")
         {
             Description = "Features: GeoJSON points (a FeatureCollection, or a Feature a line), "
@@ -260,6 +268,10 @@ internal static class CommandLine
         // The message is for any caller; who runs a command is to know what PostgreSQL says.
         StoreUnavailableException { InnerException: PostgresException answer } =>
             $"{exception.Message} PostgreSQL says: {answer.MessageText} (SQLSTATE {answer.SqlState}).",
+        StoreUnavailableException
+        {
+            InnerException: NpgsqlException or SocketException or CryptographicException or FileNotFoundException,
+        } => $"{exception.Message} {exception.GetBaseException().Message}",
         SettingException or SchemaException or StoreUnavailableException or FeatureFileException or NotReadyException => exception.Message,
         IOException { InnerException: SocketException or Microsoft.AspNetCore.Connections.AddressInUseException } io =>
             $"{io.Message.TrimEnd('.')}. Another program has the port; set {Settings.Variable("RouteService:Grpc:Port")} or "
@@ -267,7 +279,8 @@ internal static class CommandLine
         SocketException { SocketErrorCode: SocketError.AccessDenied } =>
             $"This user may not listen on a port below 1024. Set {Settings.Variable("RouteService:Grpc:Port")} and "
                 + $"{Settings.Variable("RouteService:Management:Port")} to others, or give the program the capability NET_BIND_SERVICE.",
-        DirectoryNotFoundException missing => $"The folder '{missing.Message}' does not exist.",
+        DirectoryNotFoundException missing =>
+            $"The folder '{missing.Message}' does not exist; expected that of the files of settings (DOTNET_CONTENTROOT).",
 
         // The outer message names a configuration file or a value, and the innermost says what is wrong with it.
         _ when exception.InnerException is not null => $"{exception.Message} {exception.GetBaseException().Message}",

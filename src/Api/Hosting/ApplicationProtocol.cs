@@ -6,14 +6,36 @@ using RouteService.Api.Errors;
 namespace RouteService.Api.Hosting;
 
 /// <summary>
-/// Closes TLS connections that do not speak HTTP/2. Kestrel does so too, but logs an error for each, so any probe could flood the log.
+/// Closes connections to the TLS port that do not begin a handshake, or do not speak HTTP/2. Kestrel does so too, but logs an error for
+/// each, so any probe could flood the log.
 /// </summary>
 internal static partial class ApplicationProtocol
 {
+    /// <summary>Comes before TLS.</summary>
+    public static void RequireHandshake(this ListenOptions listen)
+    {
+        var (throttle, logger) = LogOf(listen);
+        listen.Use(next => async connection =>
+        {
+            try
+            {
+                await next(connection);
+            }
+            catch (NotSupportedException)
+            {
+                // Where the first record is no ClientHello, SslStream does not ask for our certificate, and then finds none.
+                if (throttle.IsDue(nameof(RequireHandshake), out var count))
+                {
+                    Log.NoHandshake(logger, count);
+                }
+            }
+        });
+    }
+
+    /// <summary>Comes after TLS.</summary>
     public static void RequireHttp2(this ListenOptions listen)
     {
-        var throttle = listen.ApplicationServices.GetRequiredService<LogThrottle>();
-        var logger = listen.ApplicationServices.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(ApplicationProtocol).FullName!);
+        var (throttle, logger) = LogOf(listen);
         listen.Use(next => connection =>
         {
             var protocol = connection.Features.Get<ITlsApplicationProtocolFeature>()?.ApplicationProtocol;
@@ -22,7 +44,7 @@ internal static partial class ApplicationProtocol
                 return next(connection);
             }
 
-            if (throttle.IsDue(nameof(ApplicationProtocol), out var count))
+            if (throttle.IsDue(nameof(RequireHttp2), out var count))
             {
                 Log.NotHttp2(logger, count);
             }
@@ -31,8 +53,16 @@ internal static partial class ApplicationProtocol
         });
     }
 
+    private static (LogThrottle Throttle, ILogger Logger) LogOf(ListenOptions listen) => (
+        listen.ApplicationServices.GetRequiredService<LogThrottle>(),
+        listen.ApplicationServices.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(ApplicationProtocol).FullName!));
+
     private static partial class Log
     {
+        [LoggerMessage(
+            2, LogLevel.Information, "A client does not begin with a TLS handshake (connections since the last such line: {Count})")]
+        public static partial void NoHandshake(ILogger logger, int count);
+
         [LoggerMessage(
             1,
             LogLevel.Information,

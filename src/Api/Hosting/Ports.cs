@@ -69,6 +69,7 @@ internal static partial class Ports
                 listen.UseConnectionAge(grpc.Connection);
                 if (tls is not null)
                 {
+                    listen.RequireHandshake();
                     listen.UseHttps(new TlsHandshakeCallbackOptions
                     {
                         HandshakeTimeout = HandshakeTimeout,

@@ -15,7 +15,7 @@ public interface INoteLog
     /// <param name="cancellationToken">Stops waiting; the notes may be kept or not.</param>
     /// <returns>
     /// For each note: the note as it is kept, or the note that already has its id, which may be another one. New sequences ascend in this
-    /// order, and are above all that were read before.
+    /// order, and are above all that were read before. The sequence 0 is that of a note that the store has dropped, by a rule of its owner.
     /// </returns>
     /// <exception cref="StoreUnavailableException">
     /// With <see cref="StoreFailure.Refused"/>, a value of one of the notes cannot be stored; none of them is kept.

@@ -112,7 +112,12 @@ public sealed class NoteWriter : IAsyncDisposable
 
     private static void Answer(Post post, LoggedNote kept)
     {
-        if (NoteId.Refusal(post.Note.Note, kept) is { } refusal)
+        if (kept.Sequence == 0)
+        {
+            post.Subscription.OnFailed(new StoreUnavailableException(
+                "The store drops this note: a trigger of its owner, or its age, does not let it be kept.", StoreFailure.Refused));
+        }
+        else if (NoteId.Refusal(post.Note.Note, kept) is { } refusal)
         {
             post.Subscription.OnFailed(refusal);
         }

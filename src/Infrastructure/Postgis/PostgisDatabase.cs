@@ -1,5 +1,4 @@
 using System.Data;
-using System.Net.Sockets;
 using System.Runtime.ExceptionServices;
 using Npgsql;
 using RouteService.Domain.Features;
@@ -118,7 +117,7 @@ public sealed partial class PostgisDatabase : IAsyncDisposable
         {
             return await _unpooled.OpenConnectionAsync(cancellationToken);
         }
-        catch (Exception e) when (e is NpgsqlException or SocketException)
+        catch (Exception e) when (PostgisErrors.IsFault(e))
         {
             throw e is NpgsqlException fault
                 ? PostgisErrors.NotOpened(fault, Volatile.Read(ref _inUse), int.MaxValue)
@@ -212,6 +211,9 @@ public sealed partial class PostgisDatabase : IAsyncDisposable
             return (hosts, hosts.WithTargetSession(TargetSessionAttributes.Primary));
         }
 
+        // Npgsql refuses them with one host. Writes look for the primary by themselves.
+        builder.ConnectionStringBuilder.TargetSessionAttributes = null;
+        builder.ConnectionStringBuilder.LoadBalanceHosts = false;
         var one = builder.Build();
         return (one, one);
     }
@@ -250,7 +252,7 @@ public sealed partial class PostgisDatabase : IAsyncDisposable
                         break;
                 }
             }
-            catch (Exception e) when (e is NpgsqlException or SocketException)
+            catch (Exception e) when (PostgisErrors.IsFault(e))
             {
                 throw PostgisErrors.Unavailable(e);
             }

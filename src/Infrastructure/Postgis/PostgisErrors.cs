@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Security.Cryptography;
 using Npgsql;
 using RouteService.Domain.Features;
 
@@ -59,6 +60,12 @@ internal static class PostgisErrors
     public static NpgsqlException? FaultIn(Exception e) =>
         e as NpgsqlException ?? (e as InvalidOperationException)?.InnerException as NpgsqlException;
 
+    /// <summary>
+    /// Whether a query has failed by the database, its network, or a file that the connection string names (a certificate, a password).
+    /// </summary>
+    public static bool IsFault(Exception e) =>
+        e is NpgsqlException or SocketException or IOException or UnauthorizedAccessException or CryptographicException;
+
     /// <summary>The exception for a query that has failed.</summary>
     public static StoreUnavailableException Unavailable(Exception cause) => cause switch
     {
@@ -82,7 +89,7 @@ internal static class PostgisErrors
 
     /// <summary>The exception for rows that were written and are not there.</summary>
     public static StoreUnavailableException NotKept() => new(
-        "The database does not keep what it is given: a policy hides rows, or a trigger drops them.");
+        "The database does not keep what it is given: a policy hides rows, or a trigger drops them.", StoreFailure.Refused);
 
     /// <summary>The exception for a table note_head that lacks its row, or has a sequence below those of notes.</summary>
     public static StoreUnavailableException NoHead(PostgresException? cause = null) => new(
@@ -106,7 +113,10 @@ internal static class PostgisErrors
         var state when IsLost(state) => new("The database is restarting, or has ended the connection.", answer),
         var state => state[..2] switch
         {
-            "22" => new($"The database refuses a value of this request (SQLSTATE {state}).", StoreFailure.Refused, answer),
+
+            // A value, a constraint, RAISE of a trigger, a view's check: it is the same for the same request, and no other is concerned.
+            "22" or "23" or "P0" or "44" => new(
+                $"The database refuses a value of this request (SQLSTATE {state}).", StoreFailure.Refused, answer),
             "28" => new("The database rejected the service's credentials.", answer),
             "53" => new(
                 $"The database is out of resources (SQLSTATE {state}); try again, with fewer calls at once.",

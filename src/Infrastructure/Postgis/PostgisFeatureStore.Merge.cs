@@ -92,6 +92,10 @@ public sealed partial class PostgisFeatureStore
         WHERE import.name = feature.name AND import.properties IS NOT DISTINCT FROM p.properties
         """;
 
+    private const string PresentSql = "SELECT count(*) FROM import JOIN feature USING (latitude, longitude)";
+
+    private const string PlacesSql = "SELECT count(*) FROM (SELECT DISTINCT place FROM import) AS place";
+
     private const string IsEmptySql = "SELECT NOT EXISTS (SELECT FROM feature)";
 
     private const string RepeatedSql = "SELECT fingerprint, summary FROM feature_request WHERE request_id = $1";
@@ -165,6 +169,11 @@ public sealed partial class PostgisFeatureStore
         NpgsqlConnection connection, StagedRecords staged, CancellationToken cancellationToken)
     {
         var total = await ExecuteAsync(connection, InsertSql, cancellationToken);
+        if (total < staged.Count && total < (long)await ScalarAsync(connection, PlacesSql, cancellationToken))
+        {
+            throw PostgisErrors.NotKept();
+        }
+
         if (staged.HaveProperties)
         {
             await ExecuteAsync(connection, FillPropertiesSql, cancellationToken);
@@ -198,6 +207,11 @@ public sealed partial class PostgisFeatureStore
         }
 
         var total = (long)await ScalarAsync(connection, "SELECT count(*) FROM feature", cancellationToken);
+        if ((isAlone && (long)await ScalarAsync(connection, PresentSql, cancellationToken) < written) || (replace && total > written))
+        {
+            throw PostgisErrors.NotKept();
+        }
+
         return new ImportSummary(staged.Count, superseded, Overwritten: replace ? 0 : written - added, total);
     }
 

@@ -59,6 +59,13 @@ internal static class PostgisIndexes
         return lacking;
     }
 
+    /// <summary>Creates the extension of the index of texts where it was dropped, and the index with it.</summary>
+    public static async Task CreateExtensionAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand("CREATE EXTENSION IF NOT EXISTS pg_trgm", connection);
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
     /// <summary>Builds one beside readers and writers; it takes as long as it takes.</summary>
     /// <param name="connection">Without a transaction, and without time limits.</param>
     /// <param name="index">The index.</param>

@@ -72,7 +72,8 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
 
     private static readonly NewNote Probe = new(default, new RouteNote(default, ""), Id: null);
 
-    // Whether the last write has failed, as for want of a right or of room on the disk. Then nothing but a write shows that it can be done.
+    // Whether the last write has failed, as for want of a right, of room on the disk, or of a lock that another holds. Then nothing but a
+    // write shows that it can be done.
     private bool _hasFailed;
 
     /// <summary>How long a lost notification can delay the notes of other replicas.</summary>
@@ -101,7 +102,7 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
             Volatile.Write(ref _hasFailed, false);
             return logged;
         }
-        catch (StoreUnavailableException e) when (e.Failure is StoreFailure.Unreachable)
+        catch (StoreUnavailableException e) when (e.Failure is StoreFailure.Unreachable or StoreFailure.TooSlow)
         {
             Volatile.Write(ref _hasFailed, true);
             throw;
@@ -191,7 +192,7 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
     }
 
     /// <summary>Makes a transaction with these notes, and ends it with COMMIT or ROLLBACK.</summary>
-    /// <returns>Each note with its sequence; 0 if the log has a note with its id already.</returns>
+    /// <returns>Each note with its sequence; 0 if the log has a note with its id already, or the database drops it.</returns>
     private static async Task<LoggedNote[]> InsertAsync(
         NpgsqlConnection connection, IReadOnlyList<NewNote> notes, string end, CancellationToken cancellationToken)
     {
@@ -248,9 +249,7 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
         {
             if (kept[i].Sequence == 0)
             {
-                kept[i] = notes[i].Id is not { } id ? throw PostgisErrors.NotKept()
-                    : found.TryGetValue(id, out var note) ? note
-                    : throw new StoreUnavailableException("A note with the id of this one has just been removed; post it again.");
+                kept[i] = notes[i].Id is { } id ? found.GetValueOrDefault(id) : default;
             }
         }
     }

@@ -77,9 +77,9 @@ public static class PostgisSchema
         {
             await LockAsync(connection, MigrationLock, cancellationToken);
             var missing = await MissingAsync(context, database, cancellationToken);
+            await CheckSettingAsync(connection, database, toMigrate: missing.Count > 0, cancellationToken);
             if (missing.Count > 0)
             {
-                await CheckSettingAsync(connection, database, toMigrate: true, cancellationToken);
                 await CheckNoneInTheWayAsync(context, missing, database, cancellationToken);
 
                 // EF Core creates its history table even if there is nothing to do, which a role that only reads may not.
@@ -254,6 +254,7 @@ public static class PostgisSchema
 
         // Another process may be building them.
         await LockAsync(connection, IndexLock, cancellationToken);
+        await PostgisIndexes.CreateExtensionAsync(connection, cancellationToken);
         foreach (var (index, invalid) in await PostgisIndexes.LackingAsync(connection, cancellationToken))
         {
             await PostgisIndexes.BuildAsync(connection, index, invalid, cancellationToken);
