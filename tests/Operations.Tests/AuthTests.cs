@@ -148,40 +148,40 @@ public sealed class AuthTests : ServiceTest
         Assert.Equal("'alice' lacks the scope routes.write that /routeguide.RouteGuide/RecordRoute requires.", refusal.Status.Detail);
     }
 
-    [Theory]
-    [InlineData("253402300760")]
-    [InlineData("253402300799")]
-    [InlineData("253402300800")]
-    [InlineData("99999999999999")]
-    [InlineData("9223372036854775807")]
-    [InlineData("4102444800.5")]
-    public async Task A_token_may_expire_as_late_as_its_issuer_likes(string expires)
+    [Fact]
+    public async Task A_token_may_expire_as_late_as_its_issuer_likes()
+    {
+        await StartWithSecretAsync("route-service");
+        var invoker = Connect().CreateCallInvoker();
+        string[] times = ["253402300760", "253402300799", "253402300800", "99999999999999", "9223372036854775807", "4102444800.5"];
+        foreach (var expires in times)
+        {
+            var token = Bearer(Signed($",\"exp\":{expires}"));
+
+            Assert.Equal((expires, StatusCode.OK), (expires, await FeatureStatusAsync()));
+
+            // This time it is remembered.
+            Assert.Equal((expires, StatusCode.OK), (expires, await FeatureStatusAsync()));
+
+            Task<StatusCode> FeatureStatusAsync() => AnswerAsync(invoker, "routeguide.RouteGuide", "GetFeature", sendsOne: true, token);
+        }
+    }
+
+    [Fact]
+    public async Task A_token_that_does_not_expire_or_is_not_valid_now_is_refused()
     {
         await StartWithSecretAsync("route-service");
         var channel = Connect();
-        var token = Bearer(Signed($",\"exp\":{expires}"));
-
-        await FeatureAsync(channel, token);
-
-        // This time it is remembered.
-        await FeatureAsync(channel, token);
-    }
-
-    [Theory]
-    [InlineData("")]
-    [InlineData(""","exp":0""")]
-    [InlineData(""","exp":-1""")]
-    [InlineData(""","exp":-9223372036854775808""")]
-    [InlineData(""","exp":4102444800,"nbf":4102444000""")]
-    [InlineData(""","exp":9223372036854775807,"nbf":9223372036854775807""")]
-    public async Task A_token_that_does_not_expire_or_is_not_valid_now_is_refused(string times)
-    {
-        await StartWithSecretAsync("route-service");
-
-        var token = Signed(times);
-
-        var refusal = await RefusalAsync(StatusCode.Unauthenticated, FeatureAsync(Connect(), Bearer(token)));
-        Assert.Equal("The token is not valid at this time.", refusal.Status.Detail);
+        string[] invalid =
+        [
+            "", ""","exp":0""", ""","exp":-1""", ""","exp":-9223372036854775808""", ""","exp":4102444800,"nbf":4102444000""",
+            ""","exp":9223372036854775807,"nbf":9223372036854775807""",
+        ];
+        foreach (var times in invalid)
+        {
+            var refusal = await RefusalAsync(StatusCode.Unauthenticated, FeatureAsync(channel, Bearer(Signed(times))));
+            Assert.Equal((times, "The token is not valid at this time."), (times, refusal.Status.Detail));
+        }
     }
 
     [Fact]

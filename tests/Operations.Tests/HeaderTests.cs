@@ -1,14 +1,14 @@
 using Grpc.Core;
-using RouteService.Contracts.Routeguide;
 
 namespace RouteService.Operations.Tests;
 
 /// <summary>The headers of one call never harm another's: each call here has a neighbour on its connection, which goes on.</summary>
-public sealed class HeaderTests : ServiceTest
+public sealed class HeaderTests(RunningService service) : IClassFixture<RunningService>
 {
+    internal const string Bidi = "/HelloService/BidiHello";
+    internal const string Chat = "/routeguide.RouteGuide/RouteChat";
+
     private const string SayHello = "/helloworld.Greeter/SayHello";
-    private const string Bidi = "/HelloService/BidiHello";
-    private const string Chat = "/routeguide.RouteGuide/RouteChat";
 
     // A gateway that terminates TLS sends "https" over h2c.
     [Theory]
@@ -34,8 +34,7 @@ public sealed class HeaderTests : ServiceTest
     [InlineData("grpc-accept-encoding")]
     public async Task A_value_with_any_byte_is_served(string name)
     {
-        await StartAsync();
-        await using var connection = await RawConnection.OpenAsync(Service.GrpcPort);
+        await using var connection = await RawConnection.OpenAsync(service.GrpcPort);
         await connection.CallAsync(1, Bidi);
         string[] values =
         [
@@ -73,8 +72,7 @@ public sealed class HeaderTests : ServiceTest
     [InlineData("grpc-timeout", "1S, 2S")]
     public async Task What_the_stack_cannot_read_in_a_header_is_passed_over_by_calls_of_each_kind(string name, string value)
     {
-        await StartAsync();
-        await using var connection = await RawConnection.OpenAsync(Service.GrpcPort);
+        await using var connection = await RawConnection.OpenAsync(service.GrpcPort);
         await connection.CallAsync(1, Bidi);
         string[] paths =
         [
@@ -102,8 +100,7 @@ public sealed class HeaderTests : ServiceTest
     [InlineData("content-type", null, 415)]
     public async Task What_is_no_gRPC_is_refused_by_itself(string name, string? value, int http)
     {
-        await StartAsync();
-        await using var connection = await RawConnection.OpenAsync(Service.GrpcPort);
+        await using var connection = await RawConnection.OpenAsync(service.GrpcPort);
         await connection.CallAsync(1, Bidi);
 
         var answer = await connection.AnswerAsync(3, SayHello, RawConnection.Message("you"), (name, value));
@@ -117,8 +114,7 @@ public sealed class HeaderTests : ServiceTest
     [InlineData(":path", "/helloworld.Greeter/Say\xe9")]
     public async Task What_cannot_be_a_request_is_reset_by_itself(string name, string value)
     {
-        await StartAsync();
-        await using var connection = await RawConnection.OpenAsync(Service.GrpcPort);
+        await using var connection = await RawConnection.OpenAsync(service.GrpcPort);
         await connection.CallAsync(1, Bidi);
 
         // PROTOCOL_ERROR.
@@ -129,8 +125,7 @@ public sealed class HeaderTests : ServiceTest
     [Fact]
     public async Task Trailers_of_the_client_are_passed_over()
     {
-        await StartAsync();
-        await using var connection = await RawConnection.OpenAsync(Service.GrpcPort);
+        await using var connection = await RawConnection.OpenAsync(service.GrpcPort);
         await connection.CallAsync(1, Bidi);
         await connection.CallAsync(3, SayHello);
         await connection.MessageAsync(3, RawConnection.Message("you"));
@@ -143,8 +138,7 @@ public sealed class HeaderTests : ServiceTest
     [Fact]
     public async Task Headers_are_limited_by_their_bytes_alone()
     {
-        await StartAsync();
-        await using var connection = await RawConnection.OpenAsync(Service.GrpcPort);
+        await using var connection = await RawConnection.OpenAsync(service.GrpcPort);
         await connection.CallAsync(1, Bidi);
         var (stream, taken, refused) = (3, 0, 0);
 
@@ -166,43 +160,9 @@ public sealed class HeaderTests : ServiceTest
         await NeighbourAsync(connection);
     }
 
-    // Joined by commas, and as entries of their own; docs/chat.md promises these numbers.
-    [Theory]
-    [InlineData(65_536, 1, 2_700)]
-    [InlineData(65_536, 850, 1)]
-    [InlineData(65_536, 500, 3)]
-    [InlineData(262_144, 1, 10_000)]
-    public async Task A_chat_listens_at_as_many_locations_as_its_metadata_holds(int headerBytes, int entries, int locations)
-    {
-        Service.Settings["RouteService__Grpc__Connection__MaxHeaderBytes"] = $"{headerBytes}";
-        await StartAsync();
-        await using var connection = await RawConnection.OpenAsync(Service.GrpcPort);
-        await connection.CallAsync(1, Bidi);
-
-        // The longest of all locations; a note is at the last.
-        var places = Enumerable.Range(0, entries * locations)
-            .Select(static i => new Point { Latitude = -899_900_000 + i, Longitude = -1_799_900_000 }).ToList();
-        var note = new RouteNote { Location = places[^1], Message = "there" };
-        Assert.Equal(StatusCode.OK, (await connection.AnswerAsync(3, Chat, RawConnection.Message(note))).Status);
-        var listen = places.Chunk(locations).Select(static entry =>
-            ("route-chat-listen", (string?)string.Join(',', entry.Select(static place => $"{place.Latitude},{place.Longitude}"))));
-        await connection.CallAsync(5, Chat, [("route-chat-mode", "sequenced"), .. listen]);
-
-        var first = RawConnection.Message(note).Length;
-        var heard = new List<byte>();
-        while (heard.Count < first)
-        {
-            heard.AddRange((await connection.ReadAsync(RawConnection.Data))!.Value.Payload);
-        }
-
-        Assert.Equal("there", RouteNote.Parser.ParseFrom([.. heard[5..]]).Message);
-        await NeighbourAsync(connection);
-    }
-
     private async Task ServedAsync(params (string Name, string? Value)[] headers)
     {
-        await StartAsync();
-        await using var connection = await RawConnection.OpenAsync(Service.GrpcPort);
+        await using var connection = await RawConnection.OpenAsync(service.GrpcPort);
         await connection.CallAsync(1, Bidi);
 
         var answer = await connection.AnswerAsync(3, SayHello, RawConnection.Message("you"), headers);
@@ -211,7 +171,7 @@ public sealed class HeaderTests : ServiceTest
     }
 
     /// <summary>The call on the connection's first stream, BidiHello, goes on.</summary>
-    private static async Task NeighbourAsync(RawConnection connection)
+    internal static async Task NeighbourAsync(RawConnection connection)
     {
         await connection.MessageAsync(1, RawConnection.Message("neighbour"), isLast: true);
         Assert.Equal(RawConnection.Message("Hello, neighbour!"), (await connection.AnswerAsync(1)).Body);

@@ -57,7 +57,7 @@ public sealed class CoalescingTests
 
     private static async Task<TestDatabase> FilledDatabaseAsync(PostgresCluster cluster)
     {
-        var database = await Postgres.DatabaseAsync(new PostgresServer(cluster.ConnectionString));
+        var database = await Postgres.DatabaseAsync(cluster);
         await database.FillAsync(1_000);
         return database;
     }

@@ -73,9 +73,8 @@ public sealed class IndexTests : ServiceTest
     [Fact]
     public async Task Who_does_not_own_the_table_and_who_may_only_read_leave_them_as_they_are()
     {
-        var server = new PostgresServer(Ours(await Postgres.ClusterAsync()).ConnectionString);
-        var database = await Postgres.DatabaseAsync(server);
-        await server.ExecuteAsync("CREATE ROLE other LOGIN; CREATE ROLE reader SUPERUSER LOGIN; ALTER ROLE reader SET default_transaction_read_only = on");
+        var database = await Postgres.DatabaseAsync(Ours(await Postgres.ClusterAsync()));
+        await database.ExecuteAsync("CREATE ROLE other LOGIN; CREATE ROLE reader SUPERUSER LOGIN; ALTER ROLE reader SET default_transaction_read_only = on");
         await database.ExecuteAsync($"{PostgisIndexes.DropSql}; GRANT SELECT ON schema_migration TO other");
         foreach (var role in (string[])["other", "reader"])
         {

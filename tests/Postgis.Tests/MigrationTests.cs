@@ -292,7 +292,7 @@ public sealed class MigrationTests : ServiceTest
     public async Task Why_a_migration_at_the_start_waits_or_fails_is_in_the_log()
     {
         var cluster = Ours(await Postgres.ClusterAsync());
-        var database = await new PostgresServer(cluster.ConnectionString).CreateEmptyDatabaseAsync();
+        var database = await new PostgresServer(cluster).CreateEmptyDatabaseAsync();
         await database.ExecuteAsync("CREATE TABLE feature (id integer)");
         await cluster.StopAsync();
         var service = await LaunchAsync(database.ConnectionString, ("RouteService__Postgres__MigrateOnStart", "true"));
@@ -343,7 +343,7 @@ public sealed class MigrationTests : ServiceTest
     public async Task A_service_whose_database_comes_late_and_empty_is_ready_when_that_is_migrated()
     {
         var cluster = Ours(await Postgres.ClusterAsync());
-        var database = await new PostgresServer(cluster.ConnectionString).CreateEmptyDatabaseAsync();
+        var database = await new PostgresServer(cluster).CreateEmptyDatabaseAsync();
         await cluster.StopAsync();
         var service = await LaunchAsync(database.ConnectionString);
         await cluster.StartAsync();
@@ -461,7 +461,7 @@ public sealed class MigrationTests : ServiceTest
     /// <summary>A server of its own, as roles are the whole server's.</summary>
     private async Task<(PostgresServer Server, TestDatabase Database)> ClusterAsync()
     {
-        var server = new PostgresServer(Ours(await Postgres.ClusterAsync()).ConnectionString);
+        var server = new PostgresServer(Ours(await Postgres.ClusterAsync()));
         return (server, await server.CreateEmptyDatabaseAsync());
     }
 }

@@ -151,7 +151,7 @@ public sealed class OutageTests : ServiceTest
         var cluster = Ours(await Postgres.ClusterAsync());
 
         // It goes with the cluster.
-        var database = await Postgres.DatabaseAsync(new PostgresServer(cluster.ConnectionString));
+        var database = await Postgres.DatabaseAsync(cluster);
         await database.FillAsync(features);
         return (cluster, database);
     }

@@ -74,7 +74,7 @@ public sealed class PoolerTests : ServiceTest
     public async Task After_a_restart_no_call_fails(string restarted)
     {
         var cluster = Ours(await Postgres.ClusterAsync());
-        var database = await Postgres.DatabaseAsync(new PostgresServer(cluster.ConnectionString));
+        var database = await Postgres.DatabaseAsync(cluster);
         await database.FillAsync(10);
         var pooler = Ours(await Pooler.StartAsync(cluster.ConnectionString));
         var service = await StartAsync(pooler.To(database));
@@ -98,7 +98,7 @@ public sealed class PoolerTests : ServiceTest
     public async Task While_the_database_is_away_calls_end_and_afterwards_they_are_answered()
     {
         var cluster = Ours(await Postgres.ClusterAsync());
-        var database = await Postgres.DatabaseAsync(new PostgresServer(cluster.ConnectionString));
+        var database = await Postgres.DatabaseAsync(cluster);
         await database.FillAsync(10);
         var pooler = Ours(await Pooler.StartAsync(cluster.ConnectionString));
         var service = await StartAsync($"{pooler.To(database)};Command Timeout=2");

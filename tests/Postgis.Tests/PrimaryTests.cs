@@ -273,7 +273,7 @@ public sealed class PrimaryTests : ServiceTest
     private async Task StartAsync()
     {
         _primary = Ours(await Postgres.ClusterAsync("synchronous_commit = on"));
-        _database = await Postgres.DatabaseAsync(new PostgresServer(_primary.ConnectionString));
+        _database = await Postgres.DatabaseAsync(_primary);
         await _database.FillAsync(10);
         _standby = Ours(await _primary.CreateStandbyAsync());
         await _primary.WaitForStandbyAsync(_standby);
@@ -331,5 +331,5 @@ public sealed class PrimaryTests : ServiceTest
     private string AtBoth() => $"Host=127.0.0.1:{_primary.Port},127.0.0.1:{_standby.Port};Username=postgres;Database={_database.Name};"
         + "Target Session Attributes=prefer-standby";
 
-    private Task<object?> OnStandbyAsync(string sql, string? database = null) => new PostgresServer(_standby.ConnectionString).ExecuteAsync(sql, database);
+    private Task<object?> OnStandbyAsync(string sql, string? database = null) => new PostgresServer(_standby).ExecuteAsync(sql, database);
 }

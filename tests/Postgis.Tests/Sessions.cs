@@ -15,19 +15,20 @@ internal static class Sessions
     /// <summary>Those that wait with a listing; a health check, which looks up a place, may wait beside them.</summary>
     public const string Listing = $"{Waiting} AND query LIKE '%location &&%'";
 
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
-    public static async Task<long> CountAsync(this TestDatabase database, string condition) =>
-        (long)(await database.ExecuteAsync($"SELECT count(*) FROM pg_stat_activity WHERE {condition}"))!;
+    public static async Task<long> CountAsync(this TestDatabase database, string condition) => (long)(await database.ExecuteAsync(CountSql(condition)))!;
 
     /// <summary>Waits until so many sessions are in a state.</summary>
     /// <returns>How long that took.</returns>
     public static async Task<TimeSpan> UntilAsync(this TestDatabase database, string condition, Func<long, bool> isEnough)
     {
         var clock = Stopwatch.StartNew();
+        await using var connection = await database.OpenAsync();
+        await using var command = new NpgsqlCommand(CountSql(condition), connection);
         while (true)
         {
-            var count = await database.CountAsync(condition);
+            var count = (long)(await command.ExecuteScalarAsync())!;
             if (isEnough(count))
             {
                 return clock.Elapsed;
@@ -59,12 +60,21 @@ internal static class Sessions
 
     private static async Task<IAsyncDisposable> HoldAsync(this TestDatabase database, string sql)
     {
-        var connection = new NpgsqlConnection($"{database.ConnectionString};Pooling=false");
-        await connection.OpenAsync();
+        var connection = await database.OpenAsync();
         await using var command = new NpgsqlCommand($"BEGIN; {sql}", connection);
         await command.ExecuteNonQueryAsync();
         return connection;
     }
+
+    private static async Task<NpgsqlConnection> OpenAsync(this TestDatabase database)
+    {
+        // A limit that a test gives to the database is for the service's sessions.
+        var connection = new NpgsqlConnection($"{database.ConnectionString};Pooling=false;Options=-c idle_session_timeout=0");
+        await connection.OpenAsync();
+        return connection;
+    }
+
+    private static string CountSql(string condition) => $"SELECT count(*) FROM pg_stat_activity WHERE {condition}";
 
     /// <summary>Puts features on a line from the equator to the north-west: the first is "place 1 …" at 800, -1500, all in E7.</summary>
     public static Task FillAsync(this TestDatabase database, int count) => database.ExecuteAsync($"""

@@ -37,7 +37,7 @@ public sealed class ChatReplicas : IAsyncLifetime
         {
             // Acknowledged notes survive a crash of PostgreSQL, though not of the machine.
             Cluster = await Postgres.ClusterAsync("synchronous_commit = on");
-            _database = await Postgres.DatabaseAsync(new PostgresServer(Cluster.ConnectionString));
+            _database = await Postgres.DatabaseAsync(Cluster);
         }
 
         await Task.WhenAll(Enumerable.Range(0, Count).Where(i => _services[i].HasExited).Select(StartAsync));

@@ -220,7 +220,7 @@ public sealed class WatchFaultTests(ChatReplicas replicas, ITestOutputHelper out
                 : "";
             try
             {
-                await using var connection = new NpgsqlConnection($"{replicas.ConnectionString};Pooling=false");
+                await using var connection = new NpgsqlConnection(replicas.ConnectionString);
                 await connection.OpenAsync(CancellationToken.None);
                 await using var command = new NpgsqlCommand($"BEGIN; {string.Concat(statements)} {reset} COMMIT", connection);
                 await command.ExecuteNonQueryAsync(CancellationToken.None);

@@ -42,6 +42,12 @@ public sealed class PostgresCluster : IAsyncDisposable
         wal_keep_size = 256MB
         """;
 
+    /// <summary>The database with PostGIS, from which others are copied.</summary>
+    internal const string Template = "template1";
+
+    // Whose folder is copied for each cluster: a copy takes a tenth of the time of making one.
+    private static readonly Lazy<Task<PostgresCluster>> Seed = new(MakeSeedAsync);
+
     // Another program may take the port between our check and PostgreSQL's use of it.
     private const int Attempts = 5;
 
@@ -64,19 +70,16 @@ public sealed class PostgresCluster : IAsyncDisposable
     /// <summary>The connection string of the superuser.</summary>
     public string ConnectionString => $"Host=127.0.0.1;Port={Port};Username=postgres;Database=postgres";
 
-    /// <summary>Creates a cluster and starts it.</summary>
-    /// <exception cref="PostgresMissingException">This machine has no PostgreSQL.</exception>
+    /// <summary>Creates a cluster, whose template1 has PostGIS, and starts it.</summary>
+    /// <exception cref="PostgresMissingException">This machine has no PostgreSQL, or it has no PostGIS.</exception>
     public static async Task<PostgresCluster> CreateAsync(params string[] settings)
     {
-        var programs = await Programs.FindAsync();
-        var folder = await programs.MakeFolderAsync();
-        var guard = StartGuard(programs, folder);
-        var cluster = new PostgresCluster(programs, folder, "primary", guard);
+        var seed = await Seed.Value;
+        var cluster = await MakeAsync(seed._programs);
         try
         {
-            await programs.RunAsync(
-                "initdb", "-D", cluster._data, "-U", "postgres", "-A", "trust", "--locale=C", "-E", "UTF8", "--no-sync", "--no-instructions");
-            await programs.AppendAsync(Path.Combine(cluster._data, "postgresql.conf"), string.Join('\n', [Settings, .. settings]));
+            await seed._programs.CopyAsync(seed._data, cluster._data);
+            await seed._programs.AppendAsync(Path.Combine(cluster._data, "postgresql.conf"), string.Join('\n', settings));
             await cluster.StartOnFreePortAsync();
             return cluster;
         }
@@ -171,6 +174,25 @@ public sealed class PostgresCluster : IAsyncDisposable
                 }
             }
         }
+    }
+
+    private static async Task<PostgresCluster> MakeAsync(Programs programs)
+    {
+        var folder = await programs.MakeFolderAsync();
+        return new PostgresCluster(programs, folder, "primary", StartGuard(programs, folder));
+    }
+
+    private static async Task<PostgresCluster> MakeSeedAsync()
+    {
+        var programs = await Programs.FindAsync();
+        var seed = await MakeAsync(programs);
+        await programs.RunAsync(
+            "initdb", "-D", seed._data, "-U", "postgres", "-A", "trust", "--locale=C", "-E", "UTF8", "--no-sync", "--no-instructions");
+        await programs.AppendAsync(Path.Combine(seed._data, "postgresql.conf"), Settings);
+        await seed.StartOnFreePortAsync();
+        await new PostgresServer(seed).CreatePostgisAsync(Template);
+        await seed.StopAsync();
+        return seed;
     }
 
     private static int FreePort()

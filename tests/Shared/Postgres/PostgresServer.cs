@@ -19,15 +19,19 @@ public sealed class PostgresServer
 
     private readonly Lazy<Task<string>> _template;
 
+    public PostgresServer(PostgresCluster cluster)
+    {
+        ConnectionString = cluster.ConnectionString;
+        Cluster = cluster;
+        _template = new Lazy<Task<string>>(Task.FromResult(PostgresCluster.Template));
+    }
+
     /// <param name="connectionString">Connection string of a role that may create databases, and the extension postgis in them.</param>
-    public PostgresServer(string connectionString)
+    private PostgresServer(string connectionString)
     {
         ConnectionString = connectionString;
         _template = new Lazy<Task<string>>(MakeTemplateAsync);
     }
-
-    private PostgresServer(PostgresCluster cluster)
-        : this(cluster.ConnectionString) => Cluster = cluster;
 
     public string ConnectionString { get; }
 
@@ -68,6 +72,26 @@ public sealed class PostgresServer
         var builder = new NpgsqlConnectionStringBuilder(ConnectionString) { Pooling = false };
         builder.Database = database ?? builder.Database;
         return builder.ConnectionString;
+    }
+
+    /// <summary>Creates a copy of a database that has no sessions.</summary>
+    internal async Task<TestDatabase> CreateDatabaseAsync(string template)
+    {
+        var name = UniqueName();
+        await ExecuteAsync($"CREATE DATABASE {name} TEMPLATE {template}");
+        return new TestDatabase(this, name);
+    }
+
+    internal async Task CreatePostgisAsync(string database)
+    {
+        try
+        {
+            await ExecuteAsync("CREATE EXTENSION postgis", database);
+        }
+        catch (PostgresException e)
+        {
+            throw new PostgresMissingException($"PostgreSQL has no PostGIS (Debian: postgresql-15-postgis-3): {e.MessageText}");
+        }
     }
 
     private static async Task<PostgresServer> StartAsync()
@@ -116,26 +140,19 @@ public sealed class PostgresServer
         return new PostgresServer(container.GetConnectionString()) { Origin = $"a container of {Image}" };
     }
 
-    private async Task<TestDatabase> CreateDatabaseAsync(string template)
-    {
-        var name = UniqueName();
-        await ExecuteAsync($"CREATE DATABASE {name} TEMPLATE {template}");
-        return new TestDatabase(this, name);
-    }
-
     private async Task<string> MakeTemplateAsync()
     {
         var name = UniqueName();
         await ExecuteAsync($"CREATE DATABASE {name}");
         try
         {
-            await ExecuteAsync("CREATE EXTENSION postgis", name);
+            await CreatePostgisAsync(name);
             return name;
         }
-        catch (PostgresException e)
+        catch
         {
             await ExecuteAsync($"DROP DATABASE {name}");
-            throw new PostgresMissingException($"PostgreSQL has no PostGIS (Debian: postgresql-15-postgis-3): {e.MessageText}");
+            throw;
         }
     }
 

@@ -51,6 +51,9 @@ internal sealed class Programs
     /// <summary>Appends text to a file of PostgreSQL.</summary>
     public Task AppendAsync(string file, string text) => RunAsync(AsAccount(["sh", "-c", "printf '%s\\n' \"$2\" >> \"$1\"", "sh", file, text]));
 
+    /// <summary>Copies a folder of PostgreSQL.</summary>
+    public Task CopyAsync(string folder, string to) => RunAsync(AsAccount(["cp", "-R", folder, to]));
+
     /// <summary>Removes a folder of <see cref="MakeFolderAsync"/>.</summary>
     public Task RemoveAsync(string folder) => RunAsync(AsAccount(["rm", "-r", folder]));
 

@@ -21,6 +21,9 @@ public sealed class TestDatabase : IAsyncDisposable
     /// <inheritdoc cref="PostgresServer.ExecuteAsync" />
     public Task<object?> ExecuteAsync(string sql) => Server.ExecuteAsync(sql, Name);
 
+    /// <summary>Creates a copy of this database, which must have no sessions.</summary>
+    public Task<TestDatabase> CopyAsync() => Server.CreateDatabaseAsync(Name);
+
     /// <summary>Restores a dump of this database in an empty one, by PostgreSQL's programs.</summary>
     /// <exception cref="PostgresMissingException">This machine does not have them.</exception>
     public async Task RestoreToAsync(TestDatabase empty)
