@@ -1,10 +1,12 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using Grpc.Core;
 using Microsoft.EntityFrameworkCore;
 using NetTopologySuite.Geometries;
 using Npgsql;
 using RouteService.Domain.Chat;
+using RouteService.Domain.Features;
 using RouteService.Infrastructure.Postgis;
 
 namespace RouteService.Postgis.Tests;
@@ -417,10 +419,53 @@ public sealed class MigrationTests : ServiceTest
         await using var database = await Postgres.DatabaseAsync();
 
         AssertRefused(
-            await Program.RunAsync($"{database.ConnectionString};SSL Mode=Require", "export"), "The database cannot be reached. SSL connection requested.");
-        AssertRefused(
-            await Program.RunAsync($"{database.ConnectionString};SSL Mode=Prefer;SSL Certificate=/none.crt", "export"), "The database cannot be reached. Could not find file '/none.crt'");
-        Assert.Equal(0, (await Program.RunAsync($"{database.ConnectionString};Target Session Attributes=Primary;Load Balance Hosts=true", "export")).ExitCode);
+            await Program.RunAsync($"{database.ConnectionString};SSL Mode=Require", "export", "--format", "csv"), "The database cannot be reached. SSL connection requested.");
+        Assert.Equal(0, (await Program.RunAsync($"{database.ConnectionString};Target Session Attributes=Primary;Load Balance Hosts=true", "export", "--format", "csv")).ExitCode);
+    }
+
+    /// <summary>As while a secret is renewed. The server is one that answers that it has TLS.</summary>
+    [Fact]
+    public async Task A_certificate_that_is_missing_makes_the_database_unavailable_and_is_told()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        using var stop = new CancellationTokenSource();
+        var answering = AnswerAsync();
+        var connectionString = $"Host=127.0.0.1;Port={((IPEndPoint)listener.LocalEndpoint).Port};Username=x;SSL Mode=Require;SSL Certificate=/none.crt";
+        await using var database = new PostgisDatabase(connectionString);
+        Func<Task>[] calls =
+        [
+            () => database.ReadAsync(static (_, _) => Task.FromResult(0), default),
+            () => database.OpenUnpooledAsync(default),
+            () => new PostgisNoteLog(database).ListenAsync(default).GetAsyncEnumerator().MoveNextAsync().AsTask(),
+        ];
+
+        foreach (var call in calls)
+        {
+            Assert.Equal("The database cannot be reached.", (await Assert.ThrowsAsync<StoreUnavailableException>(call)).Message);
+        }
+
+        AssertRefused(await Program.RunAsync(connectionString, "export", "--format", "csv"), "The database cannot be reached. Could not find file '/none.crt'");
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => answering);
+
+        async Task AnswerAsync()
+        {
+            while (true)
+            {
+                using var client = await listener.AcceptTcpClientAsync(stop.Token);
+                try
+                {
+                    await client.GetStream().ReadExactlyAsync(new byte[8], stop.Token);
+                    await client.GetStream().WriteAsync("S"u8.ToArray(), stop.Token);
+                    _ = await client.GetStream().ReadAsync(new byte[1], stop.Token);
+                }
+                catch (IOException)
+                {
+                    // The client has gone.
+                }
+            }
+        }
     }
 
     [Fact]
