@@ -374,6 +374,7 @@ public sealed class FeaturesTests : IAsyncDisposable
         await CreateAsync("feature.name", "features/1,2", new Feature { Name = Lodz, Location = new Point { LatitudeE7 = 1, LongitudeE7 = 2 } });
         await CreateAsync("feature.display_name", "U+0000", new Feature { Name = Lodz, DisplayName = "a\0b" });
         await CreateAsync("feature.display_name", "1025 characters", new Feature { Name = Lodz, DisplayName = new string('x', 1_025) });
+        await CreateAsync("feature.display_name", "1025 characters", new Feature { Name = Lodz, DisplayName = string.Concat(Enumerable.Repeat("🗺", 1_025)) });
         await CreateAsync("feature.properties.a.b[1]", "NaN", Properties("a", Value.ForStruct(new Struct
         {
             Fields = { ["b"] = Value.ForList(Value.ForNull(), Value.ForNumber(double.NaN)) },

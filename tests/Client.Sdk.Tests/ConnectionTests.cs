@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
 using Grpc.Core;
+using Microsoft.Extensions.Time.Testing;
 using static RouteService.Client.Tests.Places;
 using Proto = RouteService.Contracts.Routeguide;
 
@@ -236,6 +237,36 @@ public sealed class ConnectionTests
         await client.GetFeatureAsync(Here);
 
         Assert.Equal($"replicas.test:{service.Port}", Assert.Single(service.Script.Requests)["host"]);
+    }
+
+    [Fact]
+    public async Task A_name_whose_addresses_refuse_is_asked_for_again_after_five_seconds()
+    {
+        var clock = new FakeTimeProvider();
+        var asked = new ConcurrentQueue<DateTimeOffset>();
+        await using var client = Connect("dns:///routes.test:1", options => options with
+        {
+            Clock = clock,
+            Timeout = Timeout.InfiniteTimeSpan,
+            Resolve = (_, _) =>
+            {
+                asked.Enqueue(clock.GetUtcNow());
+                return Task.FromResult<IPAddress[]>([IPAddress.Loopback]);
+            },
+        });
+        using var stop = new CancellationTokenSource();
+        var connecting = client.ConnectAsync(stop.Token);
+
+        // Slowly, so that an address is tried several times within these seconds.
+        while (asked.Count < 3)
+        {
+            clock.Advance(TimeSpan.FromMilliseconds(50));
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
+
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => connecting);
+        Assert.All(asked.Zip(asked.Skip(1)), static pair => Assert.True(pair.Second - pair.First >= TimeSpan.FromSeconds(5)));
     }
 
     [Xunit.Theory]

@@ -388,6 +388,33 @@ public sealed class ListFeaturesTests
         }
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Either_of_two_tokens_cancels(bool byArgument)
+    {
+        await using var service = await ScriptedService.StartAsync(new Script
+        {
+            ListFeatures = static async (stream, context, _) =>
+            {
+                await stream.WriteAsync(Feature(1));
+                await Task.Delay(Timeout.Infinite, context.CancellationToken);
+            },
+        });
+        await using var client = Connect(service.Address);
+        using var cancel = new CancellationTokenSource();
+        using var other = new CancellationTokenSource();
+        var (call, enumeration) = byArgument ? (cancel, other) : (other, cancel);
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+        {
+            await foreach (var feature in client.ListFeaturesAsync(BoundingBox.World, cancellationToken: call.Token).WithCancellation(enumeration.Token))
+            {
+                await cancel.CancelAsync();
+            }
+        });
+    }
+
     [Fact]
     public async Task A_listing_that_has_ended_leaves_nothing_behind()
     {

@@ -182,6 +182,11 @@ public sealed class UnaryTests
         {
             await client.GetFeatureAsync(Here);
             Assert.InRange(deadline - DateTime.UtcNow, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(4));
+
+            // One within another has at most the other's time.
+            using var inner = AmbientDeadline.Begin(DateTimeOffset.UtcNow.AddMinutes(1));
+            await client.GetFeatureAsync(Here);
+            Assert.True(deadline - DateTime.UtcNow <= TimeSpan.FromSeconds(4));
         }
 
         await client.GetFeatureAsync(Here, Timeout.InfiniteTimeSpan);
@@ -489,13 +494,17 @@ public sealed class UnaryTests
     [Fact]
     public async Task A_hedge_obeys_the_servers_pushback_and_the_budget()
     {
-        await using var service = await ScriptedService.StartAsync(new Script
+        // Never, and after the call's deadline.
+        foreach (var pushback in (string[])["-1", "60000"])
         {
-            GetFeature = static (_, _, _) => throw Script.Error(StatusCode.Unavailable, "no", ("grpc-retry-pushback-ms", "-1")),
-        });
-        await using var refused = Connect(service.Address, static options => options with { Hedging = new() { Delay = TimeSpan.FromMinutes(1) } });
-        await Assert.ThrowsAsync<RouteServiceException>(() => refused.GetFeatureAsync(Here));
-        Assert.Equal(1, service.Script.Calls);
+            await using var service = await ScriptedService.StartAsync(new Script
+            {
+                GetFeature = (_, _, _) => throw Script.Error(StatusCode.Unavailable, "no", ("grpc-retry-pushback-ms", pushback)),
+            });
+            await using var refused = Connect(service.Address, static options => options with { Hedging = new() { Delay = TimeSpan.FromMinutes(1) } });
+            await Assert.ThrowsAsync<RouteServiceException>(() => refused.GetFeatureAsync(Here));
+            Assert.Equal(1, service.Script.Calls);
+        }
 
         await using var slow = await ScriptedService.StartAsync(new Script
         {
@@ -615,6 +624,13 @@ public sealed class UnaryTests
         var request = service.Script.Requests.Single();
         Assert.Matches(@"^RouteService\.Client/\d+\.\d+\.\d+ grpc-dotnet/", request["user-agent"]);
         Assert.Equal("gzip", request["grpc-encoding"]);
+    }
+
+    [Fact]
+    public void Degrees_become_the_nearest_E7()
+    {
+        Assert.Equal(Coordinate.FromE7(1, -1), Coordinate.FromDegrees(0.000_000_06, -0.000_000_06));
+        Assert.Equal(Coordinate.FromE7(0, 1_800_000_000), Coordinate.FromDegrees(-0.000_000_04, 179.999_999_96));
     }
 
     [Fact]

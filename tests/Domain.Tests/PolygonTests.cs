@@ -135,6 +135,7 @@ public sealed class PolygonTests
     [InlineData("0,0 0,9 9,9 9,0 0,0|1,1 1,8 8,8 8,1 1,1|2,2 2,3 3,3 2,2", "rings[2].points[0]", "inside of the hole rings[1]")]
     [InlineData("0,0 0,9 9,9 9,0 0,0|1,1 1,6 6,6 1,1|5,3 2,5 2,8 5,3", "rings[2].points[0]", "crosses the edge that begins at rings[1].points[2]")]
     [InlineData("0,0 0,9 9,9 9,0 0,0|0,2 0,4 3,3 0,2", "rings[1].points[0]", "runs along the edge that begins at rings[0].points[0]")]
+    [InlineData("0,-1800000000 0,-600000000 0,600000000 0,1800000000 9,600000000 9,-600000000 0,-1800000000", "rings[0].points", "spans 360 degrees")]
     public void The_fault_and_its_place_are_told(string rings, string place, string words)
     {
         var refusal = Assert.Throws<InvalidValueException>(() => new Polygon(Parse(rings)));

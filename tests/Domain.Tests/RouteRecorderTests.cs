@@ -44,6 +44,13 @@ public sealed class RouteRecorderTests
     }
 
     [Theory]
+    [InlineData(0.9, 0)]
+    [InlineData(2.5, 2)]
+    [InlineData(1e12, int.MaxValue)]
+    public void Whole_meters_leave_out_the_rest_and_stay_in_range(double meters, int whole) =>
+        Assert.Equal(whole, new RouteSummary(2, 0, meters, TimeSpan.Zero).WholeMeters);
+
+    [Theory]
     [InlineData(511)]
     [InlineData(512)]
     [InlineData(513)]

@@ -118,12 +118,16 @@ public sealed class ExportTests : IDisposable
         File.SetUnixFileMode(Path.Combine(_folder, file), UnixFileMode.UserRead | UnixFileMode.UserWrite);
         File.CreateSymbolicLink(Path.Combine(_folder, "link.csv"), "real.csv");
 
+        // Nearly the name of a draft, which an export that was killed leaves.
+        var others = await FileAsync("not ours", $"real.csv.{new string('x', 32)}.new");
+
         (await RunAsync("export", "link.csv")).AssertSuccess();
 
         Assert.Equal("real.csv", new FileInfo(Path.Combine(_folder, "link.csv")).LinkTarget);
         Assert.StartsWith("name,latitude,longitude,properties\r\n", await File.ReadAllTextAsync(Path.Combine(_folder, "real.csv")));
         Assert.DoesNotContain("xxx", await File.ReadAllTextAsync(Path.Combine(_folder, "real.csv")));
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(_folder, "real.csv")));
+        Assert.True(File.Exists(Path.Combine(_folder, others)));
     }
 
     [Fact]

@@ -132,6 +132,17 @@ public sealed class ConnectionTests : ServiceTest
     }
 
     [Fact]
+    public async Task A_call_that_ends_within_the_grace_gets_its_answer()
+    {
+        await using var connection = await OpenAsync(("MaxAge", "00:00:01"), ("MaxAgeGrace", "01:00:00"));
+        await connection.CallAsync(1, Bidi);
+
+        Assert.NotNull(await connection.ReadAsync(RawConnection.GoAway));
+        await connection.MessageAsync(1, RawConnection.Message("you"), isLast: true);
+        Assert.Equal(StatusCode.OK, (await connection.AnswerAsync(1)).Status);
+    }
+
+    [Fact]
     public async Task A_silent_client_is_pinged_and_one_that_does_not_answer_is_gone()
     {
         await using var connection = await OpenAsync(("KeepAliveTime", "00:00:01"), ("KeepAliveTimeout", "00:00:01"));
@@ -139,6 +150,17 @@ public sealed class ConnectionTests : ServiceTest
 
         Assert.NotNull(await connection.ReadAsync(RawConnection.Ping));
         await connection.ReadToEndAsync();
+    }
+
+    [Fact]
+    public async Task The_management_port_takes_more_connections_one_after_the_other_than_at_once()
+    {
+        await StartAsync();
+        for (var i = 0; i < 2 * 32; i++)
+        {
+            using var http = new HttpClient();
+            Assert.Equal("Healthy", await http.GetStringAsync($"http://localhost:{Service.ManagementPort}/healthz/live"));
+        }
     }
 
     [Fact]

@@ -27,6 +27,9 @@ internal sealed class Issuer : IAsyncDisposable
     /// <summary>Sent instead of the documents, if it is set.</summary>
     public string? Nonsense { get; set; }
 
+    /// <summary>Bytes of white space that its documents have besides.</summary>
+    public int Padding { get; set; }
+
     /// <summary>The requests for keys.</summary>
     public int Requests => _requests;
 
@@ -47,11 +50,11 @@ internal sealed class Issuer : IAsyncDisposable
                 : issuer.Nonsense is { } nonsense ? context.Response.WriteAsync(nonsense)
                 : next(context);
         });
-        app.MapGet("/.well-known/openid-configuration", () => $$"""{"issuer":"{{issuer.Url}}","jwks_uri":"{{issuer.JwksUrl}}"}""");
+        app.MapGet("/.well-known/openid-configuration", () => issuer.Padded($$"""{"issuer":"{{issuer.Url}}","jwks_uri":"{{issuer.JwksUrl}}"}"""));
         app.MapGet("/keys", () =>
         {
             Interlocked.Increment(ref issuer._requests);
-            return $$"""{"keys":[{{string.Join(',', issuer._published.Select(static key => key.Json))}}]}""";
+            return issuer.Padded($$"""{"keys":[{{string.Join(',', issuer._published.Select(static key => key.Json))}}]}""");
         });
         await app.StartAsync();
         return issuer;
@@ -77,6 +80,8 @@ internal sealed class Issuer : IAsyncDisposable
     }
 
     public ValueTask DisposeAsync() => _app.DisposeAsync();
+
+    private string Padded(string json) => json + new string(' ', Padding);
 
     internal sealed class SigningKey
     {

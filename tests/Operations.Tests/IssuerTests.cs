@@ -102,6 +102,22 @@ public sealed class IssuerTests : ServiceTest
     }
 
     [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_document_of_the_issuer_beyond_a_mebibyte_is_not_read(bool isDiscovery)
+    {
+        await using var issuer = await Issuer.StartAsync();
+        issuer.Padding = 1 << 20;
+        var channel = await StartAsync(issuer, isDiscovery);
+
+        await Service.OutputAsync("are unavailable; tokens of unknown keys are refused: Cannot write more bytes to the buffer");
+        await RefusedAsync(channel, Unavailable, issuer.Token(), StatusCode.Unavailable);
+        issuer.Padding = 0;
+        await Service.OutputAsync("are available again");
+        await FeatureAsync(channel, Bearer(issuer.Token()));
+    }
+
+    [Theory]
     [InlineData("https://issuer.example/keys")]
     [InlineData("https://us:s3cret@issuer.example/keys")]
     public async Task The_credentials_of_a_proxy_or_a_URL_are_not_told(string url)

@@ -37,6 +37,29 @@ public sealed class CommandSignalTests : IDisposable
     }
 
     [Fact]
+    public async Task A_second_signal_ends_a_command_whatever_it_waits_for()
+    {
+        await using var database = await Postgres.DatabaseAsync();
+        await database.FillAsync(10);
+        await File.WriteAllTextAsync(Path.Combine(_folder, "places.csv"), "name,lat,lon\nnew,1,2\n");
+        using var command = Start(database, ["import", "places.csv"]);
+        await using (await database.LockStatisticsAsync())
+        {
+            await database.UntilAsync(Sessions.Waiting, static count => count > 0);
+            while (!command.HasExited && RunningService.TrySend(RunningService.SigTerm, command.Id))
+            {
+                TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
+                await Task.WhenAny(command.WaitForExitAsync(), Task.Delay(200));
+            }
+
+            await command.WaitForExitAsync();
+        }
+
+        Assert.Equal(128 + RunningService.SigTerm, command.ExitCode);
+        Assert.Equal(11L, await database.ExecuteAsync("SELECT count(*) FROM feature"));
+    }
+
+    [Fact]
     public async Task What_a_killed_export_leaves_is_gone_after_the_next_one_and_another_that_is_under_way_goes_on()
     {
         await using var database = await Postgres.DatabaseAsync();

@@ -79,6 +79,7 @@ internal sealed class RouteGuideService(
         var join = http.Request.Headers.ToJoin(http.ClientIdentity());
         await using var stream = chat.Join(join);
         var posting = PostAsync(requestStream, stream, join.IsSequenced, ending.Token);
+        var lastSent = 0L;
         try
         {
             var response = new Proto.RouteNote();
@@ -96,6 +97,8 @@ internal sealed class RouteGuideService(
                         response.NoteId = logged.Id ?? "";
                     }
 
+                    // Before the write: one that the client does not take in time still comes before the status.
+                    lastSent = logged.Sequence;
                     var write = writer.WriteAsync(
                         response, MessageOverheadBytes + logged.Note.Message.Length, isLast: i == page.Length - 1);
                     if (!write.IsCompletedSuccessfully)
@@ -107,7 +110,7 @@ internal sealed class RouteGuideService(
         }
         catch (ChatLimitException e) when (e.Limit is ChatLimit.SecondsBehind)
         {
-            context.ResponseTrailers.Add(LastSequenceTrailer, stream.LastSequence.ToString(CultureInfo.InvariantCulture));
+            context.ResponseTrailers.Add(LastSequenceTrailer, lastSent.ToString(CultureInfo.InvariantCulture));
             throw;
         }
         finally

@@ -54,9 +54,6 @@ public abstract class ChatStream : IAsyncDisposable
         _limit = new SlowConsumerLimit(options, clock, metrics);
     }
 
-    /// <summary>The sequence of the last note that the reader was given; 0 for none.</summary>
-    public long LastSequence { get; private set; }
-
     /// <summary>The author of this stream's notes in the log.</summary>
     private protected Guid Id { get; } = Guid.NewGuid();
 
@@ -111,7 +108,6 @@ public abstract class ChatStream : IAsyncDisposable
     {
         await foreach (var page in ReadAsync(cancellationToken))
         {
-            LastSequence = page.Span[^1].Sequence;
             yield return page;
 
             _limit.Check();

@@ -142,7 +142,10 @@ public sealed partial class RunningService : IAsyncLifetime
     public static void Send(int signal, int process) => Assert.Equal(0, Kill(process, signal));
 
     /// <summary>Sends a signal to a program that may have ended meanwhile.</summary>
-    public bool TrySend(int signal) => Kill(ProcessId, signal) == 0;
+    public bool TrySend(int signal) => TrySend(signal, ProcessId);
+
+    /// <inheritdoc cref="TrySend(int)"/>
+    public static bool TrySend(int signal, int process) => Kill(process, signal) == 0;
 
     /// <returns>The exit code.</returns>
     public async Task<int> WaitForExitAsync()
