@@ -50,11 +50,11 @@ internal static class Arguments
     public static void CheckPost(string message, int maxMessageBytes, string? noteId)
     {
         ArgumentNullException.ThrowIfNull(message);
-        Check(message, maxMessageBytes, nameof(message), "note");
+        CheckNote(message, maxMessageBytes, nameof(message), "note");
         if (noteId is not null)
         {
             ArgumentException.ThrowIfNullOrEmpty(noteId);
-            Check(noteId, MaxIdBytes, nameof(noteId), "note's id");
+            CheckNote(noteId, MaxIdBytes, nameof(noteId), "note's id");
         }
     }
 
@@ -130,8 +130,15 @@ internal static class Arguments
         }
     }
 
-    private static void Check(string text, int maxBytes, string parameter, string what)
+    private static void CheckNote(string text, int maxBytes, string parameter, string what)
     {
+        CheckUnicode(text, parameter);
+        if (text.IndexOf('\0', StringComparison.Ordinal) is var index and >= 0)
+        {
+            throw new ArgumentException(
+                FormattableString.Invariant($"A {what} has no character U+0000; this one has it at index {index}."), parameter);
+        }
+
         var bytes = Encoding.UTF8.GetByteCount(text);
         if (bytes > maxBytes)
         {

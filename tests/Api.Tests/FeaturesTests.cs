@@ -328,6 +328,9 @@ public sealed class FeaturesTests : IAsyncDisposable
 
         Assert.Equal(50, found.Select(static feature => feature.Name).Distinct().Count());
         Assert.Equal(50, found.Count);
+        var nearest = await _features.SearchFeaturesAsync(new SearchFeaturesRequest(request) { Near = new Point() });
+        Assert.InRange(nearest.CalculateSize(), 1, (2 * 1024 * 1024) + 100_000);
+        Assert.Equal(Enumerable.Range(0, nearest.Results.Count).Select(static i => -i), nearest.Results.Select(static result => result.Feature.Location.LatitudeE7));
     }
 
     [Fact]

@@ -207,6 +207,13 @@ public sealed class ImportFeaturesTests : IAsyncDisposable
         var failure = await Assert.ThrowsAsync<RpcException>(() => end);
         Assert.Equal(StatusCode.DeadlineExceeded, failure.StatusCode);
         Assert.Contains("10 minutes", failure.Status.Detail);
+
+        // The connection has nothing of it left.
+        using var next = new FeaturesClient(service.Channel).ImportFeatures();
+        await next.RequestStream.WriteAsync(Options());
+        await next.RequestStream.WriteAsync(Batch(At(1, "quick"), At(2, "quick")));
+        await next.RequestStream.CompleteAsync();
+        Assert.Equal(2, (await next).ReadCount);
     }
 
     private static SocketsHttpHandler FromAnotherAddress() => new()

@@ -89,6 +89,14 @@ public sealed class RouteGuideTests
         Assert.Equal(meters, double.Parse(trailers.GetValue("route-distance-meters")!, CultureInfo.InvariantCulture));
     }
 
+    [Theory]
+    [InlineData(0.999, 0)]
+    [InlineData(1.999, 1)]
+    [InlineData(3e9, int.MaxValue)]
+    public void The_time_of_a_route_has_whole_seconds(double seconds, int told) =>
+        Assert.Equal(
+            told, Routes.RouteGuideMapping.ToProto(new Domain.Routes.RouteSummary(0, 0, 0, TimeSpan.FromSeconds(seconds))).ElapsedTime);
+
     [Fact]
     public async Task RecordRoute_without_points_is_all_zeros()
     {

@@ -70,8 +70,28 @@ public sealed class StoreHealthCheckTests
             _lines);
     }
 
-    private StoreHealthCheck Create(TimeSpan tolerance) => new(
-        "writes", _ => _fault is { } fault ? Task.FromException(new StoreUnavailableException(fault)) : Task.CompletedTask, tolerance, _clock, new Lines(_lines));
+    [Fact]
+    public async Task A_store_that_does_not_answer_is_unhealthy_and_the_end_of_the_question_tells_nothing()
+    {
+        var check = Create(TimeSpan.Zero, static cancellationToken => Task.Delay(Timeout.Infinite, cancellationToken));
+        using var asking = new CancellationTokenSource();
+        var ended = check.CheckHealthAsync(new HealthCheckContext(), asking.Token);
+        await asking.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => ended);
+
+        var asked = AskAsync(check);
+        _clock.Advance(TimeSpan.FromSeconds(20));
+
+        Assert.Equal((HealthStatus.Unhealthy, "It has not answered within 20 s."), await asked);
+        Assert.Equal(["Warning: Health: the store cannot be used for writes: It has not answered within 20 s."], _lines);
+    }
+
+    private StoreHealthCheck Create(TimeSpan tolerance, Func<CancellationToken, Task>? probe = null) => new(
+        "writes",
+        probe ?? (_ => _fault is { } fault ? Task.FromException(new StoreUnavailableException(fault)) : Task.CompletedTask),
+        tolerance,
+        _clock,
+        new Lines(_lines));
 
     private static async Task<(HealthStatus, string?)> AskAsync(StoreHealthCheck check)
     {

@@ -295,18 +295,22 @@ public sealed class CatalogTests
         Assert.Equal((FailureReason.InvalidRequest, 1), (error.Reason, error.Attempts));
     }
 
-    [Fact]
-    public async Task A_watch_whose_reader_was_too_slow_goes_on_where_it_was()
+    [Theory]
+    [InlineData(StatusCode.ResourceExhausted, "WATCH_SLOW_CONSUMER")]
+    [InlineData(StatusCode.ResourceExhausted, "WATCHES_PER_CLIENT")]
+    [InlineData(StatusCode.ResourceExhausted, "STORE_OVERLOADED")]
+    [InlineData(StatusCode.DeadlineExceeded, "STORE_TOO_SLOW")]
+    public async Task A_watch_that_was_ended_for_a_while_goes_on_where_it_was(StatusCode status, string reason)
     {
         await using var service = await ScriptedService.StartAsync(new Script
         {
-            WatchFeatures = static async (request, stream, context, call) =>
+            WatchFeatures = async (request, stream, context, call) =>
             {
                 var after = request.HasAfterSequence ? request.AfterSequence : 5;
                 await stream.WriteAsync(new V1.WatchFeaturesResponse { Type = Kind.Heartbeat, Sequence = after });
                 if (call == 1)
                 {
-                    throw Script.Refusal(StatusCode.ResourceExhausted, "WATCH_SLOW_CONSUMER", ("limit", "600"));
+                    throw Script.Refusal(status, reason, ("limit", "600"));
                 }
 
                 await Task.Delay(Timeout.Infinite, context.CancellationToken);

@@ -125,6 +125,29 @@ public sealed class ChatStreamTests
         Assert.Equal("y", (await session.PostAsync(Here, "y")).Message);
     }
 
+    [Theory]
+    [InlineData(StatusCode.DeadlineExceeded, "STORE_TOO_SLOW")]
+    [InlineData(StatusCode.ResourceExhausted, "STORE_OVERLOADED")]
+    public async Task A_session_goes_on_when_the_store_is_fast_enough_again(StatusCode status, string reason)
+    {
+        var chat = new ScriptedChat
+        {
+            OnPost = (stream, _) =>
+            {
+                if (stream < 3)
+                {
+                    throw Script.Refusal(status, reason);
+                }
+            },
+        };
+        await using var service = await ScriptedService.StartAsync(chat.Script);
+        await using var client = Connect(service.Address);
+        await using var session = await client.JoinChatAsync([Here]);
+
+        Assert.Equal(1, (await session.PostAsync(Here, "x")).Sequence);
+        Assert.Equal(3, chat.Streams.Count);
+    }
+
     [Fact]
     public async Task The_limit_of_streams_ends_a_session_that_begins_and_is_waited_out_by_one_that_resumes()
     {

@@ -93,6 +93,13 @@ public abstract partial class ContractTests
         Assert.Throws<ArgumentException>("message", () => { _ = session.PostAsync(place, new string('é', 2049)); });
         Assert.Throws<ArgumentException>("noteId", () => { _ = session.PostAsync(place, "x", new string('x', 129)); });
         Assert.Throws<ArgumentException>("noteId", () => { _ = session.PostAsync(place, "x", ""); });
+        foreach (var text in (string[])["a\0b", "\uD800", "\uDC00\uD800"])
+        {
+            Assert.Throws<ArgumentException>("message", () => { _ = session.PostAsync(place, text); });
+            Assert.Throws<ArgumentException>("noteId", () => { _ = session.PostAsync(place, "x", text); });
+        }
+
+        Assert.Equal("\U0001F600", (await session.PostAsync(place, "\U0001F600")).Message);
         Assert.Throws<ArgumentException>("places", () => { _ = Client.JoinChatAsync(Enumerable.Range(0, 10_001).Select(At)); });
 
         var reading = ToListAsync(session);

@@ -52,6 +52,7 @@ public sealed class SecurityTests : IAsyncDisposable
 
         // Files that are not what they should be, at once.
         Assert.ThrowsAny<IOException>(() => With(own, apart: true, "/none.pem"));
+        Assert.Contains("AuthorityFile has no certificate", Assert.ThrowsAny<CryptographicException>(() => With(own, apart: true, Write("bad.pem", "no PEM"))).Message);
         Assert.ThrowsAny<CryptographicException>(() => With(own, apart: true, authority, key: Write("bad.key", "no key")));
 
         RouteServiceClient With(X509Certificate2? shown, bool apart, string trusted, string? at = null, string? key = null, int seconds = 30) => Connect(at ?? address, options => options with

@@ -92,14 +92,14 @@ public sealed class FeatureWatchTests : IAsyncDisposable
             _log.Put(Here, $"{i}");
         }
 
-        await _log.RemoveAsync(default, keep: 4, limit: 100, default);
+        await _log.RemoveAsync(TimeSpan.FromDays(1), keep: 4, limit: 100, default);
 
         Assert.Equal([(WatchEventKind.Updated, 10, "9")], await NextAsync(Open(after: 6), 1));
         var watch = Open(after: 5);
         Assert.Equal([(WatchEventKind.Reset, 10, null)], await NextAsync(watch, 1));
         _log.Put(There, "next");
         Assert.Equal([(WatchEventKind.Created, 11, "next")], await NextAsync(watch, 1));
-        await _log.RemoveAsync(default, keep: 0, limit: 100, default);
+        await _log.RemoveAsync(TimeSpan.FromDays(1), keep: 0, limit: 100, default);
         var last = Open(after: 11);
         _log.Put(There, "last");
         Assert.Equal([(WatchEventKind.Updated, 12, "last")], await NextAsync(last, 1));

@@ -91,12 +91,12 @@ internal sealed class MemoryChangeLog(TimeProvider? clock = null) : IChangeLog
         }
     }
 
-    public Task<int> RemoveAsync(DateTimeOffset before, long keep, int limit, CancellationToken cancellationToken)
+    public Task<int> RemoveAsync(TimeSpan age, long keep, int limit, CancellationToken cancellationToken)
     {
         lock (_gate)
         {
             ThrowIfAway();
-            var old = _changes.Take(limit).Count(change => (change.Time < before || change.Sequence <= _head - keep) && change.Sequence < _head);
+            var old = _changes.Take(limit).Count(change => (change.Time < _clock.GetUtcNow() - age || change.Sequence <= _head - keep) && change.Sequence < _head);
             _changes.RemoveRange(0, old);
             return Task.FromResult(old);
         }

@@ -112,12 +112,12 @@ internal sealed class MemoryNoteLog : INoteLog
         return Task.FromResult(Read(note => places.Contains(note.Note.Location) && note.Sequence < before, notes => notes.TakeLast(limit)));
     }
 
-    public Task<int> RemoveAsync(DateTimeOffset postedBefore, int limit, CancellationToken cancellationToken)
+    public Task<int> RemoveAsync(TimeSpan age, int limit, CancellationToken cancellationToken)
     {
         ThrowIfAway();
         lock (_gate)
         {
-            var old = _notes.Take(limit).Count(each => each.Time < postedBefore);
+            var old = _notes.Take(limit).Count(each => each.Time < Clock.GetUtcNow() - age);
             _notes.RemoveRange(0, old);
             return Task.FromResult(old);
         }

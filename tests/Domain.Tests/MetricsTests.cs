@@ -29,7 +29,7 @@ public sealed class MetricsTests : IDisposable
     {
         var (notes, changes) = (new MemoryNoteLog(), new MemoryChangeLog());
         using var chat = new NoteFeed(notes, new ChatOptions(), new ChatMetrics(_meters));
-        using var watch = new ChangeFeed(changes, new WatchOptions(), TimeProvider.System, new WatchMetrics(_meters));
+        using var watch = new ChangeFeed(changes, new WatchOptions(), new WatchMetrics(_meters));
         var end = TestContext.Current.CancellationToken;
 
         await CheckAsync("routeservice.chat.following", chat.FollowAsync, isAway => notes.IsAway = isAway, end);

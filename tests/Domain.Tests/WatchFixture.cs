@@ -17,7 +17,7 @@ internal sealed class WatchFixture : IAsyncDisposable
         options ??= new WatchOptions();
         clock ??= TimeProvider.System;
         var metrics = new WatchMetrics(new Meters());
-        _feed = new ChangeFeed(log, options, clock, metrics);
+        _feed = new ChangeFeed(log, options, metrics);
         _watches = new FeatureWatches(log, _feed, options, clock, metrics);
         _following = FollowAsync();
     }

@@ -258,6 +258,25 @@ public sealed class CommandLineTests : IAsyncDisposable
         AssertRefused(await RunAsync("health", $"http://localhost:{_service.GrpcPort}"), "has answered with 400; is it a management port?");
     }
 
+    /// <summary>The page of a login, and another web server.</summary>
+    [Theory]
+    [InlineData("HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n", "has answered with 302; is it a management port?")]
+    [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "has answered with something else than its health; is it a management port?")]
+    public async Task Another_server_is_not_taken_for_a_service_that_is_ready(string page, string complaint)
+    {
+        using var server = new TcpListener(IPAddress.Loopback, 0);
+        server.Start();
+        var answering = Task.Run(async () =>
+        {
+            using var client = await server.AcceptTcpClientAsync();
+            _ = await client.GetStream().ReadAsync(new byte[1_000]);
+            await client.GetStream().WriteAsync(System.Text.Encoding.ASCII.GetBytes(page));
+        });
+
+        AssertRefused(await RunAsync("health", $"http://{server.LocalEndpoint}"), complaint);
+        await answering;
+    }
+
     [Fact]
     public async Task Health_asks_the_service_and_no_proxy()
     {

@@ -94,13 +94,13 @@ public abstract class ChangeLogContract
             await WriteAsync(catalog, new FeatureChange.Create(new Coordinate(i, i), "", Properties.Empty));
         }
 
-        Assert.Equal(0, await log.RemoveAsync(DateTimeOffset.UtcNow.AddDays(-1), keep: 5, limit: 10, default));
-        Assert.Equal(1, await log.RemoveAsync(DateTimeOffset.UtcNow.AddDays(-1), keep: 3, limit: 1, default));
-        Assert.Equal(1, await log.RemoveAsync(DateTimeOffset.UtcNow.AddDays(-1), keep: 3, limit: 10, default));
+        Assert.Equal(0, await log.RemoveAsync(TimeSpan.FromDays(1), keep: 5, limit: 10, default));
+        Assert.Equal(1, await log.RemoveAsync(TimeSpan.FromDays(1), keep: 3, limit: 1, default));
+        Assert.Equal(1, await log.RemoveAsync(TimeSpan.FromDays(1), keep: 3, limit: 10, default));
         Assert.Equal([3, 4, 5], (await log.ReadFromAsync(0, 10, default)).Select(static change => change.Sequence));
-        Assert.Equal(2, await log.RemoveAsync(DateTimeOffset.UtcNow.AddDays(1), keep: 5, limit: 10, default));
+        Assert.Equal(2, await log.RemoveAsync(TimeSpan.FromDays(-1), keep: 5, limit: 10, default));
         Assert.Equal(5, await log.ReadHeadAsync(default));
-        Assert.Equal(0, await log.RemoveAsync(DateTimeOffset.UtcNow.AddDays(1), keep: 0, limit: 10, default));
+        Assert.Equal(0, await log.RemoveAsync(TimeSpan.FromDays(-1), keep: 0, limit: 10, default));
 
         await WriteAsync(catalog, new FeatureChange.Delete(new Coordinate(1, 1)));
 

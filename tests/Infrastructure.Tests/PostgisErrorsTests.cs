@@ -55,6 +55,8 @@ public sealed class PostgisErrorsTests
     [InlineData("23514", StoreFailure.Refused)]
     [InlineData("P0001", StoreFailure.Refused)]
     [InlineData("44000", StoreFailure.Refused)]
+    [InlineData("38000", StoreFailure.Refused)]
+    [InlineData("54000", StoreFailure.Refused)]
     [InlineData("25006", StoreFailure.Unreachable)]
     [InlineData("08P01", StoreFailure.Unreachable)]
     [InlineData("25P03", StoreFailure.Unreachable)]

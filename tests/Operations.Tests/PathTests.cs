@@ -1,3 +1,4 @@
+using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using Grpc.Core;
@@ -95,6 +96,21 @@ public sealed class PathTests : ServiceTest
             yield return service;
             yield return "/";
         }
+    }
+
+    [Theory]
+    [InlineData("/healthz/live")]
+    [InlineData("/healthz/ready")]
+    [InlineData("/healthz/startup")]
+    [InlineData("/metrics")]
+    public async Task The_gRPC_port_has_nothing_of_the_management_port(string path)
+    {
+        await StartAsync();
+        using var http = new HttpClient { DefaultRequestVersion = HttpVersion.Version20, DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact };
+
+        using var answer = await http.GetAsync($"http://localhost:{Service.GrpcPort}{path}");
+
+        Assert.Equal((HttpStatusCode.NotFound, ""), (answer.StatusCode, await answer.Content.ReadAsStringAsync()));
     }
 
     [Theory]

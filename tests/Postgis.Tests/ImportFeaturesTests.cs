@@ -52,8 +52,12 @@ public sealed class ImportFeaturesTests : ServiceTest
     public async Task More_imports_than_connections_wait_for_each_other_and_hold_up_no_other_call()
     {
         var database = await DatabaseAsync(features: 10);
-        var service = await StartAsync(database.ConnectionString);
-        var calls = Enumerable.Range(0, 10).Select(_ => Open(service)).ToList();
+        var service = await LaunchAsync(database.ConnectionString, ("RouteService__Limits__TrustedProxies", "127.0.0.0/8, ::1"));
+        await service.ReadyAsync();
+
+        // Each of another client, since one client has two under way.
+        var calls = Enumerable.Range(1, 10).Select(i => service.Features.ImportFeatures(
+            new Metadata { { "x-forwarded-for", $"198.51.100.{i}" } }, ServiceOnPostgis.Deadline)).ToList();
         foreach (var call in calls)
         {
             await call.RequestStream.WriteAsync(Options(replaceAll: false, ""));

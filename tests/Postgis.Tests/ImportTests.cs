@@ -129,6 +129,36 @@ public sealed class ImportTests(ITestOutputHelper output)
         Assert.Equal(true, await store.Database.ExecuteAsync(HasIndexes));
     }
 
+    /// <summary>As pg_dump has: whoever reads the table next must not wait for the import that waits for it.</summary>
+    [Fact]
+    public async Task An_import_into_an_empty_table_that_is_read_goes_on_and_holds_up_no_reader()
+    {
+        await using var store = await TestStore.CreateAsync();
+        await using var reader = new NpgsqlConnection(store.Database.ConnectionString);
+        await reader.OpenAsync();
+        await using var read = new NpgsqlCommand("BEGIN; SELECT count(*) FROM feature", reader);
+        await read.ExecuteScalarAsync();
+
+        Assert.Equal(1, (await store.Store.ImportAsync(new[] { Place(1, "one") }.ToAsyncEnumerable(), replace: true, default)).Total);
+
+        Assert.Equal(true, await store.Database.ExecuteAsync(HasIndexes));
+        Assert.Equal("one", (await store.Store.FindAsync(Place(1, "one").Location, default))!.Name);
+    }
+
+    /// <summary>A vacuum, or the build of an index, which can take hours.</summary>
+    [Fact]
+    public async Task An_import_does_not_wait_for_maintenance_to_analyze()
+    {
+        await using var store = await TestStore.CreateAsync();
+        await store.Store.ImportAsync(new[] { Place(1, "one") }.ToAsyncEnumerable(), replace: true, default);
+        await using var maintenance = new NpgsqlConnection(store.Database.ConnectionString);
+        await maintenance.OpenAsync();
+        await using var hold = new NpgsqlCommand("BEGIN; LOCK TABLE feature IN SHARE UPDATE EXCLUSIVE MODE", maintenance);
+        await hold.ExecuteNonQueryAsync();
+
+        Assert.Equal(2, (await store.Store.ImportAsync(new[] { Place(2, "two") }.ToAsyncEnumerable(), replace: false, default)).Total);
+    }
+
     /// <summary>Into an empty table, beside other features, and instead of them.</summary>
     [Theory]
     [InlineData("INSERT", false, 0)]

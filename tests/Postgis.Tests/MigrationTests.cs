@@ -192,8 +192,8 @@ public sealed class MigrationTests : ServiceTest
         await using var connections = new PostgisDatabase(As("Places service", database));
         var log = new PostgisNoteLog(connections);
         Assert.Equal([1], (await log.AppendAsync([new NewNote(Guid.NewGuid(), new RouteNote(new Domain.Geography.Coordinate(1, 2), "a"), null)], default)).Select(static note => note.Sequence));
-        Assert.Equal(1, await log.RemoveAsync(DateTimeOffset.MaxValue, 10, default));
-        Assert.Equal(0, await new PostgisChangeLog(connections).RemoveAsync(DateTimeOffset.MaxValue, keep: 0, limit: 10, default));
+        Assert.Equal(1, await log.RemoveAsync(TimeSpan.FromDays(-1), 10, default));
+        Assert.Equal(0, await new PostgisChangeLog(connections).RemoveAsync(TimeSpan.FromDays(-1), keep: 0, limit: 10, default));
         AssertRefused(
             await Program.RunAsync(As("places_owner", database), "migrate", "--grant-to", "nobody here"),
             "There is no role 'nobody here' to grant to. Create it first");

@@ -17,6 +17,30 @@ public sealed class PostgisFeatureCatalogTests : FeatureCatalogContract, IAsyncD
         }
     }
 
+    [Theory]
+    [InlineData("[1]")]
+    [InlineData("""{"a":1e400}""")]
+    public async Task Properties_that_this_program_does_not_keep_are_told_with_their_place_and_concern_no_other(string properties)
+    {
+        var (catalog, store) = await CreateAsync();
+        var bad = new Coordinate(1, 2);
+        await _store!.Database.ExecuteAsync(
+            $"INSERT INTO feature (latitude, longitude, name) VALUES (1, 2, 'bad'); INSERT INTO feature_properties VALUES (1, 2, '{properties}')");
+        var writes = Enumerable.Range(10, 20).Select(i => catalog.WriteAsync(
+            new FeatureWrite([new FeatureChange.Create(new Coordinate(i, 0), "good", Properties.Empty)], RequestId: null), default)).ToList();
+
+        await AssertToldAsync(async () => await catalog.GetAsync(bad, default));
+        await AssertToldAsync(async () => await catalog.WriteAsync(
+            new FeatureWrite([new FeatureChange.Update(bad, "new", Properties.Empty)], RequestId: null), default));
+        await AssertToldAsync(async () => await store.ReadAllAsync(default).CountAsync());
+
+        Assert.All(await Task.WhenAll(writes), static features => Assert.Equal("good", features[0]!.Name));
+
+        static async Task AssertToldAsync(Func<Task> call) => Assert.StartsWith(
+            "The store has properties of features/1,2 that this service does not keep: ",
+            (await Assert.ThrowsAsync<StoreUnavailableException>(call)).Message);
+    }
+
     [Fact]
     public async Task What_others_write_with_SQL_alone_has_versions_and_times()
     {

@@ -270,8 +270,9 @@ internal static class CommandLine
             $"{exception.Message} PostgreSQL says: {answer.MessageText} (SQLSTATE {answer.SqlState}).",
         StoreUnavailableException
         {
-            InnerException: NpgsqlException or SocketException or CryptographicException or FileNotFoundException,
-        } => $"{exception.Message} {exception.GetBaseException().Message}",
+            InnerException: NpgsqlException or SocketException or CryptographicException or FormatException
+                or FileNotFoundException or UnauthorizedAccessException,
+        } => $"{exception.Message} {exception.GetBaseException().Message.TrimEnd('.')}.",
         SettingException or SchemaException or StoreUnavailableException or FeatureFileException or NotReadyException => exception.Message,
         IOException { InnerException: SocketException or Microsoft.AspNetCore.Connections.AddressInUseException } io =>
             $"{io.Message.TrimEnd('.')}. Another program has the port; set {Settings.Variable("RouteService:Grpc:Port")} or "

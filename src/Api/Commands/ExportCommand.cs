@@ -91,7 +91,14 @@ internal static class ExportCommand
 
             // Locked until it has its name: another export drops drafts that are not.
             var share = OperatingSystem.IsWindows() ? FileShare.Delete : FileShare.None;
-            await using var file = new FileStream(draft, FileMode.CreateNew, FileAccess.Write, share);
+            var create = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = share };
+            if (!OperatingSystem.IsWindows())
+            {
+                // Whom the file is hidden from, its draft is too.
+                create.UnixCreateMode = mode;
+            }
+
+            await using var file = new FileStream(draft, create);
             if (isCompressed)
             {
                 await using var gzip = new GZipStream(file, CompressionLevel.Optimal, leaveOpen: true);

@@ -17,8 +17,8 @@ internal static class HealthCommand
     {
         var shown = Redacted.Url(address.ToString());
 
-        // A proxy of the environment would answer in place of the service.
-        using var direct = new SocketsHttpHandler { UseProxy = false };
+        // A proxy of the environment, or the page of a login, would answer in place of the service.
+        using var direct = new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false };
         using var http = new HttpClient(direct) { Timeout = Patience };
         try
         {
@@ -28,6 +28,11 @@ internal static class HealthCommand
                 throw new NotReadyException(response.StatusCode == HttpStatusCode.ServiceUnavailable
                     ? $"The service at {shown} is not ready; its log says why."
                     : $"{shown} has answered with {(int)response.StatusCode}; is it a management port?");
+            }
+
+            if (await response.Content.ReadAsStringAsync(cancellationToken) is not "Healthy")
+            {
+                throw new NotReadyException($"{shown} has answered with something else than its health; is it a management port?");
             }
         }
         catch (HttpRequestException e)

@@ -67,11 +67,14 @@ internal sealed partial class FeaturesService
 
         async Task<bool> MoveNextAsync()
         {
+            // The read itself is cancelled: one that stays pending would fail a later call, whose stream Kestrel makes of this one.
+            using var silence = new CancellationTokenSource(MaxImportSilence, clock);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(silence.Token, cancellationToken);
             try
             {
-                return await requests.MoveNext(cancellationToken).WaitAsync(MaxImportSilence, clock, cancellationToken);
+                return await requests.MoveNext(either.Token);
             }
-            catch (TimeoutException)
+            catch (OperationCanceledException) when (silence.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
             {
                 throw new RpcException(new Status(
                     StatusCode.DeadlineExceeded,

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using RouteService.Api.Telemetry;
 using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
 
@@ -58,9 +59,24 @@ internal static class HealthEndpoints
         Map("/healthz/startup", static _ => false);
         Map("/healthz/ready", static check => check.Contains(Ready));
 
+        // On the management port alone: the gRPC port has limits and credentials, which they are exempt from.
         void Map(string path, Func<ISet<string>, bool> tags) => app
             .MapHealthChecks(path, new HealthCheckOptions { Predicate = check => tags(check.Tags) })
             .DisableRateLimiting()
-            .DisableHttpMetrics();
+            .DisableHttpMetrics()
+            .Finally(static endpoint =>
+            {
+                var check = endpoint.RequestDelegate!;
+                endpoint.RequestDelegate = http =>
+                {
+                    if (http.Features.Get<ManagementConnection>() is not null)
+                    {
+                        return check(http);
+                    }
+
+                    http.Response.StatusCode = StatusCodes.Status404NotFound;
+                    return Task.CompletedTask;
+                };
+            });
     }
 }

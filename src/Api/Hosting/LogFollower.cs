@@ -1,5 +1,4 @@
 using RouteService.Domain.Chat;
-using RouteService.Domain.Features;
 using RouteService.Domain.Watch;
 
 namespace RouteService.Api.Hosting;
@@ -36,7 +35,7 @@ internal sealed partial class LogFollower(
                 await follow(stoppingToken);
                 return;
             }
-            catch (StoreUnavailableException e)
+            catch (Exception e) when (e is not OperationCanceledException)
             {
                 // Logged once for each outage, not for each failed attempt.
                 if (!wasUnavailable || clock.GetElapsedTime(started) > 10 * RetryPeriod)
@@ -64,7 +63,7 @@ internal sealed partial class LogFollower(
                     Log.Removed(logger, removed, content);
                 }
             }
-            catch (StoreUnavailableException e)
+            catch (Exception e) when (e is not OperationCanceledException)
             {
                 Log.NotRemoved(logger, content, e.Message);
             }

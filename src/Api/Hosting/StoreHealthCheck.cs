@@ -15,6 +15,9 @@ internal sealed partial class StoreHealthCheck(
     string purpose, Func<CancellationToken, Task> probe, TimeSpan tolerance, TimeProvider clock, ILogger<StoreHealthCheck> logger)
     : IHealthCheck
 {
+    // Shorter than what the host grants a check, whose end tells nothing.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
     private readonly Lock _gate = new();
     private bool _hasSucceeded;
     private long? _failingSince;
@@ -24,19 +27,26 @@ internal sealed partial class StoreHealthCheck(
     {
         // Not recorded, and neither are the queries below it: health checks are in no trace.
         using var activity = new Activity("health").Start();
+        using var limit = new CancellationTokenSource(Patience, clock);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, limit.Token);
         try
         {
-            await probe(cancellationToken);
+            await probe(either.Token);
             Succeed();
             return HealthCheckResult.Healthy();
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            return Result($"It has not answered within {Patience.TotalSeconds} s.");
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
             // Any other exception is a fault of ours, which the host's own log of checks would not show, as it is off.
-            var reason = e is StoreUnavailableException ? e.Message : $"{e.GetType().Name}: {e.Message}";
-            return Fail(reason) ? HealthCheckResult.Unhealthy(reason) : HealthCheckResult.Healthy();
+            return Result(e is StoreUnavailableException ? e.Message : $"{e.GetType().Name}: {e.Message}");
         }
     }
+
+    private HealthCheckResult Result(string reason) => Fail(reason) ? HealthCheckResult.Unhealthy(reason) : HealthCheckResult.Healthy();
 
     private void Succeed()
     {

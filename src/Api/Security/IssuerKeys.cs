@@ -34,7 +34,13 @@ internal sealed partial class IssuerKeys : BackgroundService, IReloaded
         _source = source;
         _clock = clock;
         _logger = logger;
-        _http = new HttpClient(new SocketsHttpHandler { UseProxy = !source.Url.IsLoopback })
+        _http = new HttpClient(new SocketsHttpHandler
+        {
+            UseProxy = !source.Url.IsLoopback,
+
+            // Addresses are resolved again, since an issuer may move.
+            PooledConnectionLifetime = RefreshPeriod,
+        })
         {
             Timeout = RequestTimeout,
             MaxResponseContentBufferSize = MaxDocumentBytes,

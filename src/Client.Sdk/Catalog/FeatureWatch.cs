@@ -75,12 +75,14 @@ internal sealed class FeatureWatch(
     }
 
     /// <summary>
-    /// A reader that was slower than the service allows goes on where it was. A service whose log ends before the last sequence has been
-    /// restored from a backup: the watch begins again, with a reset.
+    /// A reader that was slower than the service allows goes on where it was, and so does one whose store was too slow, or whose stream
+    /// that broke is still counted. A service whose log ends before the last sequence has been restored from a backup: the watch begins
+    /// again, with a reset.
     /// </summary>
     protected override bool TryAvoid(RpcException failure)
     {
-        if (string.Equals(CallFailure.InfoOf(failure)?.Reason, "WATCH_SLOW_CONSUMER", StringComparison.Ordinal))
+        var reason = CallFailure.InfoOf(failure)?.Reason;
+        if (reason is "WATCH_SLOW_CONSUMER" || (reason is "WATCHES_PER_CLIENT" && _isReceived) || CallFailure.IsOfBusyStore(failure))
         {
             return true;
         }

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Grpc.Core;
 using Grpc.Net.Client;
@@ -150,19 +151,28 @@ internal static class ServiceChannel
                 TrustMode = X509ChainTrustMode.CustomRootTrust,
                 RevocationMode = X509RevocationMode.NoCheck,
             };
-            options.CertificateChainPolicy.CustomTrustStore.ImportFromPemFile(tls.AuthorityFile);
+            Import(options.CertificateChainPolicy.CustomTrustStore, tls.AuthorityFile, nameof(TlsOptions.AuthorityFile));
         }
 
         if (tls.ClientCertificateFile is not null)
         {
             var chain = new X509Certificate2Collection();
-            chain.ImportFromPemFile(tls.ClientCertificateFile);
+            Import(chain, tls.ClientCertificateFile, nameof(TlsOptions.ClientCertificateFile));
             chain.RemoveAt(0);
             options.ClientCertificateContext = SslStreamCertificateContext.Create(
                 X509Certificate2.CreateFromPemFile(tls.ClientCertificateFile, tls.ClientKeyFile), chain, offline: true);
         }
 
         return options;
+    }
+
+    private static void Import(X509Certificate2Collection certificates, string file, string option)
+    {
+        certificates.ImportFromPemFile(file);
+        if (certificates.Count == 0)
+        {
+            throw new CryptographicException($"The file '{file}' of {nameof(TlsOptions)}.{option} has no certificate in PEM.");
+        }
     }
 
     /// <summary>Provides the only service that a channel requests: the resolver of <c>dns</c> addresses.</summary>

@@ -36,9 +36,9 @@ public interface INoteLog
     Task<IReadOnlyList<LoggedNote>> ReadBeforeAsync(
         IReadOnlyCollection<Coordinate> locations, long before, int limit, CancellationToken cancellationToken);
 
-    /// <summary>Removes the oldest notes that were posted before a time, up to a limit.</summary>
+    /// <summary>Removes the oldest notes above an age, by the clock that gave them their times, up to a limit.</summary>
     /// <returns>Number of notes removed.</returns>
-    Task<int> RemoveAsync(DateTimeOffset postedBefore, int limit, CancellationToken cancellationToken);
+    Task<int> RemoveAsync(TimeSpan age, int limit, CancellationToken cancellationToken);
 
     /// <summary>Returns when notes can be appended.</summary>
     Task CheckWritableAsync(CancellationToken cancellationToken);

@@ -45,7 +45,7 @@ public sealed class NoteFeed(INoteLog log, ChatOptions options, ChatMetrics metr
 
             metrics.Follows(true);
         }
-        catch (StoreUnavailableException)
+        catch (Exception e) when (e is not OperationCanceledException)
         {
             metrics.Follows(false);
             throw;

@@ -46,7 +46,7 @@ public sealed class NoteWriter : IAsyncDisposable
         int batch;
         do
         {
-            batch = await _log.RemoveAsync(_clock.GetUtcNow() - TimeSpan.FromDays(_options.KeepDays), BatchSize, cancellationToken);
+            batch = await _log.RemoveAsync(TimeSpan.FromDays(_options.KeepDays), BatchSize, cancellationToken);
             removed += batch;
         }
         while (batch == BatchSize);

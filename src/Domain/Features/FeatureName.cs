@@ -18,7 +18,7 @@ public static class FeatureName
     public static Coordinate Parse(string name)
     {
         // The round trip refuses text that int.Parse accepts and no name has.
-        var numbers = name.StartsWith(Collection, StringComparison.Ordinal) ? name[Collection.Length..].Split(',') : [];
+        var numbers = name.StartsWith(Collection, StringComparison.Ordinal) ? name[Collection.Length..].Split(',', 3) : [];
         if (numbers.Length == 2
             && int.TryParse(numbers[0], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var latitude)
             && int.TryParse(numbers[1], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var longitude)

@@ -7,7 +7,7 @@ namespace RouteService.Domain.Watch;
 /// older ones from the log. A slow watch therefore delays no other, and takes no memory.
 /// </summary>
 /// <threadsafety>All members may be called at once from any thread.</threadsafety>
-public sealed class ChangeFeed(IChangeLog log, WatchOptions options, TimeProvider clock, WatchMetrics metrics) : IDisposable
+public sealed class ChangeFeed(IChangeLog log, WatchOptions options, WatchMetrics metrics) : IDisposable
 {
     /// <summary>Changes of one read.</summary>
     internal const int PageSize = 4_096;
@@ -44,7 +44,7 @@ public sealed class ChangeFeed(IChangeLog log, WatchOptions options, TimeProvide
                 metrics.Follows(true);
             }
         }
-        catch (StoreUnavailableException)
+        catch (Exception e) when (e is not OperationCanceledException)
         {
             metrics.Follows(false);
             throw;
@@ -61,8 +61,7 @@ public sealed class ChangeFeed(IChangeLog log, WatchOptions options, TimeProvide
         int batch;
         do
         {
-            var before = clock.GetUtcNow() - TimeSpan.FromDays(options.KeepDays);
-            batch = await log.RemoveAsync(before, options.KeepChanges, BatchSize, cancellationToken);
+            batch = await log.RemoveAsync(TimeSpan.FromDays(options.KeepDays), options.KeepChanges, BatchSize, cancellationToken);
             removed += batch;
         }
         while (batch == BatchSize);

@@ -21,10 +21,11 @@ public interface IChangeLog
     Task<IReadOnlyList<CatalogFeature>> ReadFeaturesAsync(IReadOnlyCollection<Coordinate> places, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Removes the oldest changes, up to a limit: those before a time, and those beyond a number that is kept. The last one stays.
+    /// Removes the oldest changes, up to a limit: those above an age, by the clock that gave them their times, and those beyond a number
+    /// that is kept. The last one stays.
     /// </summary>
     /// <returns>Number of changes removed.</returns>
-    Task<int> RemoveAsync(DateTimeOffset before, long keep, int limit, CancellationToken cancellationToken);
+    Task<int> RemoveAsync(TimeSpan age, long keep, int limit, CancellationToken cancellationToken);
 
     /// <summary>
     /// Yields an item at the beginning and whenever features may have changed. Items are hints: they may arrive late, without a change, or

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Threading.Channels;
 using Npgsql;
+using RouteService.Domain;
 using RouteService.Domain.Features;
 
 namespace RouteService.Infrastructure.Postgis;
@@ -120,11 +121,11 @@ internal sealed class GroupedWrites : IAsyncDisposable
     }
 
     /// <summary>
-    /// Whether one of the writes is to blame, by a lock that it waits for, by a value, or because the database does not make it. Nothing
-    /// was written then.
+    /// Whether one of the writes is to blame, by a lock that it waits for, by a value, because the database does not make it, or by what
+    /// another program has left at its place. Nothing was written then.
     /// </summary>
-    private static bool IsRolledBack(StoreUnavailableException e) =>
-        IsHeldUp(e) || e is { Failure: StoreFailure.Refused, InnerException: PostgresException } or { InnerException: null };
+    private static bool IsRolledBack(StoreUnavailableException e) => IsHeldUp(e)
+        || e is { Failure: StoreFailure.Refused, InnerException: PostgresException } or { InnerException: null or InvalidValueException };
 
     private static bool IsHeldUp(StoreUnavailableException e) =>
         e is { Failure: StoreFailure.TooSlow, InnerException: PostgresException };

@@ -96,14 +96,14 @@ public sealed class PostgisChangeLog(PostgisDatabase database) : IChangeLog
             },
             cancellationToken);
 
-    public Task<int> RemoveAsync(DateTimeOffset before, long keep, int limit, CancellationToken cancellationToken) => database.WriteAsync(
+    public Task<int> RemoveAsync(TimeSpan age, long keep, int limit, CancellationToken cancellationToken) => database.WriteAsync(
         async (connection, token) =>
         {
             await using var context = new RouteDbContext(connection);
             await using var transaction = await context.Database.BeginTransactionAsync(IsolationLevel.ReadCommitted, token);
 
             // Looks at the oldest changes only: the table has no index by time, because sequence and time ascend together.
-            var time = before.ToUniversalTime();
+            var time = await context.NowAsync(token) - age;
             var head = await context.FeatureChanges.MaxAsync(static change => (long?)change.Sequence, token) ?? 0;
             var old = context.FeatureChanges.OrderBy(static change => change.Sequence).Take(limit)
                 .Where(change => (change.ChangedAt < time || change.Sequence <= head - keep) && change.Sequence < head);

@@ -48,6 +48,11 @@ public sealed partial class PostgisDatabase
         {
             throw PostgisErrors.Unavailable(e);
         }
+        catch (InvalidOperationException e)
+        {
+            // Npgsql's keepalive has found it broken between two waits.
+            throw PostgisErrors.Unavailable(e);
+        }
     }
 
     private async Task<NpgsqlConnection> OpenListenerAsync(string channel, CancellationToken cancellationToken)

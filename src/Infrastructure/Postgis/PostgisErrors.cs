@@ -61,10 +61,11 @@ internal static class PostgisErrors
         e as NpgsqlException ?? (e as InvalidOperationException)?.InnerException as NpgsqlException;
 
     /// <summary>
-    /// Whether a query has failed by the database, its network, or a file that the connection string names (a certificate, a password).
+    /// Whether a query has failed by the database, its network, or a file that the connection string names: a certificate, a key, or a file
+    /// of passwords, which may have a line of another form.
     /// </summary>
-    public static bool IsFault(Exception e) =>
-        e is NpgsqlException or SocketException or IOException or UnauthorizedAccessException or CryptographicException;
+    public static bool IsFault(Exception e) => e is NpgsqlException or SocketException or IOException or UnauthorizedAccessException
+        or CryptographicException or FormatException;
 
     /// <summary>The exception for a query that has failed.</summary>
     public static StoreUnavailableException Unavailable(Exception cause) => cause switch
@@ -113,9 +114,9 @@ internal static class PostgisErrors
         var state when IsLost(state) => new("The database is restarting, or has ended the connection.", answer),
         var state => state[..2] switch
         {
-
-            // A value, a constraint, RAISE of a trigger, a view's check: it is the same for the same request, and no other is concerned.
-            "22" or "23" or "P0" or "44" => new(
+            // A value, a constraint, RAISE of a trigger, a view's check, a routine in another language, a row too long for an index: it is
+            // the same for the same request, and no other is concerned.
+            "22" or "23" or "P0" or "44" or "38" or "54" => new(
                 $"The database refuses a value of this request (SQLSTATE {state}).", StoreFailure.Refused, answer),
             "28" => new("The database rejected the service's credentials.", answer),
             "53" => new(

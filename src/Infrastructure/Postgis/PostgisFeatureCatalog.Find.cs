@@ -143,5 +143,5 @@ public sealed partial class PostgisFeatureCatalog
     }
 
     private static CatalogFeature? FoundFeature(NpgsqlDataReader reader) =>
-        reader.IsDBNull(1) ? null : Feature(reader, ReadProperties(reader, 7), first: 1);
+        reader.IsDBNull(1) ? null : Feature(reader, ReadProperties(reader, 7, first: 1), first: 1);
 }

@@ -73,7 +73,8 @@ public sealed partial class PostgisFeatureCatalog
     // Each id that is kept removes up to two that are too old, so that they do not grow in number.
     internal const string ForgetSql = """
         DELETE FROM feature_request WHERE request_id IN (
-            SELECT request_id FROM feature_request WHERE requested_at < $1 ORDER BY requested_at LIMIT 2 * $2 FOR UPDATE SKIP LOCKED)
+            SELECT request_id FROM feature_request WHERE requested_at < now() - $1
+            ORDER BY requested_at LIMIT 2 * $2 FOR UPDATE SKIP LOCKED)
         """;
 
     // How long a group waits for another transaction before its writes are made one by one.
@@ -248,7 +249,7 @@ public sealed partial class PostgisFeatureCatalog
             {
                 Parameters =
                 {
-                    new NpgsqlParameter<DateTimeOffset> { TypedValue = group.Now - FeatureWrite.RequestRetention },
+                    new NpgsqlParameter<TimeSpan> { TypedValue = FeatureWrite.RequestRetention },
                     new NpgsqlParameter<int> { TypedValue = made.Count },
                 },
             });

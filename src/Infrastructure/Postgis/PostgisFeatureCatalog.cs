@@ -69,7 +69,10 @@ public sealed partial class PostgisFeatureCatalog : IFeatureCatalog, IAsyncDispo
             reader.IsDBNull(first + 5) ? created : reader.GetFieldValue<DateTimeOffset>(first + 5));
     }
 
-    internal static Properties ReadProperties(NpgsqlDataReader reader, int column) => reader.IsDBNull(column)
-        ? Properties.Empty
-        : Properties.FromStore(Encoding.UTF8.GetBytes(reader.GetString(column)));
+    /// <param name="reader">At a row with latitude and longitude.</param>
+    /// <param name="column">Column of the properties.</param>
+    /// <param name="first">Column of the latitude.</param>
+    internal static Properties ReadProperties(NpgsqlDataReader reader, int column, int first = 0) => StoredProperties.Read(
+        reader.IsDBNull(column) ? [] : Encoding.UTF8.GetBytes(reader.GetString(column)),
+        new Coordinate(reader.GetInt32(first), reader.GetInt32(first + 1)));
 }

@@ -1,6 +1,5 @@
 using System.Data;
 using System.Runtime.CompilerServices;
-using System.Text;
 using Npgsql;
 using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
@@ -32,7 +31,7 @@ public sealed partial class PostgisFeatureStore
         static FeatureContent Content(NpgsqlDataReader reader) => new(
             new Coordinate(reader.GetInt32(0), reader.GetInt32(1)),
             reader.GetString(2),
-            reader.IsDBNull(3) ? Properties.Empty : Properties.FromStore(Encoding.UTF8.GetBytes(reader.GetString(3))));
+            PostgisFeatureCatalog.ReadProperties(reader, 3));
 
         static async Task<T> AnswerAsync<T>(Func<Task<T>> ask)
         {

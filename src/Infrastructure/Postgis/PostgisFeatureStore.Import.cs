@@ -35,7 +35,7 @@ public sealed partial class PostgisFeatureStore
         SELECT pg_has_role(relowner, 'USAGE') AND NOT EXISTS (SELECT FROM feature) FROM pg_class WHERE oid = 'feature'::regclass
         """;
 
-    private const string LockOutSql = "LOCK TABLE feature IN ACCESS EXCLUSIVE MODE";
+    private const string LockOutSql = "SET LOCAL lock_timeout = 100; LOCK TABLE feature IN ACCESS EXCLUSIVE MODE";
 
     // A database that restarts, so that the import fails, is not back at once; and of several hosts Npgsql does not try one that has failed
     // for ten seconds (Host Recheck Seconds).
@@ -57,11 +57,7 @@ public sealed partial class PostgisFeatureStore
             var summary = await StageAndMergeAsync(connection, features, import, cancellationToken);
             if (summary.Read >= summary.Total / AnalyzedShare)
             {
-                // For the planner, and for the sizes of tiles. Without the privilege PostgreSQL only warns, and autovacuum analyzes later.
-                await using var transaction = await PostgisDatabase.BeginUnhurriedAsync(
-                    connection, IsolationLevel.ReadCommitted, CancellationToken.None);
-                await ExecuteAsync(connection, "ANALYZE feature", CancellationToken.None);
-                await transaction.CommitAsync(CancellationToken.None);
+                await AnalyzeAsync(connection);
             }
 
             return summary;
@@ -73,6 +69,25 @@ public sealed partial class PostgisFeatureStore
         finally
         {
             _imports.Release();
+        }
+    }
+
+    /// <summary>
+    /// For the planner, and for the sizes of tiles. Without the privilege PostgreSQL only warns, and while a vacuum, or a build of an
+    /// index, holds the table, it skips it. Autovacuum analyzes later, so nothing that fails here is a failure of the import.
+    /// </summary>
+    private static async Task AnalyzeAsync(NpgsqlConnection connection)
+    {
+        try
+        {
+            await using var transaction = await PostgisDatabase.BeginUnhurriedAsync(
+                connection, IsolationLevel.ReadCommitted, CancellationToken.None);
+            await ExecuteAsync(connection, "ANALYZE (SKIP_LOCKED) feature", CancellationToken.None);
+            await transaction.CommitAsync(CancellationToken.None);
+        }
+        catch (NpgsqlException)
+        {
+            // The import is committed.
         }
     }
 
@@ -115,7 +130,16 @@ public sealed partial class PostgisFeatureStore
         // Another import may have filled the table meanwhile. Locked first: two that had looked at it would wait for each other.
         await using var transaction = await PostgisDatabase.BeginUnhurriedAsync(
             connection, IsolationLevel.ReadCommitted, cancellationToken);
-        await ExecuteAsync(connection, LockOutSql, cancellationToken);
+        try
+        {
+            await ExecuteAsync(connection, LockOutSql, cancellationToken);
+        }
+        catch (PostgresException e) when (e.SqlState is PostgresErrorCodes.LockNotAvailable)
+        {
+            // Somebody reads the table, as pg_dump does, and who reads it next would wait behind this lock. It takes longer with indexes.
+            return false;
+        }
+
         if (!(bool)await ScalarAsync(connection, MayBuildIndexesSql, cancellationToken))
         {
             return false;

@@ -247,10 +247,7 @@ public sealed partial class PostgisFeatureStore
         });
         await keep.ExecuteNonQueryAsync(cancellationToken);
         await using var forget = Unhurried(connection, PostgisFeatureCatalog.ForgetSql);
-        forget.Parameters.Add(new NpgsqlParameter<DateTimeOffset>
-        {
-            TypedValue = TimeProvider.System.GetUtcNow() - FeatureWrite.RequestRetention,
-        });
+        forget.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = FeatureWrite.RequestRetention });
         forget.Parameters.Add(new NpgsqlParameter<int> { TypedValue = 1 });
         await forget.ExecuteNonQueryAsync(cancellationToken);
     }

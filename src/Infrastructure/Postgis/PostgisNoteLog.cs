@@ -129,14 +129,14 @@ public sealed class PostgisNoteLog(PostgisDatabase database) : INoteLog
         IReadOnlyCollection<Coordinate> locations, long before, int limit, CancellationToken cancellationToken) =>
         ReadAsync(BeforeAtSql, locations, before, limit, cancellationToken);
 
-    public Task<int> RemoveAsync(DateTimeOffset postedBefore, int limit, CancellationToken cancellationToken) => database.WriteAsync(
+    public Task<int> RemoveAsync(TimeSpan age, int limit, CancellationToken cancellationToken) => database.WriteAsync(
         async (connection, token) =>
         {
             await using var context = new RouteDbContext(connection);
             await using var transaction = await context.Database.BeginTransactionAsync(IsolationLevel.ReadCommitted, token);
 
             // Looks at the oldest notes only: the table has no index by time, because sequence and time ascend together.
-            var before = postedBefore.ToUniversalTime();
+            var before = await context.NowAsync(token) - age;
             var old = context.Notes.OrderBy(static note => note.Sequence).Take(limit).Where(note => note.PostedAt < before);
             var removed = await context.Notes
                 .Where(note => old.Select(static other => other.Sequence).Contains(note.Sequence))

@@ -33,6 +33,10 @@ internal sealed class RouteDbContext(NpgsqlConnection connection) : DbContext
 
     public DbSet<NoteHeadRow> NoteHeads => Set<NoteHeadRow>();
 
+    /// <summary>The time by the clock of the database, which stamps its rows.</summary>
+    public Task<DateTimeOffset> NowAsync(CancellationToken cancellationToken) =>
+        Database.SqlQuery<DateTimeOffset>($"SELECT now() AS \"Value\"").SingleAsync(cancellationToken);
+
     protected override void OnConfiguring(DbContextOptionsBuilder options) => options
         .UseNpgsql(connection, static npgsql => npgsql.UseNetTopologySuite().MigrationsHistoryTable(HistoryTable))
         .UseQueryTrackingBehavior(QueryTrackingBehavior.NoTracking)

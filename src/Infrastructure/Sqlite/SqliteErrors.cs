@@ -13,6 +13,8 @@ internal static class SqliteErrors
     public static StoreUnavailableException Unavailable(SqliteException cause) => new(
         cause.SqliteErrorCode switch
         {
+            raw.SQLITE_CONSTRAINT or raw.SQLITE_TOOBIG => FormattableString.Invariant(
+                $"The store refuses a value of this request (SQLite error {cause.SqliteErrorCode})."),
             raw.SQLITE_BUSY or raw.SQLITE_LOCKED => "The store is locked by another program that writes; try again.",
             raw.SQLITE_FULL => "The disk of the store is full.",
             raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB => "The file of the store is damaged.",
@@ -21,6 +23,7 @@ internal static class SqliteErrors
             raw.SQLITE_IOERR => "The file of the store cannot be read or written.",
             var code => FormattableString.Invariant($"The store cannot answer (SQLite error {code})."),
         },
+        cause.SqliteErrorCode is raw.SQLITE_CONSTRAINT or raw.SQLITE_TOOBIG ? StoreFailure.Refused : StoreFailure.Unreachable,
         cause);
 
     /// <summary>The exception for a store that cannot be opened, for the operator: it names the file and what to do.</summary>

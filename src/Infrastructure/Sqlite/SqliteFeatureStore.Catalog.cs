@@ -189,7 +189,7 @@ public sealed partial class SqliteFeatureStore : IFeatureCatalog
         Coordinate location, string name, ReadOnlySpan<byte> properties, long revision, long createdAt, long? updatedAt) => new(
         location,
         name,
-        properties.IsEmpty ? Properties.Empty : Properties.FromStore(properties),
+        StoredProperties.Read(properties, location),
         new Etag(revision),
         DateTimeOffset.FromUnixTimeMilliseconds(createdAt),
         DateTimeOffset.FromUnixTimeMilliseconds(updatedAt ?? createdAt));

@@ -73,7 +73,7 @@ public sealed partial class SqliteFeatureStore : IChangeLog
         }
     }
 
-    public async Task<int> RemoveAsync(DateTimeOffset before, long keep, int limit, CancellationToken cancellationToken)
+    public async Task<int> RemoveAsync(TimeSpan age, long keep, int limit, CancellationToken cancellationToken)
     {
         await _writing.WaitAsync(cancellationToken);
         try
@@ -87,7 +87,7 @@ public sealed partial class SqliteFeatureStore : IChangeLog
                     AND sequence < (SELECT max(sequence) FROM feature_change)
                 """;
             command.Parameters.AddWithValue("$limit", limit);
-            command.Parameters.AddWithValue("$before", before.ToUnixTimeMilliseconds());
+            command.Parameters.AddWithValue("$before", (_clock.GetUtcNow() - age).ToUnixTimeMilliseconds());
             command.Parameters.AddWithValue("$keep", keep);
             return command.ExecuteNonQuery();
         }

@@ -23,10 +23,11 @@ public sealed partial class SqliteFeatureStore
         while (Answer(reader.Read))
         {
             cancellationToken.ThrowIfCancellationRequested();
+            var place = ZOrder.Decode(reader.GetInt64(0));
             yield return new FeatureContent(
-                ZOrder.Decode(reader.GetInt64(0)),
+                place,
                 reader.GetString(1),
-                reader.IsDBNull(2) ? Properties.Empty : Properties.FromStore(Encoding.UTF8.GetBytes(reader.GetString(2))));
+                StoredProperties.Read(reader.IsDBNull(2) ? [] : Encoding.UTF8.GetBytes(reader.GetString(2)), place));
         }
 
         static T Answer<T>(Func<T> ask)

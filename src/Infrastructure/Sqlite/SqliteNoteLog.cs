@@ -184,7 +184,7 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
             before,
             limit));
 
-    public Task<int> RemoveAsync(DateTimeOffset postedBefore, int limit, CancellationToken cancellationToken)
+    public Task<int> RemoveAsync(TimeSpan age, int limit, CancellationToken cancellationToken)
     {
         try
         {
@@ -196,7 +196,7 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
                         SELECT sequence FROM (SELECT sequence, posted_at FROM note ORDER BY sequence LIMIT $limit) WHERE posted_at < $time)
                     """;
                 command.Parameters.AddWithValue("$limit", limit);
-                command.Parameters.AddWithValue("$time", postedBefore.ToUnixTimeMilliseconds());
+                command.Parameters.AddWithValue("$time", (_clock.GetUtcNow() - age).ToUnixTimeMilliseconds());
                 return Task.FromResult(command.ExecuteNonQuery());
             }
         }
