@@ -39,24 +39,19 @@ public sealed class CommandSignalTests : IDisposable
     [Fact]
     public async Task A_second_signal_ends_a_command_whatever_it_waits_for()
     {
+        // An export whose reader does not read waits within a write, which no token ends.
         await using var database = await Postgres.DatabaseAsync();
-        await database.FillAsync(10);
-        await File.WriteAllTextAsync(Path.Combine(_folder, "places.csv"), "name,lat,lon\nnew,1,2\n");
-        using var command = Start(database, ["import", "places.csv"]);
-        await using (await database.LockStatisticsAsync())
+        await database.ExecuteAsync("INSERT INTO feature (latitude, longitude, name) SELECT i, 0, repeat('x', 1000) FROM generate_series(1, 30000) AS i");
+        using var command = Start(database, ["export", "--format", "csv"]);
+        await database.UntilAsync($"{Sessions.OfService} AND wait_event = 'ClientWrite'", static count => count > 0);
+        while (!command.HasExited && RunningService.TrySend(RunningService.SigTerm, command.Id))
         {
-            await database.UntilAsync(Sessions.Waiting, static count => count > 0);
-            while (!command.HasExited && RunningService.TrySend(RunningService.SigTerm, command.Id))
-            {
-                TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
-                await Task.WhenAny(command.WaitForExitAsync(), Task.Delay(200));
-            }
-
-            await command.WaitForExitAsync();
+            TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
+            await Task.WhenAny(command.WaitForExitAsync(), Task.Delay(200));
         }
 
+        await command.WaitForExitAsync();
         Assert.Equal(128 + RunningService.SigTerm, command.ExitCode);
-        Assert.Equal(11L, await database.ExecuteAsync("SELECT count(*) FROM feature"));
     }
 
     [Fact]

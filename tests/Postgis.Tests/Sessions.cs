@@ -54,10 +54,6 @@ internal static class Sessions
     public static Task<IAsyncDisposable> LockAsync(this TestDatabase database, string table) =>
         database.HoldAsync($"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE");
 
-    /// <summary>Makes what follows the merge of an import, which no signal cancels, wait until the lock is disposed of.</summary>
-    public static Task<IAsyncDisposable> LockStatisticsAsync(this TestDatabase database) =>
-        database.HoldAsync("LOCK TABLE feature IN SHARE UPDATE EXCLUSIVE MODE");
-
     /// <summary>Makes every write of a feature wait until the lock is disposed of.</summary>
     public static Task<IAsyncDisposable> LockAsync(this TestDatabase database, Coordinate place) => database.HoldAsync(
         $"SELECT FROM feature WHERE latitude = {place.LatitudeE7} AND longitude = {place.LongitudeE7} FOR UPDATE");
