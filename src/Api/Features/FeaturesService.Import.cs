@@ -51,6 +51,8 @@ internal sealed partial class FeaturesService
     private async IAsyncEnumerable<FeatureContent> ReadBatchesAsync(
         IAsyncStreamReader<Proto.ImportFeaturesRequest> requests, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        using var silence = new CancellationTokenSource(MaxImportSilence, clock);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(silence.Token, cancellationToken);
         var read = 0L;
         while (await MoveNextAsync())
         {
@@ -68,8 +70,7 @@ internal sealed partial class FeaturesService
         async Task<bool> MoveNextAsync()
         {
             // The read itself is cancelled: one that stays pending would fail a later call, whose stream Kestrel makes of this one.
-            using var silence = new CancellationTokenSource(MaxImportSilence, clock);
-            using var either = CancellationTokenSource.CreateLinkedTokenSource(silence.Token, cancellationToken);
+            silence.CancelAfter(MaxImportSilence);
             try
             {
                 return await requests.MoveNext(either.Token);
@@ -79,6 +80,11 @@ internal sealed partial class FeaturesService
                 throw new RpcException(new Status(
                     StatusCode.DeadlineExceeded,
                     $"The import's next message has not arrived within {MaxImportSilence.TotalMinutes} minutes; nothing was imported."));
+            }
+            finally
+            {
+                // The store takes its own time for what has come.
+                silence.CancelAfter(Timeout.InfiniteTimeSpan);
             }
         }
     }

@@ -65,21 +65,26 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
     /// <exception cref="FormatException">The set has no key for signatures, or one that is not public.</exception>
     public static IReadOnlyList<SecurityKey> ParseJwks(string json)
     {
-        IList<SecurityKey> keys;
-        try
-        {
-            keys = new JsonWebKeySet(json).GetSigningKeys();
-        }
-        catch (Exception e) when (e is ArgumentException or JsonException or InvalidOperationException)
-        {
-            // The library's own text speaks of the library.
-            keys = [];
-        }
+        var keys = ParseOrNull(() => new JsonWebKeySet(json).GetSigningKeys()) ?? [];
 
         // A symmetric key among public keys would be known to everyone.
         return keys.Count > 0 && !keys.Any(static key => key is SymmetricSecurityKey or JsonWebKey { Kty: "oct" })
             ? [.. keys]
             : throw new FormatException("expected a JSON Web Key Set with public keys for signatures.");
+    }
+
+    /// <summary>What a document of an issuer has; null for another document, of which the library would speak in its own terms.</summary>
+    public static T? ParseOrNull<T>(Func<T> parse)
+        where T : class
+    {
+        try
+        {
+            return parse();
+        }
+        catch (Exception e) when (e is ArgumentException or JsonException or InvalidOperationException)
+        {
+            return null;
+        }
     }
 
     /// <summary>Reads a symmetric key.</summary>

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Microsoft.IdentityModel.Protocols.OpenIdConnect;
 using Microsoft.IdentityModel.Tokens;
 using RouteService.Api.Errors;
@@ -150,24 +149,12 @@ internal sealed partial class IssuerKeys : BackgroundService, IReloaded
             return new Fetched(_clock.GetTimestamp(), null, BearerTokens.ParseJwks(await _http.GetStringAsync(_source.Url)));
         }
 
-        var document = ParseDiscovery(await _http.GetStringAsync(_source.Url))
+        var json = await _http.GetStringAsync(_source.Url);
+        var document = BearerTokens.ParseOrNull(() => OpenIdConnectConfiguration.Create(json))
             ?? throw new FormatException("expected the discovery document of an OpenID Connect issuer.");
         var jwks = Source.Parse(document.JwksUri, _source.RequireHttps)
             ?? throw new FormatException($"its jwks_uri is '{document.JwksUri}'; expected an https URL.");
         return new Fetched(_clock.GetTimestamp(), document.Issuer, BearerTokens.ParseJwks(await _http.GetStringAsync(jwks)));
-    }
-
-    private static OpenIdConnectConfiguration? ParseDiscovery(string json)
-    {
-        try
-        {
-            return OpenIdConnectConfiguration.Create(json);
-        }
-        catch (Exception e) when (e is ArgumentException or JsonException or InvalidOperationException)
-        {
-            // The library's own text speaks of the library.
-            return null;
-        }
     }
 
     /// <summary>Source of the keys.</summary>

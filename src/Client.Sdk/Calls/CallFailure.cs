@@ -47,9 +47,10 @@ internal static class CallFailure
     public static ErrorInfo? InfoOf(RpcException failure) => DetailOf<ErrorInfo>(failure);
 
     /// <summary>
-    /// Whether the store was too slow, or at its capacity: a stream that lives for days goes on when that is over.
+    /// Whether by this reason of a failure the store was too slow, or at its capacity: a stream that lives for days goes on when that is
+    /// over.
     /// </summary>
-    public static bool IsOfBusyStore(RpcException failure) => InfoOf(failure)?.Reason is "STORE_TOO_SLOW" or "STORE_OVERLOADED";
+    public static bool IsOfBusyStore(string? reason) => reason is "STORE_TOO_SLOW" or "STORE_OVERLOADED";
 
     /// <summary>The failure of a call whose time limit has passed.</summary>
     public static RpcException Late(Exception? cause = null) =>

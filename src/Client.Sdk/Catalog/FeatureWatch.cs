@@ -82,7 +82,7 @@ internal sealed class FeatureWatch(
     protected override bool TryAvoid(RpcException failure)
     {
         var reason = CallFailure.InfoOf(failure)?.Reason;
-        if (reason is "WATCH_SLOW_CONSUMER" || (reason is "WATCHES_PER_CLIENT" && _isReceived) || CallFailure.IsOfBusyStore(failure))
+        if (reason is "WATCH_SLOW_CONSUMER" || (reason is "WATCHES_PER_CLIENT" && _isReceived) || CallFailure.IsOfBusyStore(reason))
         {
             return true;
         }

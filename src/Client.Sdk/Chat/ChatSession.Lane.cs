@@ -149,7 +149,7 @@ internal sealed partial class ChatSession
             // The session continues, as after a break, if the stream was a slow consumer, if the store was too slow, if the caller of the
             // refused post has stopped waiting, and if the service still counts the stream that broke. Other limits end it.
             var isResumable = isSilent || failure.Trailers.Get(LastSequenceTrailer) is not null || info?.Reason is NoteIdTaken
-                || CallFailure.IsOfBusyStore(failure) || (info?.Reason is StreamsPerClient && resumption.Attempts > 1);
+                || CallFailure.IsOfBusyStore(info?.Reason) || (info?.Reason is StreamsPerClient && resumption.Attempts > 1);
             return await resumption.WaitAsync(failure, isResumable, session._received, session._stop.Token).ConfigureAwait(false);
         }
 

@@ -44,13 +44,9 @@ public sealed partial class PostgisDatabase
             // An administrator, or idle_session_timeout, has ended it. A connection that is lost as soon as it is opened is a fault.
             return false;
         }
-        catch (NpgsqlException e)
+        catch (Exception e) when (e is NpgsqlException or InvalidOperationException)
         {
-            throw PostgisErrors.Unavailable(e);
-        }
-        catch (InvalidOperationException e)
-        {
-            // Npgsql's keepalive has found it broken between two waits.
+            // The second, where Npgsql's keepalive has found it broken between two waits.
             throw PostgisErrors.Unavailable(e);
         }
     }

@@ -10,21 +10,20 @@ internal static class SqliteErrors
     /// <summary>
     /// The exception for a call that failed. The message may reach any client, so it names neither paths nor SQL; the inner exception does.
     /// </summary>
-    public static StoreUnavailableException Unavailable(SqliteException cause) => new(
-        cause.SqliteErrorCode switch
-        {
-            raw.SQLITE_CONSTRAINT or raw.SQLITE_TOOBIG => FormattableString.Invariant(
-                $"The store refuses a value of this request (SQLite error {cause.SqliteErrorCode})."),
-            raw.SQLITE_BUSY or raw.SQLITE_LOCKED => "The store is locked by another program that writes; try again.",
-            raw.SQLITE_FULL => "The disk of the store is full.",
-            raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB => "The file of the store is damaged.",
-            raw.SQLITE_CANTOPEN or raw.SQLITE_PERM or raw.SQLITE_READONLY or raw.SQLITE_AUTH =>
-                "The service lacks the rights to open or write the file of the store.",
-            raw.SQLITE_IOERR => "The file of the store cannot be read or written.",
-            var code => FormattableString.Invariant($"The store cannot answer (SQLite error {code})."),
-        },
-        cause.SqliteErrorCode is raw.SQLITE_CONSTRAINT or raw.SQLITE_TOOBIG ? StoreFailure.Refused : StoreFailure.Unreachable,
-        cause);
+    public static StoreUnavailableException Unavailable(SqliteException cause) => cause.SqliteErrorCode switch
+    {
+        raw.SQLITE_CONSTRAINT or raw.SQLITE_TOOBIG => new(
+            FormattableString.Invariant($"The store refuses a value of this request (SQLite error {cause.SqliteErrorCode})."),
+            StoreFailure.Refused,
+            cause),
+        raw.SQLITE_BUSY or raw.SQLITE_LOCKED => new("The store is locked by another program that writes; try again.", cause),
+        raw.SQLITE_FULL => new("The disk of the store is full.", cause),
+        raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB => new("The file of the store is damaged.", cause),
+        raw.SQLITE_CANTOPEN or raw.SQLITE_PERM or raw.SQLITE_READONLY or raw.SQLITE_AUTH => new(
+            "The service lacks the rights to open or write the file of the store.", cause),
+        raw.SQLITE_IOERR => new("The file of the store cannot be read or written.", cause),
+        var code => new(FormattableString.Invariant($"The store cannot answer (SQLite error {code})."), cause),
+    };
 
     /// <summary>The exception for a store that cannot be opened, for the operator: it names the file and what to do.</summary>
     /// <param name="path">The file.</param>
