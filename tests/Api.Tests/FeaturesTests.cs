@@ -171,6 +171,30 @@ public sealed class FeaturesTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_batch_whose_answer_no_client_would_take_is_not_made()
+    {
+        // 60 KB as JSON, and 330 KB in the answer.
+        var many = new Struct { Fields = { ["n"] = Value.ForList([.. Enumerable.Repeat(Value.ForNumber(1), 30_000)]) } };
+        var names = Enumerable.Range(0, 13).Select(static i => $"features/{i},0").ToList();
+        foreach (var name in names)
+        {
+            await _features.CreateFeatureAsync(new CreateFeatureRequest { Feature = new Feature { Name = name, Properties = many } });
+        }
+
+        var batch = new BatchUpdateFeaturesRequest { RequestId = Guid.NewGuid().ToString() };
+        batch.Requests.AddRange(names.Select(static name => new UpdateFeatureRequest
+        {
+            Feature = new Feature { Name = name, DisplayName = "new" },
+            UpdateMask = new FieldMask { Paths = { "display_name" } },
+        }));
+
+        await ExpectInvalidAsync("requests", "bytes in the response", () => _features.BatchUpdateFeaturesAsync(batch));
+        Assert.Equal("", (await _features.GetFeatureAsync(new GetFeatureRequest { Name = names[0] })).DisplayName);
+        batch.Requests.RemoveAt(12);
+        Assert.All((await _features.BatchUpdateFeaturesAsync(batch)).Features, static feature => Assert.Equal("new", feature.DisplayName));
+    }
+
+    [Fact]
     public async Task A_search_finds_by_area_text_and_properties_in_pages()
     {
         var kinds = Struct.Parser.ParseJson("""{"kind":"tower"}""");

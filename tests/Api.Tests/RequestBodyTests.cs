@@ -6,14 +6,14 @@ using RouteService.Api.Hosting;
 
 namespace RouteService.Api.Tests;
 
-/// <summary>A message that has begun has its time; a stream between messages has all the time there is.</summary>
+/// <summary>A message that has begun has its time, and so has a request of one message; a stream between messages has all the time there is.</summary>
 public sealed class RequestBodyTests
 {
     private readonly FakeTimeProvider _clock = new();
     private readonly Pipe _pipe = new(new PipeOptions(pauseWriterThreshold: 0, useSynchronizationContext: false));
     private readonly RequestBody _body;
 
-    public RequestBodyTests() => _body = new RequestBody(_pipe.Reader, _clock);
+    public RequestBodyTests() => _body = new RequestBody(_pipe.Reader, _clock, isOneMessage: false);
 
     [Theory]
     [InlineData(29, true)]
@@ -66,6 +66,34 @@ public sealed class RequestBodyTests
             Assert.False(next.IsCompleted);
             await WriteAsync(4);
             Advance(await next, isPart: false);
+        }
+    }
+
+    [Theory]
+    [InlineData(0, 29, true)]
+    [InlineData(0, 30, false)]
+    [InlineData(64 * 1024, 33, true)]
+    [InlineData(64 * 1024, 34, false)]
+    public async Task A_request_of_one_message_has_its_time_from_its_start_to_its_end(int messageBytes, int seconds, bool isInTime)
+    {
+        var body = new RequestBody(_pipe.Reader, _clock, isOneMessage: true);
+        if (messageBytes > 0)
+        {
+            await WriteAsync(messageBytes);
+            body.AdvanceTo((await body.ReadAsync()).Buffer.End);
+        }
+
+        var rest = body.ReadAsync().AsTask();
+        _clock.Advance(TimeSpan.FromSeconds(seconds));
+        await _pipe.Writer.CompleteAsync();
+
+        if (isInTime)
+        {
+            Assert.True((await rest).IsCompleted);
+        }
+        else
+        {
+            Assert.Equal(StatusCode.DeadlineExceeded, (await Assert.ThrowsAsync<RpcException>(() => rest)).StatusCode);
         }
     }
 
@@ -133,7 +161,7 @@ public sealed class RequestBodyTests
     [Fact]
     public async Task An_advance_for_a_client_that_has_gone_is_cancelled_and_the_end_of_its_call_is_quiet()
     {
-        var gone = new RequestBody(new GoneReader(), _clock);
+        var gone = new RequestBody(new GoneReader(), _clock, isOneMessage: false);
         var read = await gone.ReadAsync();
 
         Assert.Equal(StatusCode.Cancelled, Assert.Throws<RpcException>(() => gone.AdvanceTo(read.Buffer.End)).StatusCode);

@@ -176,6 +176,40 @@ public abstract class FeatureSearchContract
     }
 
     [Fact]
+    public async Task Long_properties_end_a_read_before_its_limit_and_the_next_goes_on()
+    {
+        const int Length = 60 * 1024;
+        var catalog = await CreateAsync();
+        var features = new List<CatalogFeature>();
+        foreach (var places in Enumerable.Range(0, 300).Chunk(50))
+        {
+            features.AddRange(await CreateAsync(catalog, [.. places.Select(static place => new FeatureChange.Create(
+                new Coordinate(place * 1_000, place), "long", Of($$"""{"kind":"long","text":"{{new string('x', Length)}}"}""")))]));
+        }
+
+        features.Sort(static (a, b) => ZOrder.Encode(a.Location).CompareTo(ZOrder.Encode(b.Location)));
+        var read = await catalog.ReadAsync([BoundingBox.World], 0, 1_000, withProperties: true, default);
+        Assert.InRange(read.Features.Count, 1, (CatalogPage.MaxLength / Length) + 1);
+        Assert.Equal(read.Features[^1].Location, read.GoesOnAfter);
+        Assert.Null(await catalog.FindAsync(new FeatureFilter(properties: Of("""{"kind":"long"}""")), 10_000, withProperties: true, default));
+
+        var search = new FeatureSearch(catalog);
+        foreach (var filter in new[] { new FeatureFilter(), new FeatureFilter(properties: Of("""{"kind":"long"}""")), new FeatureFilter(text: "none") })
+        {
+            var matches = filter.FoldedText.Length > 0 ? [] : features;
+            Assert.Equal(matches, await AllAsync(search, filter, FeatureSearch.MaxPage));
+            var page = await search.ReadPageAsync(filter, 0, FeatureSearch.MaxPage, withProperties: true, default);
+            var nearest = await search.FindNearestAsync(filter, default, FeatureSearch.MaxPage, withProperties: true, default);
+
+            // 2 MiB of them.
+            Assert.Equal((Math.Min(35, matches.Count), Math.Min(35, matches.Count)), (page.Features.Count, nearest.Count));
+            Assert.Equal(
+                matches.OrderBy(static feature => Haversine.Meters(default, feature.Location)).Take(nearest.Count),
+                nearest.Select(static found => found.Feature));
+        }
+    }
+
+    [Fact]
     public async Task What_stays_comes_once_while_others_come_and_go()
     {
         var chance = new Random(1);

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Npgsql;
 using RouteService.Domain;
 using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
@@ -88,6 +89,40 @@ public sealed class GroupedWritesTests : IAsyncLifetime
         await holder.DisposeAsync();
         var written = await Task.WhenAll(held, heldToo);
         Assert.Contains((await _catalog.GetAsync(Held, default))!.Name, written.Select(feature => feature.Name));
+    }
+
+    [Fact]
+    public async Task Further_writes_to_what_is_held_up_do_not_try_before_others()
+    {
+        var attempts = 0;
+        var unlocked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var writes = new GroupedWrites(async (group, isHurried, _) =>
+        {
+            if (!unlocked.Task.IsCompleted && group.Any(static write => write.Changes[0].Location == Held))
+            {
+                if (isHurried)
+                {
+                    Interlocked.Increment(ref attempts);
+                    throw new StoreUnavailableException("", StoreFailure.TooSlow, new PostgresException("", "ERROR", "ERROR", "55P03"));
+                }
+
+                await unlocked.Task;
+            }
+
+            return [.. group.Select(static _ => new WriteOutcome([], Refusal: null))];
+        });
+        var held = Enumerable.Range(0, 200).Select(_ => writes.WriteAsync(At(Held), default)).ToList();
+        for (var i = 2; i < 50; i++)
+        {
+            await writes.WriteAsync(At(new Coordinate(i, 0)), default);
+        }
+
+        // Those that two groups and two writes by themselves made before it was known.
+        Assert.InRange(attempts, 1, 4);
+        unlocked.SetResult();
+        await Task.WhenAll(held);
+
+        static FeatureWrite At(Coordinate place) => new([new FeatureChange.Delete(place)], RequestId: null);
     }
 
     [Fact]

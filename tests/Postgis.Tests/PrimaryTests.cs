@@ -41,6 +41,26 @@ public sealed class PrimaryTests : ServiceTest
     }
 
     [Fact]
+    public async Task Notes_that_a_read_only_server_refuses_leave_readers_their_connections()
+    {
+        await StartAsync();
+        await using var connections = new PostgisDatabase($"{At(_standby.Port)};Maximum Pool Size=1");
+        var log = new PostgisNoteLog(connections);
+        var before = await connections.ReadAsync(SessionAsync, default);
+
+        await Assert.ThrowsAsync<StoreUnavailableException>(() => log.AppendAsync([Note("a")], default));
+        await Assert.ThrowsAsync<StoreUnavailableException>(() => connections.CheckWritableAsync(default));
+
+        Assert.Equal(before, await connections.ReadAsync(SessionAsync, default));
+
+        static async Task<int> SessionAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+        {
+            await using var command = new NpgsqlCommand("SELECT pg_backend_pid()", connection);
+            return (int)(await command.ExecuteScalarAsync(cancellationToken))!;
+        }
+    }
+
+    [Fact]
     public async Task A_listener_goes_to_the_new_primary_with_the_notes()
     {
         await StartAsync();

@@ -3,6 +3,7 @@ using Grpc.Core;
 using Microsoft.AspNetCore.Authorization;
 using RouteService.Api.Errors;
 using RouteService.Api.Security;
+using RouteService.Domain;
 using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
 using RouteService.Domain.Watch;
@@ -25,6 +26,9 @@ internal sealed partial class FeaturesService(
     private const int MaxPageBytes = 2 * 1024 * 1024;
     private const int MaxMessageBytes = 256 * 1024;
 
+    // The largest response that clients take by default, in all of gRPC's languages.
+    private const int MaxResponseBytes = 4 * 1024 * 1024;
+
     [Authorize(Scope.Read)]
     public override async Task<Proto.Feature> GetFeature(Proto.GetFeatureRequest request, ServerCallContext context)
     {
@@ -35,18 +39,18 @@ internal sealed partial class FeaturesService(
 
     [Authorize(Scope.WriteFeatures)]
     public override async Task<Proto.Feature> CreateFeature(Proto.CreateFeatureRequest request, ServerCallContext context) =>
-        (await WriteAsync([request.ToChange()], request.RequestId, context))[0];
+        (await WriteAsync(new FeatureWrite([request.ToChange()], request.RequestId.ToRequestId()), context)).Features[0];
 
     [Authorize(Scope.WriteFeatures)]
     public override async Task<Proto.Feature> UpdateFeature(Proto.UpdateFeatureRequest request, ServerCallContext context) =>
-        (await WriteAsync([request.ToChange("")], request.RequestId, context))[0];
+        (await WriteAsync(new FeatureWrite([request.ToChange("")], request.RequestId.ToRequestId()), context)).Features[0];
 
     [Authorize(Scope.WriteFeatures)]
     public override async Task<Proto.BatchUpdateFeaturesResponse> BatchUpdateFeatures(
         Proto.BatchUpdateFeaturesRequest request, ServerCallContext context)
     {
         var changes = request.Requests.ToChanges(static (update, field) => update.ToChange(field), static update => update.RequestId);
-        return new Proto.BatchUpdateFeaturesResponse { Features = { await WriteAsync(changes, request.RequestId, context) } };
+        return await WriteAsync(new FeatureWrite(changes, request.RequestId.ToRequestId()) { Check = CheckFits }, context);
     }
 
     [Authorize(Scope.WriteFeatures)]
@@ -154,16 +158,27 @@ internal sealed partial class FeaturesService(
     }
 
     /// <summary>Makes changes that leave a feature each.</summary>
-    private async Task<IReadOnlyList<Proto.Feature>> WriteAsync(
-        IReadOnlyList<FeatureChange> changes, string requestId, ServerCallContext context)
+    private async Task<Proto.BatchUpdateFeaturesResponse> WriteAsync(FeatureWrite write, ServerCallContext context)
     {
-        var features = await catalog.WriteAsync(new FeatureWrite(changes, requestId.ToRequestId()), context.CancellationToken);
+        var features = await catalog.WriteAsync(write, context.CancellationToken);
 
         // A repeat is answered with the features as they are now, and one may have been deleted since it was written.
-        return
-        [
-            .. features.Select((feature, i) => feature?.ToProto()
-                ?? throw new FeatureConflictException(FeatureConflict.Missing, changes[i].Location, current: null)),
-        ];
+        return ToProto(features.Select((feature, i) => feature
+            ?? throw new FeatureConflictException(FeatureConflict.Missing, write.Changes[i].Location, current: null)));
+    }
+
+    private static Proto.BatchUpdateFeaturesResponse ToProto(IEnumerable<CatalogFeature> features) =>
+        new() { Features = { features.Select(static feature => feature.ToProto()) } };
+
+    /// <summary>Before the write is made: a caller whose client refuses the response would not know that it was.</summary>
+    private static void CheckFits(IReadOnlyList<CatalogFeature?> features)
+    {
+        var bytes = ToProto(features.OfType<CatalogFeature>()).CalculateSize();
+        if (bytes > MaxResponseBytes)
+        {
+            throw new InvalidValueException(
+                "requests",
+                $"requests leave features that take {bytes} bytes in the response; expected at most {MaxResponseBytes}: fewer requests.");
+        }
     }
 }

@@ -7,7 +7,7 @@ namespace RouteService.Api.Hosting;
 internal static class CallBodies
 {
     /// <summary>
-    /// Gives each call a <see cref="RequestBody"/>, which limits the time for a message that has begun, and each call with a response
+    /// Gives each call a <see cref="RequestBody"/>, which limits the time for what has begun, and each call with a response
     /// stream a <see cref="ResponseBody"/>. Both avoid the locks that Kestrel's pipes take for each message.
     /// </summary>
     public static void UseCallBodies(this IApplicationBuilder app)
@@ -20,7 +20,8 @@ internal static class CallBodies
                 return next(context);
             }
 
-            var request = new RequestBody(context.Request.BodyReader, clock);
+            var isOneMessage = type is MethodType.Unary or MethodType.ServerStreaming;
+            var request = new RequestBody(context.Request.BodyReader, clock, isOneMessage);
             context.Features.Set<IRequestBodyPipeFeature>(request);
             if (type is MethodType.ServerStreaming or MethodType.DuplexStreaming)
             {
@@ -28,7 +29,7 @@ internal static class CallBodies
                 context.Features.Set<IHttpResponseBodyFeature>(new ResponseBody(response));
             }
 
-            return type is MethodType.Unary or MethodType.ServerStreaming ? next(context) : RunAsync(next, context, request);
+            return isOneMessage ? next(context) : RunAsync(next, context, request);
         });
     }
 

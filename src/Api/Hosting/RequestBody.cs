@@ -10,22 +10,27 @@ namespace RouteService.Api.Hosting;
 /// <summary>
 /// The body of a request for the stock server, which reads and advances once a message. The bytes of one read from Kestrel are handed out
 /// until they are consumed. The server examines more than it consumes exactly when it holds the beginning of a message. A read that then
-/// waits, waits for the rest of that message, which has a time limit. Between messages a stream may be silent for hours. If the client is
-/// gone, its calls fail with CANCELLED.
+/// waits, waits for the rest of that message, which has a time limit. Between messages a stream may be silent for hours; a request of one
+/// message has the limit from its start to its end. If the client is gone, its calls fail with CANCELLED.
 /// </summary>
+/// <param name="inner">Kestrel's.</param>
+/// <param name="clock">For the limit.</param>
+/// <param name="isOneMessage">Whether the request is one message, and no stream.</param>
 /// <threadsafety>For one reader at a time, as a PipeReader is.</threadsafety>
-internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeReader, IRequestBodyPipeFeature
+internal sealed class RequestBody(PipeReader inner, TimeProvider clock, bool isOneMessage) : PipeReader, IRequestBodyPipeFeature
 {
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(30);
     private const int BytesPerSecond = 16 * 1024;
+
+    private readonly bool _isOneMessage = isOneMessage;
 
     // The rest of the last read of the inner reader, which is advanced when this is consumed.
     private ReadOnlySequence<byte> _unread;
     private bool _isLast;
 
     // The message that has begun: whether there is one, since when, and its bytes so far.
-    private bool _isPartial;
-    private long _begun;
+    private bool _isPartial = isOneMessage;
+    private long _begun = isOneMessage ? clock.GetTimestamp() : 0;
     private long _received;
 
     public PipeReader Reader => this;
@@ -69,7 +74,7 @@ internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeRe
             return;
         }
 
-        var isPartial = !_unread.IsEmpty;
+        var isPartial = _isOneMessage || !_unread.IsEmpty;
         _unread = default;
         try
         {
@@ -140,7 +145,7 @@ internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeRe
             inner.AdvanceTo((await read).Buffer.Start);
             throw new RpcException(new Status(
                 StatusCode.DeadlineExceeded,
-                $"The rest of a request message has not arrived within {Grace.TotalSeconds} s, "
+                $"The rest of a request has not arrived within {Grace.TotalSeconds} s, "
                 + $"and one more for each {BytesPerSecond / 1024} KiB that has arrived."));
         }
     }
@@ -154,7 +159,7 @@ internal sealed class RequestBody(PipeReader inner, TimeProvider clock) : PipeRe
 
     private ReadResult Keep(ReadResult result)
     {
-        _received = result.Buffer.Length;
+        _received = Math.Max(_received, result.Buffer.Length);
         _unread = result.Buffer;
         _isLast = result.IsCompleted;
         return result;

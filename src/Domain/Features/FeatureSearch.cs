@@ -15,6 +15,10 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
     /// <summary>Candidates after which a page ends: if few match, a page has few features or none.</summary>
     internal const int MaxCandidates = 20_000;
 
+    // Sums of CatalogFeature.Length: of the features with which a page ends, and of the candidates after which it ends.
+    private const int MaxLength = 2 * 1024 * 1024;
+    private const int MaxCandidatesLength = 32 * 1024 * 1024;
+
     // Candidates of an index, from which every page is made: reading more would take longer than the scan that they save.
     private const int MaxFound = 10_000;
 
@@ -32,7 +36,7 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
     /// <summary>The next matches in the order of codes.</summary>
     /// <param name="filter">Which.</param>
     /// <param name="from">The code to begin with.</param>
-    /// <param name="limit">The most features.</param>
+    /// <param name="limit">The most features. Long properties end the page earlier.</param>
     /// <param name="withProperties">Whether features have their properties, as far as the filter does not ask for them.</param>
     /// <param name="cancellationToken">Ends the search.</param>
     public async Task<SearchPage> ReadPageAsync(
@@ -42,7 +46,8 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
         var reads = withProperties || filter.Properties.Members.Count > 0;
         var found = new List<CatalogFeature>();
         var next = from;
-        var candidates = 0;
+        var length = 0;
+        var (candidates, candidatesLength) = (0, 0);
         var isAsked = !filter.AsksForContent;
         for (var size = Math.Clamp(limit + 1, MinRead, isAsked ? MaxRead : RareShare); ; size = MaxRead)
         {
@@ -51,16 +56,19 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
             {
                 if (filter.Matches(feature.Location, feature.Name, feature.Properties))
                 {
-                    if (found.Count == limit)
+                    if (found.Count == limit || length >= MaxLength)
                     {
                         return new SearchPage(found, found[^1].Location);
                     }
 
                     found.Add(feature);
+                    length += feature.Length;
                 }
             }
 
+            var readLength = read.Features.Sum(static feature => feature.Length);
             candidates += read.Features.Count;
+            candidatesLength += readLength;
             if (read.GoesOnAfter is not { } last)
             {
                 return new SearchPage(found, GoesOnAfter: null);
@@ -75,8 +83,9 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
                 }
             }
 
-            // A store that ends a read early has done as much as a page may cost.
-            if (candidates >= MaxCandidates || read.Features.Count < size)
+            // A store that ends a read early, and not for its length, has done as much as a page may cost.
+            if (candidates >= MaxCandidates || candidatesLength >= MaxCandidatesLength
+                || (read.Features.Count < size && readLength < CatalogPage.MaxLength))
             {
                 return new SearchPage(found, last);
             }
@@ -88,7 +97,7 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
     /// <summary>The nearest matches, by distance and, where that is the same, by code.</summary>
     /// <param name="filter">Which.</param>
     /// <param name="near">Where.</param>
-    /// <param name="limit">The most features.</param>
+    /// <param name="limit">The most features. Long properties end the answer earlier.</param>
     /// <param name="withProperties">As for <see cref="ReadPageAsync"/>.</param>
     /// <param name="cancellationToken">Ends the search.</param>
     public async Task<IReadOnlyList<NearFeature>> FindNearestAsync(
@@ -101,9 +110,9 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
         var isAsked = !filter.AsksForContent;
         while (true)
         {
-            var seen = 0;
+            var (seen, length) = (0, 0);
 
-            // Beyond the limit the head, the farthest match, is dropped, so that memory does not exceed the answer.
+            // What is farther than a full answer is dropped from its head, the farthest match, so that memory does not exceed the answer.
             var nearest = new PriorityQueue<NearFeature, (double Meters, long Code)>(
                 Comparer<(double, long)>.Create(static (a, b) => b.CompareTo(a)));
             var isWhole = radius >= Circle.MaxRadiusMeters;
@@ -114,14 +123,15 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
                 if ((isWhole || meters <= radius) && filter.Matches(feature.Location, feature.Name, feature.Properties))
                 {
                     nearest.Enqueue(new NearFeature(feature, meters), (meters, ZOrder.Encode(feature.Location)));
-                    if (nearest.Count > limit)
+                    length += feature.Length;
+                    while (nearest.Count > limit || length - nearest.Peek().Feature.Length >= MaxLength)
                     {
-                        nearest.Dequeue();
+                        length -= nearest.Dequeue().Feature.Length;
                     }
                 }
             }
 
-            if (isWhole || nearest.Count == limit)
+            if (isWhole || nearest.Count == limit || length >= MaxLength)
             {
                 var found = new NearFeature[nearest.Count];
                 while (nearest.Count > 0)

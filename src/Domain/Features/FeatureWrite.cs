@@ -9,6 +9,12 @@ namespace RouteService.Domain.Features;
 /// </param>
 public sealed record FeatureWrite(IReadOnlyList<FeatureChange> Changes, Guid? RequestId)
 {
+    /// <summary>
+    /// Looks at the features afterwards before they are kept, and throws <see cref="InvalidValueException"/> to refuse the write; null
+    /// where every outcome is right. A store may call it more than once, and also for a repeat.
+    /// </summary>
+    public Action<IReadOnlyList<CatalogFeature?>>? Check { get; init; }
+
     /// <summary>How long the id of a request is kept at least.</summary>
     public static readonly TimeSpan RequestRetention = TimeSpan.FromDays(1);
 
@@ -38,17 +44,26 @@ public sealed record FeatureWrite(IReadOnlyList<FeatureChange> Changes, Guid? Re
     /// <param name="now">The time of the write.</param>
     /// <returns>The features afterwards, in the order of the changes; null where there is none.</returns>
     /// <exception cref="FeatureConflictException">The first change that does not fit what is there.</exception>
+    /// <exception cref="InvalidValueException"><see cref="Check"/> refuses the features.</exception>
     public IReadOnlyList<CatalogFeature?> Apply(IReadOnlyDictionary<Coordinate, CatalogFeature> current, Etag etag, DateTimeOffset now) =>
-        [.. Changes.Select(change => change.Apply(current.GetValueOrDefault(change.Location), etag, now))];
+        Checked([.. Changes.Select(change => change.Apply(current.GetValueOrDefault(change.Location), etag, now))]);
 
     /// <summary>The answer to a repeat of a write that was made before.</summary>
     /// <param name="fingerprint">That of the write with this id.</param>
     /// <param name="current">As for <see cref="Apply"/>.</param>
-    /// <exception cref="InvalidValueException">The id is that of another write.</exception>
+    /// <exception cref="InvalidValueException">
+    /// The id is that of another write, or <see cref="Check"/> refuses the features.
+    /// </exception>
     public IReadOnlyList<CatalogFeature?> Repeat(uint fingerprint, IReadOnlyDictionary<Coordinate, CatalogFeature> current) =>
         fingerprint == Fingerprint
-            ? [.. Changes.Select(change => current.GetValueOrDefault(change.Location))]
+            ? Checked([.. Changes.Select(change => current.GetValueOrDefault(change.Location))])
             : throw IdTaken(RequestId);
+
+    private IReadOnlyList<CatalogFeature?> Checked(IReadOnlyList<CatalogFeature?> features)
+    {
+        Check?.Invoke(features);
+        return features;
+    }
 
     internal static InvalidValueException IdTaken(Guid? requestId) => new(
         "request_id", $"request_id {requestId} is that of another request; expected a new UUID for each write.");

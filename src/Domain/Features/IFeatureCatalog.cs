@@ -15,7 +15,7 @@ public interface IFeatureCatalog
     /// <summary>The first features of boxes in the order of <see cref="ZOrder"/>.</summary>
     /// <param name="boxes">One or more, disjoint.</param>
     /// <param name="from">The code to begin with.</param>
-    /// <param name="limit">The most features, at least 1.</param>
+    /// <param name="limit">The most features, at least 1. Long properties end the read earlier.</param>
     /// <param name="withProperties">Whether they have their properties; else they have none.</param>
     /// <param name="cancellationToken">Ends the read.</param>
     Task<CatalogPage> ReadAsync(
@@ -37,7 +37,7 @@ public interface IFeatureCatalog
     /// <param name="limit">The most candidates, at least 1.</param>
     /// <param name="withProperties">As for <see cref="ReadAsync"/>.</param>
     /// <param name="cancellationToken">Ends the search.</param>
-    /// <returns>In any order. Null: there may be more, also elsewhere, or no index serves the filter.</returns>
+    /// <returns>In any order. Null: there may be more, also elsewhere, they are long, or no index serves the filter.</returns>
     Task<IReadOnlyList<CatalogFeature>?> FindAsync(
         FeatureFilter filter, int limit, bool withProperties, CancellationToken cancellationToken);
 
@@ -51,10 +51,18 @@ public interface IFeatureCatalog
 }
 
 /// <summary>Features in the order of codes.</summary>
-/// <param name="Features">Fewer than were asked for, or none, also where the store has passed many others that are in no box.</param>
+/// <param name="Features">
+/// Fewer than were asked for, or none, also where the store has passed many others that are in no box, and where their properties are long.
+/// </param>
 /// <param name="GoesOnAfter">The place after which there may be more; null where there are none.</param>
 public sealed record CatalogPage(IReadOnlyList<CatalogFeature> Features, Coordinate? GoesOnAfter)
 {
+    /// <summary>
+    /// The sum of <see cref="CatalogFeature.Length"/> at which a store ends a read: some thousand features, or 64 with properties of the
+    /// most bytes.
+    /// </summary>
+    public const int MaxLength = 4 * 1024 * 1024;
+
     /// <summary>Features, in the boxes or not, after which a store ends a read.</summary>
     public const int MaxPassed = 20_000;
 }

@@ -1,8 +1,10 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Threading.Channels;
 using Npgsql;
 using RouteService.Domain;
 using RouteService.Domain.Features;
+using RouteService.Domain.Geography;
 
 namespace RouteService.Infrastructure.Postgis;
 
@@ -35,6 +37,9 @@ internal sealed class GroupedWrites : IAsyncDisposable
     private readonly Channel<Waiter> _waiting = Channel.CreateBounded<Waiter>(Capacity);
     private readonly SemaphoreSlim _alone = new(MaxAlone);
     private readonly SemaphoreSlim _heldUp = new(MaxAlone);
+
+    // Of writes that wait for a lock: another write to one of them would be held up as well, and with it a group.
+    private readonly ConcurrentDictionary<Coordinate, bool> _heldUpPlaces = new();
     private readonly Task _writing;
 
     /// <param name="write">
@@ -75,11 +80,19 @@ internal sealed class GroupedWrites : IAsyncDisposable
             var changes = 0;
             while (group.Count < MaxWrites && changes < MaxChanges && _waiting.Reader.TryRead(out var waiter))
             {
-                if (!waiter.Task.IsCompleted)
+                if (waiter.Task.IsCompleted)
                 {
-                    group.Add(waiter);
-                    changes += waiter.Write.Changes.Count;
+                    continue;
                 }
+
+                if (IsHeldUp(waiter.Write))
+                {
+                    _ = WriteAloneAsync(waiter);
+                    continue;
+                }
+
+                group.Add(waiter);
+                changes += waiter.Write.Changes.Count;
             }
 
             if (group.Count > 0)
@@ -127,6 +140,9 @@ internal sealed class GroupedWrites : IAsyncDisposable
     private static bool IsRolledBack(StoreUnavailableException e) => IsHeldUp(e)
         || e is { Failure: StoreFailure.Refused, InnerException: PostgresException } or { InnerException: null or InvalidValueException };
 
+    private bool IsHeldUp(FeatureWrite write) =>
+        !_heldUpPlaces.IsEmpty && write.Changes.Any(change => _heldUpPlaces.ContainsKey(change.Location));
+
     private static bool IsHeldUp(StoreUnavailableException e) =>
         e is { Failure: StoreFailure.TooSlow, InnerException: PostgresException };
 
@@ -150,10 +166,20 @@ internal sealed class GroupedWrites : IAsyncDisposable
         await _alone.WaitAsync(waiter.CancellationToken);
         try
         {
+            if (IsHeldUp(waiter.Write))
+            {
+                return null;
+            }
+
             return (await _write([waiter.Write], true, waiter.CancellationToken))[0];
         }
         catch (StoreUnavailableException e) when (IsHeldUp(e))
         {
+            foreach (var change in waiter.Write.Changes)
+            {
+                _heldUpPlaces[change.Location] = true;
+            }
+
             return null;
         }
         finally
@@ -164,19 +190,27 @@ internal sealed class GroupedWrites : IAsyncDisposable
 
     private async Task<WriteOutcome> WriteHeldUpAsync(Waiter waiter)
     {
-        if (!await _heldUp.WaitAsync(Patience, waiter.CancellationToken))
-        {
-            throw new StoreUnavailableException(
-                "Another transaction holds up this write, and others before it; nothing was written.", StoreFailure.TooSlow);
-        }
-
+        var hasTurn = false;
         try
         {
-            return (await _write([waiter.Write], false, waiter.CancellationToken))[0];
+            hasTurn = await _heldUp.WaitAsync(Patience, waiter.CancellationToken);
+            return hasTurn
+                ? (await _write([waiter.Write], false, waiter.CancellationToken))[0]
+                : throw new StoreUnavailableException(
+                    "Another transaction holds up this write, and others before it; nothing was written.", StoreFailure.TooSlow);
         }
         finally
         {
-            _heldUp.Release();
+            if (hasTurn)
+            {
+                _heldUp.Release();
+            }
+
+            // The next write to them finds out whether they are held up still.
+            foreach (var change in waiter.Write.Changes)
+            {
+                _heldUpPlaces.TryRemove(change.Location, out _);
+            }
         }
     }
 

@@ -36,7 +36,6 @@ public sealed partial class PostgisDatabase : IAsyncDisposable
     private readonly Lock _clearing = new();
     private readonly SemaphoreSlim _readsOfLogs = new(MaxReadsOfLogs);
     private int _inUse;
-    private bool _wasWritable;
     private int _primaryChanges;
 
     /// <param name="connectionString">
@@ -166,31 +165,22 @@ public sealed partial class PostgisDatabase : IAsyncDisposable
     }
 
     /// <summary>
-    /// Returns if the primary can be written to. A primary that has become read-only has been replaced, so its connections are dropped.
+    /// Returns if the primary can be written to. Where another server has become the primary, those to the former one are dropped.
     /// </summary>
     /// <exception cref="StoreUnavailableException">There is no primary, or it is read-only.</exception>
     public async Task CheckWritableAsync(CancellationToken cancellationToken)
     {
-        var isWritable = await IsPrimaryWritableAsync();
-        if (!isWritable && Interlocked.Exchange(ref _wasWritable, false))
+        if (await RunAsync(_writes, _writes, IsWritableAsync, mayRepeat: true, cancellationToken))
         {
-            DropPrimary();
-            isWritable = await IsPrimaryWritableAsync();
+            return;
         }
 
-        _wasWritable = isWritable;
-        if (!isWritable)
+        if (!await IsElsewhereWritableAsync(cancellationToken))
         {
             throw new StoreUnavailableException("The database is read-only; expected the primary.");
         }
 
-        Task<bool> IsPrimaryWritableAsync() => RunAsync(_writes, _writes, IsWritableAsync, mayRepeat: true, cancellationToken);
-
-        static async Task<bool> IsWritableAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
-        {
-            await using var command = new NpgsqlCommand("SELECT NOT current_setting('transaction_read_only')::boolean", connection);
-            return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
-        }
+        DropPrimary();
     }
 
     public async ValueTask DisposeAsync()
@@ -237,6 +227,12 @@ public sealed partial class PostgisDatabase : IAsyncDisposable
                 switch (PostgisErrors.RemedyOf(e))
                 {
                     case Remedy.FindPrimary:
+                        // Readers of a server that is read-only, and still the one to write to, keep their connections.
+                        if (!await IsElsewhereWritableAsync(cancellationToken))
+                        {
+                            throw PostgisErrors.Unavailable(e);
+                        }
+
                         DropPrimary();
                         break;
                     case Remedy.Prepare:
@@ -280,6 +276,26 @@ public sealed partial class PostgisDatabase : IAsyncDisposable
             },
         };
         await batch.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    /// <summary>Whether a new connection can write where one of the pool cannot: another server has become the primary.</summary>
+    private async Task<bool> IsElsewhereWritableAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var connection = await _unpooled.OpenConnectionAsync(cancellationToken);
+            return await IsWritableAsync(connection, cancellationToken);
+        }
+        catch (Exception e) when (PostgisErrors.IsFault(e))
+        {
+            return false;
+        }
+    }
+
+    private static async Task<bool> IsWritableAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand("SELECT NOT current_setting('transaction_read_only')::boolean", connection);
+        return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 
     /// <summary>Drops the connections to the former primary, so that the next ones go to the current primary.</summary>

@@ -66,9 +66,9 @@ public sealed partial class PostgisFeatureCatalog
                 },
             };
             await using var reader = await command.ExecuteReaderAsync(token);
-            var features = await ReadRowsAsync(reader, token);
+            var (features, isWhole) = await ReadRowsAsync(reader, limit, token);
             return new NearbyFeatures(
-                features, features.Count < limit ? Circle.MaxRadiusMeters : Haversine.LeastMeters(near, features[^1].Location));
+                features, isWhole ? Circle.MaxRadiusMeters : Haversine.LeastMeters(near, features[^1].Location));
         },
         cancellationToken);
 
@@ -117,8 +117,8 @@ public sealed partial class PostgisFeatureCatalog
         await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
         foreach (var box in boxes)
         {
-            var rows = await ReadRowsAsync(reader, cancellationToken);
-            isWhole &= rows.Count <= limit;
+            var (rows, isRest) = await ReadRowsAsync(reader, limit + 1, cancellationToken);
+            isWhole &= isRest;
             found.AddRange(rows.Where(row => box.Contains(row.Location)));
             await reader.NextResultAsync(cancellationToken);
         }
@@ -137,7 +137,7 @@ public sealed partial class PostgisFeatureCatalog
     {
         var ranges = ZOrder.Ranges(boxes);
         var found = new List<CatalogFeature>();
-        var passed = 0;
+        var (length, passed) = (0, 0);
 
         // The ranges of a box usually have less than half as many rows again as the box.
         for (var size = ranges.Count == 1 ? limit : limit + (limit / 2) + MinSpare;
@@ -150,20 +150,21 @@ public sealed partial class PostgisFeatureCatalog
                 return new CatalogPage(found, GoesOnAfter: null);
             }
 
-            var rows = await ReadRangesAsync(connection, ranges, first, size, withProperties, cancellationToken);
+            var (rows, isRest) = await ReadRangesAsync(connection, ranges, first, size, withProperties, cancellationToken);
             foreach (var row in rows.Where(row => boxes.Any(box => box.Contains(row.Location))))
             {
                 found.Add(row);
-                if (found.Count == limit)
+                length += row.Length;
+                if (found.Count == limit || length >= CatalogPage.MaxLength)
                 {
                     return new CatalogPage(found, row.Location);
                 }
             }
 
             passed += rows.Count;
-            if (rows.Count < size || passed >= CatalogPage.MaxPassed)
+            if (isRest || passed >= CatalogPage.MaxPassed)
             {
-                return new CatalogPage(found, rows.Count < size ? null : rows[^1].Location);
+                return new CatalogPage(found, isRest ? null : rows[^1].Location);
             }
 
             from = ZOrder.Encode(rows[^1].Location) + 1;
@@ -171,7 +172,7 @@ public sealed partial class PostgisFeatureCatalog
     }
 
     /// <summary>The first rows of the ranges from a code on, in its order.</summary>
-    private static async Task<List<CatalogFeature>> ReadRangesAsync(
+    private static async Task<(List<CatalogFeature> Rows, bool IsRest)> ReadRangesAsync(
         NpgsqlConnection connection,
         IReadOnlyList<ZOrderRange> ranges,
         long from,
@@ -191,17 +192,28 @@ public sealed partial class PostgisFeatureCatalog
             },
         };
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        return await ReadRowsAsync(reader, cancellationToken);
+        return await ReadRowsAsync(reader, limit, cancellationToken);
     }
 
-    private static async Task<List<CatalogFeature>> ReadRowsAsync(NpgsqlDataReader reader, CancellationToken cancellationToken)
+    /// <param name="reader">Before the first row of a query.</param>
+    /// <param name="limit">Of the query.</param>
+    /// <param name="cancellationToken">Ends the read.</param>
+    /// <returns>The first rows, and whether there are no more: the query has fewer than its limit, and they are not too long.</returns>
+    private static async Task<(List<CatalogFeature> Rows, bool IsRest)> ReadRowsAsync(
+        NpgsqlDataReader reader, int limit, CancellationToken cancellationToken)
     {
         var rows = new List<CatalogFeature>();
+        var length = 0;
         while (await reader.ReadAsync(cancellationToken))
         {
             rows.Add(Feature(reader, ReadProperties(reader, 6)));
+            length += rows[^1].Length;
+            if (length >= CatalogPage.MaxLength)
+            {
+                return (rows, IsRest: false);
+            }
         }
 
-        return rows;
+        return (rows, rows.Count < limit);
     }
 }

@@ -117,7 +117,7 @@ internal sealed class SqliteReader : IDisposable
         IReadOnlyList<BoundingBox> boxes, long from, int limit, bool withProperties, CancellationToken cancellationToken)
     {
         var found = new List<CatalogFeature>();
-        var passed = 0;
+        var (length, passed) = (0, 0);
         foreach (var range in ZOrder.Ranges(boxes).Where(range => range.Last >= from))
         {
             try
@@ -137,9 +137,10 @@ internal sealed class SqliteReader : IDisposable
                     if (isFound)
                     {
                         found.Add(Feature(_read, location));
+                        length += found[^1].Length;
                     }
 
-                    if (found.Count == limit || (++passed >= CatalogPage.MaxPassed && !isFound))
+                    if (found.Count == limit || length >= CatalogPage.MaxLength || (++passed >= CatalogPage.MaxPassed && !isFound))
                     {
                         return new CatalogPage(found, location);
                     }
