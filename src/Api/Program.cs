@@ -46,13 +46,16 @@ static async Task MigrateAsync(IReadOnlyList<string> grantTo, CancellationToken 
     await using var app = BuildWithStore();
     var database = app.Services.GetDatabase();
     var applied = await PostgisSchema.MigrateAsync(database, grantTo, cancellationToken);
-    Console.WriteLine(applied.Count > 0
-        ? $"The {database.Description} has been migrated: {string.Join(", ", applied)}."
-        : $"The {database.Description} is up to date.");
-    foreach (var role in grantTo)
+    CommandReport.Write("The migration is complete", () =>
     {
-        Console.WriteLine($"The role '{role}' may serve from it.");
-    }
+        Console.WriteLine(applied.Count > 0
+            ? $"The {database.Description} has been migrated: {string.Join(", ", applied)}."
+            : $"The {database.Description} is up to date.");
+        foreach (var role in grantTo)
+        {
+            Console.WriteLine($"The role '{role}' may serve from it.");
+        }
+    });
 }
 
 static async Task HealthAsync(Uri? address, CancellationToken cancellationToken)

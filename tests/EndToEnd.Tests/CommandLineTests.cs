@@ -370,6 +370,21 @@ public sealed class CommandLineTests : IAsyncDisposable
         Assert.Equal(1, answer.ExitCode);
     }
 
+    /// <summary>What is done is done, also where nobody can be told.</summary>
+    [Theory]
+    [InlineData("import places.csv", "> /dev/full", "The import is complete, but its report cannot be written: No space left on device.")]
+    [InlineData("import places.csv", ">&-", "The import is complete, but its report cannot be written: Bad file descriptor.")]
+    [InlineData("export places.geojson", "> /dev/full", "The file is written, but its report cannot be written: No space left on device.")]
+    public async Task A_report_that_cannot_be_written_says_what_is_done(string command, string redirection, string complaint)
+    {
+        await File.WriteAllTextAsync(Path.Combine(_service.Folder, "places.csv"), "name,latitude,longitude\nplace,1,2\n");
+        (await RunAsync("import", "places.csv")).AssertSuccess();
+
+        AssertRefused(
+            await Command.RunAsync("bash", ["-c", $"exec dotnet '{Repository.Program}' {command} {redirection}"], RunningService.Environment, _service.Folder),
+            complaint);
+    }
+
     /// <summary>In blocks of 1 KiB. The runtime keeps code in files of its own memory, unless it need not write and run it apart.</summary>
     [Fact]
     public async Task A_write_beyond_the_limit_of_a_files_size_fails_and_does_not_end_the_program()

@@ -142,6 +142,17 @@ public sealed class ExportTests : IDisposable
     }
 
     [Fact]
+    public async Task Another_program_goes_on_in_the_file_after_an_export()
+    {
+        await ImportAsync(Places);
+
+        (await Command.RunAsync(
+            "bash", ["-c", $"{{ echo before; dotnet {Repository.Program} export --format csv; echo after; }} > all.csv"], Environment, _folder)).AssertSuccess();
+
+        Assert.Equal($"before\n{await ExportAsync("csv")}\r\nafter\n", await File.ReadAllTextAsync(Path.Combine(_folder, "all.csv")));
+    }
+
+    [Fact]
     public async Task A_reader_that_goes_before_the_end_is_told()
     {
         await ImportAsync($"name,latitude,longitude\n{string.Concat(Enumerable.Range(0, 10_000).Select(i => $"place,1,{i / 1000.0}\n"))}");

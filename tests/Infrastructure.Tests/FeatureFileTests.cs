@@ -129,6 +129,15 @@ public sealed class FeatureFileTests : IDisposable
     }
 
     [Theory]
+    [InlineData(""" "id":"n/1","properties":{"name":"a"} """, """{"id":"n/1"}""")]
+    [InlineData(""" "id":17 """, """{"id":17}""")]
+    [InlineData(""" "id":17,"properties":{"id":"its own"} """, """{"id":"its own"}""")]
+    [InlineData(""" "id":17,"properties":{"id":null,"b":1} """, """{"b":1,"id":null}""")]
+    [InlineData(""" "id":null,"properties":null """, "{}")]
+    public void The_id_of_a_feature_is_kept_as_a_property(string members, string kept) => Assert.Equal(
+        kept, Assert.Single(ReadContents($$"""{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},{{members}}}""")).Properties.Json);
+
+    [Theory]
     [InlineData("name,lat,lon,a,b\nx,1,2,3,\n", """{"a":"3"}""")]
     [InlineData("name,lat,lon,a,b\nx,1,2,,\n", "{}")]
     [InlineData("name;lat;lon; a ;Name;;a\nx;1;2; 3 ;y;z;4\n", """{"Name":"y","a":" 3 "}""")]

@@ -305,14 +305,19 @@ public sealed class TelemetryTests : ServiceTest
         }
     }
 
-    [Fact]
-    public async Task Headers_that_cannot_be_used_end_the_start_and_are_not_told()
+    [Theory]
+    [InlineData("hush-hush")]
+    [InlineData("\"authorization=Basic hush\"")]
+    [InlineData("authorization: Basic hush==")]
+    [InlineData("a=1,x-key=hüsh")]
+    [InlineData("a=hush%0Ahush")]
+    public async Task Headers_that_cannot_be_used_end_the_start_and_are_not_told(string headers)
     {
         var answer = await Command.RunServiceAsync(
-            [], new Dictionary<string, string>(RunningService.Environment) { ["OTEL_EXPORTER_OTLP_HEADERS"] = "hush-hush" }, Service.Folder);
+            [], new Dictionary<string, string>(RunningService.Environment) { ["OTEL_EXPORTER_OTLP_HEADERS"] = headers }, Service.Folder);
 
         Assert.Equal(
-            (1, "routeservice: OTEL_EXPORTER_OTLP_HEADERS is malformed; expected name=value, further ones after commas."),
+            (1, "routeservice: OTEL_EXPORTER_OTLP_HEADERS is malformed; expected name=value, further ones after commas, that HTTP can carry; without quotes."),
             (answer.ExitCode, answer.Error.Trim()));
     }
 

@@ -273,7 +273,8 @@ internal static class CommandLine
             InnerException: NpgsqlException or SocketException or CryptographicException or FormatException
                 or FileNotFoundException or UnauthorizedAccessException,
         } => $"{exception.Message} {exception.GetBaseException().Message.TrimEnd('.')}.",
-        SettingException or SchemaException or StoreUnavailableException or FeatureFileException or NotReadyException => exception.Message,
+        SettingException or SchemaException or StoreUnavailableException or FeatureFileException or NotReadyException
+            or NotReportedException => exception.Message,
         IOException { InnerException: SocketException or Microsoft.AspNetCore.Connections.AddressInUseException } io =>
             $"{io.Message.TrimEnd('.')}. Another program has the port; set {Settings.Variable("RouteService:Grpc:Port")} or "
                 + $"{Settings.Variable("RouteService:Management:Port")} to a free one.",

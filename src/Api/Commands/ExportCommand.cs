@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using RouteService.Domain.Features;
 using RouteService.Infrastructure.Export;
@@ -38,12 +39,15 @@ internal static class ExportCommand
         var started = clock.GetTimestamp();
         if (options.File is { } file)
         {
-            Report(Console.Out, await WriteFileAsync(file.FullName, format, features, cancellationToken));
+            var count = await WriteFileAsync(file.FullName, format, features, cancellationToken);
+            CommandReport.Write("The file is written", () => Report(Console.Out, count));
         }
         else
         {
             await using var output = OpenStandardOutput();
-            Report(Console.Error, await WriteAsync("Standard output", output, format, features, cancellationToken));
+            var count = await WriteAsync("Standard output", output, format, features, cancellationToken);
+            Leave(output);
+            CommandReport.Write("All features are written", () => Report(Console.Error, count));
         }
 
         void Report(TextWriter text, long count)
@@ -53,6 +57,23 @@ internal static class ExportCommand
                 $"Exported {count} features in {seconds:0.0} s ({count / Math.Max(seconds, 0.001):0} a second)."));
         }
     }
+
+    /// <summary>
+    /// Moves the position of the standard output, which a FileStream leaves where it was: another program that writes to the same file
+    /// next, as in <c>{ export; echo; } > FILE</c>, goes on there.
+    /// </summary>
+    private static void Leave(Stream output)
+    {
+        const int FromStart = 0;
+        if (output.CanSeek && !OperatingSystem.IsWindows())
+        {
+            _ = Seek(StandardOutput, output.Position, FromStart);
+        }
+    }
+
+    [DllImport("libc", EntryPoint = "lseek")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern long Seek(int descriptor, long offset, int origin);
 
     /// <summary>The console's own stream says nothing where its reader has gone, and the export would be half of one.</summary>
     private static Stream OpenStandardOutput() => OperatingSystem.IsWindows()

@@ -28,7 +28,7 @@ internal static class ImportCommand
 
         var time = clock.GetElapsedTime(started);
         StoreTelemetry.HasImported(summary.Read, time);
-        Report(file, summary, time.TotalSeconds);
+        CommandReport.Write("The import is complete", () => Report(file, summary, time.TotalSeconds));
 
         async Task<ImportSummary> ImportAsync(ProgressTask? bar) =>
             await store.ImportAsync(

@@ -78,7 +78,8 @@ internal sealed partial class SchemaWatch(
         {
             if (IsToReport(e.Message))
             {
-                Log.Unavailable(logger, database.Description, e.Message);
+                var cause = e.InnerException is { } inner ? $" {inner.GetBaseException().Message}" : "";
+                Log.Unavailable(logger, database.Description, $"{e.Message}{cause}");
             }
 
             return false;

@@ -62,7 +62,8 @@ internal sealed partial class CallerAuthentication(
 
         if (refusal is not null && throttle.IsDue(nameof(Log.RefusedBeside), out var count))
         {
-            Log.RefusedBeside(logger, caller.Identity?.Name, Request.Path, refusal.Message, count);
+            var method = Context.GetEndpoint() is null ? "an unknown method" : Request.Path.Value!;
+            Log.RefusedBeside(logger, caller.Identity?.Name, method, refusal.Message, count);
         }
 
         return AuthenticateResult.Success(new AuthenticationTicket(caller, SchemeName));

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using OpenTelemetry.Exporter;
 using RouteService.Api.Errors;
 
@@ -73,7 +74,11 @@ internal sealed class TelemetrySettings
             Check($"{prefix}COMPRESSION", static value => value.Trim() is "none" or "gzip", "expected none or gzip");
 
             // Its value is a secret.
-            Check($"{prefix}HEADERS", ArePairs, "expected name=value, further ones after commas", secret: true);
+            Check(
+                $"{prefix}HEADERS",
+                AreHeaders,
+                "expected name=value, further ones after commas, that HTTP can carry; without quotes",
+                secret: true);
         }
 
         // The SDK treats values of these that it cannot use as unset.
@@ -158,6 +163,26 @@ internal sealed class TelemetrySettings
 
     private static bool ArePairs(string value) =>
         Array.TrueForAll(Uri.UnescapeDataString(value).Split(','), static pair => pair.Contains('=', StringComparison.Ordinal));
+
+    // The exporter would send nothing, and not say so.
+    private static bool AreHeaders(string value) =>
+        ArePairs(value) && Array.TrueForAll(Uri.UnescapeDataString(value).Split(','), IsHeader);
+
+    private static bool IsHeader(string pair)
+    {
+        var end = pair.IndexOf('=', StringComparison.Ordinal);
+        var (name, value) = (pair[..end].Trim(), pair[(end + 1)..].Trim());
+        using var request = new HttpRequestMessage();
+        try
+        {
+            request.Headers.Add(name, value);
+            return Ascii.IsValid(value);
+        }
+        catch (Exception e) when (e is FormatException or ArgumentException or InvalidOperationException)
+        {
+            return false;
+        }
+    }
 
     // An empty endpoint of a signal turns the signal off, also if an endpoint for all signals is set.
     private string? EndpointOf(Signal signal)

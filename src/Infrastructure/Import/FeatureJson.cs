@@ -26,6 +26,9 @@ internal static class FeatureJson
     /// </summary>
     public const string DisplayName = "display_name";
 
+    // The member of a Feature that identifies it (RFC 7946, 3.2), and the property that keeps it.
+    private const string Id = "id";
+
     public const char RecordSeparator = '\x1E';
 
     public const string NotUnicode = "it has text that is not valid Unicode (bytes that are not UTF-8, or half of a surrogate pair)";
@@ -129,22 +132,29 @@ internal static class FeatureJson
         var (nameMember, name) = record.TryGetProperty(DisplayName, out var displayName) && displayName.ValueKind == JsonValueKind.String
             ? (null, Name(displayName.GetString()!))
             : hasProperties ? NameIn(properties) : (null, "");
-        return new FeatureContent(location, name, hasProperties ? PropertiesWithout(nameMember, properties) : Properties.Empty);
+        return new FeatureContent(location, name, PropertiesOf(record, hasProperties ? properties : null, nameMember));
     }
 
-    /// <summary>The members but the one that is the name.</summary>
-    private static Properties PropertiesWithout(string? name, JsonElement members)
+    /// <summary>The properties but the one that is the name, and the id of the Feature if they have no member of that name.</summary>
+    private static Properties PropertiesOf(JsonElement record, JsonElement? members, string? name)
     {
         using var rest = new MemoryStream();
-        foreach (var member in members.EnumerateObject())
+        foreach (var member in members?.EnumerateObject() ?? default)
         {
             if (name is null || !member.NameEquals(name))
             {
-                rest.WriteByte(rest.Length == 0 ? (byte)'{' : (byte)',');
-                rest.WriteByte((byte)'"');
-                rest.Write(JsonMarshal.GetRawUtf8PropertyName(member));
-                rest.Write("\":"u8);
-                rest.Write(JsonMarshal.GetRawUtf8Value(member.Value));
+                Add(member);
+            }
+        }
+
+        if (members?.TryGetProperty(Id, out _) is not true)
+        {
+            foreach (var member in record.EnumerateObject())
+            {
+                if (member.NameEquals(Id) && member.Value.ValueKind is JsonValueKind.String or JsonValueKind.Number)
+                {
+                    Add(member);
+                }
             }
         }
 
@@ -155,6 +165,15 @@ internal static class FeatureJson
 
         rest.WriteByte((byte)'}');
         return Kept(() => Properties.Parse(rest.GetBuffer().AsSpan(0, (int)rest.Length)));
+
+        void Add(JsonProperty member)
+        {
+            rest.WriteByte(rest.Length == 0 ? (byte)'{' : (byte)',');
+            rest.WriteByte((byte)'"');
+            rest.Write(JsonMarshal.GetRawUtf8PropertyName(member));
+            rest.Write("\":"u8);
+            rest.Write(JsonMarshal.GetRawUtf8Value(member.Value));
+        }
     }
 
     private static Point ToPoint(JsonElement json)

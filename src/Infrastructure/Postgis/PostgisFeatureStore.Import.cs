@@ -103,7 +103,10 @@ public sealed partial class PostgisFeatureStore
         try
         {
             var summary = await MergeAsync(transaction, staged, import, isWithoutIndexes, cancellationToken);
-            await transaction.CommitAsync(cancellationToken);
+
+            // Whether a commit that is cancelled was made is not known.
+            cancellationToken.ThrowIfCancellationRequested();
+            await transaction.CommitAsync(CancellationToken.None);
             return summary;
         }
         catch (Exception e) when (isWithoutIndexes)

@@ -10,7 +10,8 @@ namespace RouteService.Infrastructure.Postgis;
 /// </summary>
 internal static class PostgresConnectionString
 {
-    private const string Quoting = "A value that contains ';' or '=' must be in quotes: Password=\"a;b\".";
+    private const string Quoting =
+        "A value that contains ';' or '=', or begins or ends with a quote, must be in quotes: Password=\"a;b\".";
 
     private static readonly string[] Schemes = ["postgres://", "postgresql://"];
 

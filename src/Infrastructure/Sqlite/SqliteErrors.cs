@@ -20,7 +20,7 @@ internal static class SqliteErrors
         raw.SQLITE_FULL => new("The disk of the store is full.", cause),
         raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB => new("The file of the store is damaged.", cause),
         raw.SQLITE_CANTOPEN or raw.SQLITE_PERM or raw.SQLITE_READONLY or raw.SQLITE_AUTH => new(
-            "The service lacks the rights to open or write the file of the store.", cause),
+            "The service lacks the rights to write the file of the store, or the files beside it (-wal, -shm).", cause),
         raw.SQLITE_IOERR => new("The file of the store cannot be read or written.", cause),
         var code => new(FormattableString.Invariant($"The store cannot answer (SQLite error {code})."), cause),
     };
@@ -37,7 +37,7 @@ internal static class SqliteErrors
             raw.SQLITE_CORRUPT => Damaged(path),
             raw.SQLITE_CANTOPEN or raw.SQLITE_PERM or raw.SQLITE_READONLY or raw.SQLITE_AUTH =>
                 $"The database '{path}' cannot be opened for writing. "
-                + $"Check the rights on it and on its folder, or set {variable} to another.",
+                + $"Check the rights on it, on the files beside it (-wal, -shm) and on its folder, or set {variable} to another.",
             raw.SQLITE_BUSY or raw.SQLITE_LOCKED => $"The database '{path}' is locked by another program that writes; try again.",
             raw.SQLITE_FULL => $"The disk of the database '{path}' is full. Make room, or set {variable} to another.",
             _ => $"The database '{path}' cannot be opened: {cause.Message.ReplaceLineEndings(" ")} Set {variable} to another.",
