@@ -162,14 +162,21 @@ public sealed class RecordRouteTests
     [Fact]
     public async Task What_the_points_throw_is_thrown_and_ends_the_servers_call()
     {
-        var ended = new TaskCompletionSource();
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var service = await ScriptedService.StartAsync(new Script
         {
-            RecordRoute = async (points, context, _) =>
+            RecordRoute = async (points, _, _) =>
             {
-                using var onEnd = context.CancellationToken.Register(() => ended.TrySetResult());
-                while (await points.MoveNext(default))
+                try
                 {
+                    while (await points.MoveNext(default))
+                    {
+                    }
+                }
+                catch
+                {
+                    ended.TrySetResult();
+                    throw;
                 }
 
                 return new Proto.RouteSummary();

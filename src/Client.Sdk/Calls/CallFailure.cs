@@ -14,12 +14,20 @@ internal static class CallFailure
     private const long ProtocolError = 0x1;
 
     /// <summary>
-    /// The same failure, with the status that it has for a caller. Grpc.Net.Client reports INTERNAL for a handshake of TLS or HTTP/2 that
-    /// fails, for a connection that the server closes in order (GOAWAY), and for one whose keep-alive ping is not answered: all of these
-    /// are UNAVAILABLE, since the call may succeed on another connection. A call that its time limit has cancelled is DEADLINE_EXCEEDED.
+    /// The failure of a call, with the status that it has for a caller. Grpc.Net.Client reports INTERNAL for a handshake of TLS or HTTP/2
+    /// that fails, for a connection that the server closes in order (GOAWAY), and for one whose keep-alive ping is not answered: all of
+    /// these are UNAVAILABLE, since the call may succeed on another connection. A call that its time limit has cancelled is
+    /// DEADLINE_EXCEEDED. A channel with ThrowOperationCanceledOnCancellation throws <see cref="OperationCanceledException"/> for CANCELLED
+    /// and DEADLINE_EXCEEDED, also if the server has sent them; the call still knows the status.
     /// </summary>
-    public static RpcException Normalize(RpcException failure, CallLifetime lifetime)
+    /// <param name="exception">What the call has thrown.</param>
+    /// <param name="status">The call's status; asked for if the exception has none.</param>
+    /// <param name="trailers">The call's trailers; asked for if the exception has none.</param>
+    /// <param name="lifetime">The call's.</param>
+    public static RpcException Normalize(Exception exception, Func<Status> status, Func<Metadata> trailers, CallLifetime lifetime)
     {
+        var failure = exception as RpcException ?? new RpcException(
+            OfEnd(status, new Status(StatusCode.Cancelled, exception.Message, exception)), OfEnd(trailers, Metadata.Empty));
         if (failure.StatusCode == StatusCode.Cancelled && lifetime.IsLate)
         {
             return Late(failure);
@@ -40,6 +48,12 @@ internal static class CallFailure
 
         return failure;
     }
+
+    /// <summary>
+    /// Whether a write failed because the server, the connection or this side ended the call. A write is given no token of the caller's.
+    /// </summary>
+    public static bool IsOfWrite(Exception e) =>
+        e is RpcException or OperationCanceledException or HttpRequestException or IOException or InvalidOperationException;
 
     /// <summary>
     /// The service's reason, which tells failures of one status apart (docs/chat.md, docs/features.md); null if it gives none.
@@ -100,6 +114,19 @@ internal static class CallFailure
         Attempts = attempts,
         RetryAfter = failure.RetryAfter,
     };
+
+    /// <summary>What a call says of its end; <paramref name="otherwise"/> if it says nothing.</summary>
+    private static T OfEnd<T>(Func<T> get, T otherwise)
+    {
+        try
+        {
+            return get();
+        }
+        catch (InvalidOperationException)
+        {
+            return otherwise;
+        }
+    }
 
     private static string? DescribeConnection(Exception cause, string detail) => cause switch
     {

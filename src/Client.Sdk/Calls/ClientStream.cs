@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
 using Grpc.Core;
 
 namespace RouteService.Client.Calls;
@@ -6,21 +7,25 @@ namespace RouteService.Client.Calls;
 /// <summary>A call to which a stream is sent, with its attempts.</summary>
 /// <param name="context">The client's.</param>
 /// <param name="method">Full name of the method.</param>
+/// <param name="turns">Limits the calls at once; null for any number.</param>
 /// <param name="timeout">Time limit; null for none.</param>
 /// <param name="cancellationToken">The caller's.</param>
 /// <typeparam name="TItem">What is sent, and kept for another attempt.</typeparam>
 /// <typeparam name="TRequest">A message of it.</typeparam>
 /// <typeparam name="TResponse">The answer.</typeparam>
 internal abstract class ClientStream<TItem, TRequest, TResponse>(
-    CallContext context, string method, TimeSpan? timeout, CancellationToken cancellationToken)
+    CallContext context, string method, SemaphoreSlim? turns, TimeSpan? timeout, CancellationToken cancellationToken)
 {
     private long _sent;
 
     /// <summary>Limit of the items that are kept of a stream that can be enumerated once.</summary>
     protected abstract int MaxKept { get; }
 
-    /// <summary>Whether <see cref="RouteServiceClientOptions.StreamSilence"/> is the longest wait for the answer.</summary>
-    protected virtual bool IsAnswerTimed => true;
+    /// <summary>
+    /// Whether <see cref="RouteServiceClientOptions.StreamSilence"/> is the longest wait for the server: for room for the next message, and
+    /// for the answer. So it is where the service reads what comes without waiting first: it then takes something, answers, or fails.
+    /// </summary>
+    protected virtual bool IsTimed => true;
 
     private string Silence => FormattableString.Invariant(
         $"The server has accepted nothing for {context.Options.StreamSilence.TotalSeconds} s.");
@@ -98,29 +103,42 @@ internal abstract class ClientStream<TItem, TRequest, TResponse>(
     {
         using var trace = CallTrace.Start(method, context);
         var resumption = new Resumption(method, context, lifetime, trace.Activity);
+        var hasTurn = false;
         try
         {
+            if (turns is not null)
+            {
+                await turns.WaitAsync(lifetime.Token).ConfigureAwait(false);
+                hasTurn = true;
+            }
+
             while (true)
             {
                 _sent = 0;
                 AsyncClientStreamingCall<TRequest, TResponse>? call = null;
                 using var silence = new SilenceTimer(context.Options.Clock, context.Options.StreamSilence, () => call?.Dispose());
                 RpcException failure;
-                var isSent = false;
                 try
                 {
                     var options = await context.OptionsAsync(lifetime, resumption.Attempts++, extra: null, lifetime.Token)
                         .ConfigureAwait(false);
                     call = Start(options);
-                    await send(call, silence).ConfigureAwait(false);
-                    isSent = true;
+                    try
+                    {
+                        await send(call, silence).ConfigureAwait(false);
+                    }
+                    catch (Exception e) when (!lifetime.IsEnd(e))
+                    {
+                        throw new CallerException(e);
+                    }
+
                     return await CompleteAsync(call, silence).ConfigureAwait(false);
                 }
-                catch (RpcException e) when (isSent)
+                catch (Exception e) when (e is RpcException || (e is OperationCanceledException && call is not null))
                 {
                     failure = silence.HasFired
                         ? new RpcException(new Status(StatusCode.Unavailable, Silence))
-                        : CallFailure.Normalize(e, lifetime);
+                        : CallFailure.Normalize(e, () => call!.GetStatus(), () => call!.GetTrailers(), lifetime);
                 }
                 finally
                 {
@@ -140,12 +158,19 @@ internal abstract class ClientStream<TItem, TRequest, TResponse>(
             // An exception of the items, of BearerToken, or the one thrown above.
             var end = context.End(method, e, resumption.Attempts, _sent, lifetime);
             trace.Fail(end);
-            if (end == e)
+            if (end != e)
             {
-                throw;
+                ExceptionDispatchInfo.Throw(end);
             }
 
-            throw end;
+            throw;
+        }
+        finally
+        {
+            if (hasTurn)
+            {
+                turns!.Release();
+            }
         }
     }
 
@@ -156,11 +181,11 @@ internal abstract class ClientStream<TItem, TRequest, TResponse>(
         {
             await call.RequestStream.CompleteAsync().ConfigureAwait(false);
         }
-        catch (Exception e) when (IsEndOfStream(e))
+        catch (Exception e) when (CallFailure.IsOfWrite(e))
         {
         }
 
-        if (IsAnswerTimed)
+        if (IsTimed)
         {
             silence.Start();
         }
@@ -178,18 +203,19 @@ internal abstract class ClientStream<TItem, TRequest, TResponse>(
         {
             // The call itself has the token; here it would be registered for each item.
             var write = call.RequestStream.WriteAsync(ToMessage(item), CancellationToken.None);
-            silence.Start();
+            if (IsTimed)
+            {
+                silence.Start();
+            }
+
             await write.ConfigureAwait(false);
             silence.Stop();
             _sent += Weigh(item);
             return true;
         }
-        catch (Exception e) when (IsEndOfStream(e))
+        catch (Exception e) when (CallFailure.IsOfWrite(e))
         {
             return false;
         }
     }
-
-    /// <summary>Whether a write failed because the server, the connection or <see cref="SilenceTimer"/> ended the call.</summary>
-    private static bool IsEndOfStream(Exception e) => e is RpcException or HttpRequestException or IOException or InvalidOperationException;
 }

@@ -8,7 +8,8 @@ namespace RouteService.Client.Calls;
 /// <summary>One call of RecordRoute with its attempts.</summary>
 internal sealed class RouteRecording(
     CallContext context, RouteGuide.RouteGuideClient guide, TimeSpan? timeout, CancellationToken cancellationToken)
-    : ClientStream<Coordinate, Point, Proto.RouteSummary>(context, "routeguide.RouteGuide/RecordRoute", timeout, cancellationToken)
+    : ClientStream<Coordinate, Point, Proto.RouteSummary>(
+        context, "routeguide.RouteGuide/RecordRoute", turns: null, timeout, cancellationToken)
 {
     private const string DistanceTrailer = "route-distance-meters";
 
