@@ -12,14 +12,18 @@ public sealed class RecordRouteTests
     {
         await using var service = await ScriptedService.StartAsync(new Script
         {
-            RecordRoute = static (_, context, call) =>
+            RecordRoute = static async (points, context, call) =>
             {
+                while (await points.MoveNext(default))
+                {
+                }
+
                 if (call == 1)
                 {
                     context.ResponseTrailers.Add("route-distance-meters", "1234.5678");
                 }
 
-                return Task.FromResult(new Proto.RouteSummary { PointCount = 2, FeatureCount = 1, Distance = 1234, ElapsedTime = 3 });
+                return new Proto.RouteSummary { PointCount = 2, FeatureCount = 1, Distance = 1234, ElapsedTime = 3 };
             },
         });
         await using var client = Connect(service.Address);

@@ -27,12 +27,24 @@ internal abstract class ClientStream<TItem, TRequest, TResponse>(
     /// </summary>
     protected virtual bool IsTimed => true;
 
+    // Whether all items of the attempt were sent.
+    private bool _isWhole;
+
     private string Silence => FormattableString.Invariant(
         $"The server has accepted nothing for {context.Options.StreamSilence.TotalSeconds} s.");
 
     protected abstract AsyncClientStreamingCall<TRequest, TResponse> Start(CallOptions options);
 
     protected abstract TRequest ToMessage(TItem item);
+
+    /// <summary>
+    /// Whether an answer is to less than was sent. .NET sends a request again by itself if a gateway refuses its stream (REFUSED_STREAM),
+    /// without the items that it has taken before: the server gets a stream that ends at once.
+    /// </summary>
+    protected virtual bool IsOfLess(TResponse response, long sent) => false;
+
+    /// <summary>Whether a failure is that of a stream without its first items, as above.</summary>
+    protected virtual bool IsOfLess(RpcException failure) => false;
 
     /// <summary>What an item adds to <see cref="RouteServiceException.Delivered"/>.</summary>
     protected virtual int Weigh(TItem item) => 1;
@@ -50,9 +62,11 @@ internal abstract class ClientStream<TItem, TRequest, TResponse>(
                 {
                     if (!await TrySendAsync(call, silence, item).ConfigureAwait(false))
                     {
-                        return;
+                        return false;
                     }
                 }
+
+                return true;
             }).ConfigureAwait(false);
     }
 
@@ -75,7 +89,7 @@ internal abstract class ClientStream<TItem, TRequest, TResponse>(
                     {
                         if (!await TrySendAsync(call, silence, kept[i]).ConfigureAwait(false))
                         {
-                            return;
+                            return false;
                         }
                     }
 
@@ -86,9 +100,11 @@ internal abstract class ClientStream<TItem, TRequest, TResponse>(
                         kept?.Add(item);
                         if (!await TrySendAsync(call, silence, item).ConfigureAwait(false))
                         {
-                            return;
+                            return false;
                         }
                     }
+
+                    return true;
                 }).ConfigureAwait(false);
         }
     }
@@ -97,9 +113,11 @@ internal abstract class ClientStream<TItem, TRequest, TResponse>(
 
     /// <param name="lifetime">The call's.</param>
     /// <param name="canRepeat">Whether another attempt can send all items.</param>
-    /// <param name="send">Sends the items, as far as the stream takes them. Its exceptions are the caller's.</param>
+    /// <param name="send">
+    /// Sends the items, as far as the stream takes them, and returns whether it has taken all. Its exceptions are the caller's.
+    /// </param>
     private async Task<(TResponse Response, Metadata Trailers)> RunAsync(
-        CallLifetime lifetime, Func<bool> canRepeat, Func<AsyncClientStreamingCall<TRequest, TResponse>, SilenceTimer, Task> send)
+        CallLifetime lifetime, Func<bool> canRepeat, Func<AsyncClientStreamingCall<TRequest, TResponse>, SilenceTimer, Task<bool>> send)
     {
         using var trace = CallTrace.Start(method, context);
         var resumption = new Resumption(method, context, lifetime, trace.Activity);
@@ -115,6 +133,7 @@ internal abstract class ClientStream<TItem, TRequest, TResponse>(
             while (true)
             {
                 _sent = 0;
+                _isWhole = false;
                 AsyncClientStreamingCall<TRequest, TResponse>? call = null;
                 using var silence = new SilenceTimer(context.Options.Clock, context.Options.StreamSilence, () => call?.Dispose());
                 RpcException failure;
@@ -125,7 +144,7 @@ internal abstract class ClientStream<TItem, TRequest, TResponse>(
                     call = Start(options);
                     try
                     {
-                        await send(call, silence).ConfigureAwait(false);
+                        _isWhole = await send(call, silence).ConfigureAwait(false);
                     }
                     catch (Exception e) when (!lifetime.IsEnd(e))
                     {
@@ -139,6 +158,7 @@ internal abstract class ClientStream<TItem, TRequest, TResponse>(
                     failure = silence.HasFired
                         ? new RpcException(new Status(StatusCode.Unavailable, Silence))
                         : CallFailure.Normalize(e, () => call!.GetStatus(), () => call!.GetTrailers(), lifetime);
+                    failure = IsOfLess(failure) ? Less() : failure;
                 }
                 finally
                 {
@@ -192,8 +212,11 @@ internal abstract class ClientStream<TItem, TRequest, TResponse>(
 
         var response = await call.ResponseAsync.ConfigureAwait(false);
         silence.Stop();
-        return (response, call.GetTrailers());
+        return _isWhole && !IsOfLess(response, _sent) ? (response, call.GetTrailers()) : throw Less();
     }
+
+    private static RpcException Less() =>
+        new(new Status(StatusCode.Unavailable, "The stream broke on its way, and the server has answered to less than was sent."));
 
     /// <returns>False if the stream has ended; its response says why.</returns>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]

@@ -24,6 +24,8 @@ internal sealed class RouteRecording(
 
     protected override AsyncClientStreamingCall<Point, Proto.RouteSummary> Start(CallOptions options) => guide.RecordRoute(options);
 
+    protected override bool IsOfLess(Proto.RouteSummary response, long sent) => response.PointCount != sent;
+
     protected override Point ToMessage(Coordinate item) => CallContext.ToPoint(item);
 
     private static RouteSummary ToSummary((Proto.RouteSummary Response, Metadata Trailers) answer)

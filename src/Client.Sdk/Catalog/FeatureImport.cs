@@ -39,6 +39,10 @@ internal sealed class FeatureImport(
 
     protected override Proto.ImportFeaturesRequest ToMessage(Proto.ImportFeaturesRequest item) => item;
 
+    // The options are always sent first. Counts say nothing: those of a repeated request id are the first import's.
+    protected override bool IsOfLess(RpcException failure) =>
+        failure.StatusCode is StatusCode.InvalidArgument && CallFailure.ViolationsOf(failure).Any(static field => field.Field is "options");
+
     protected override int Weigh(Proto.ImportFeaturesRequest item) => item.Batch?.Features.Count ?? 0;
 
     private IEnumerable<Proto.ImportFeaturesRequest> ToMessages(IReadOnlyCollection<CatalogFeature> features)
