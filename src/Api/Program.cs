@@ -89,6 +89,9 @@ static WebApplicationBuilder CreateBuilder(string[] settings)
         // ASPNETCORE_FORWARDEDHEADERS_ENABLED would let any client choose its address, and ASPNETCORE_PREFERHOSTINGURLS open other ports.
         "--forwardedHeaders_Enabled=false",
         "--preferHostingUrls=false",
+
+        // A variable of this name, perhaps another program's, would refuse whoever calls the service by a name that it lacks.
+        "--allowedHosts=*",
         .. settings,
     ]);
 }

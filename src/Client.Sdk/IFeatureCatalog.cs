@@ -180,13 +180,18 @@ public interface IFeatureCatalog
     /// <see cref="ImportFeaturesAsync(IReadOnlyCollection{CatalogFeature}, bool, Guid?, TimeSpan?, CancellationToken)"/> has no such limit.
     /// </summary>
     /// <param name="features">
-    /// Enumerated once. An exception of the enumeration is thrown here, and nothing is written.
+    /// Enumerated once. An exception of the enumeration is thrown here as it is, and nothing is written.
     /// </param>
     /// <param name="replaceAll">Whether all other features are removed; default false.</param>
     /// <param name="requestId">Id of the write; null (default) for a new one. A repeat is answered with the summary of the import.</param>
     /// <param name="timeout">Time limit for the call including all attempts; null (default) for none.</param>
     /// <param name="cancellationToken">Cancels the call.</param>
-    /// <remarks>When all is sent, the service may take minutes to write it; only <paramref name="timeout"/> limits that.</remarks>
+    /// <remarks>
+    /// The service may let an import wait before it reads, and take minutes to write what was sent; only <paramref name="timeout"/> limits
+    /// that. A connection that is dead is found by its pings (<see cref="RouteServiceClientOptions.KeepAlive"/>), which a channel of the
+    /// application has to be given. A client sends two imports at once, as many as the service runs; further ones wait, and are not
+    /// enumerated before their turn.
+    /// </remarks>
     /// <exception cref="ArgumentException">A feature as for <see cref="PutFeatureAsync"/>; nothing is written.</exception>
     /// <exception cref="RouteServiceException">
     /// The call failed; <see cref="RouteServiceException.Delivered"/> is the number of features that were sent.
@@ -197,9 +202,9 @@ public interface IFeatureCatalog
 
     /// <summary>
     /// Writes all features of a collection or none. A collection can be enumerated again, so the call is retried from the start, however
-    /// many features were sent.
+    /// many features were sent. It waits for the service as the import of a stream does.
     /// </summary>
-    /// <param name="features">Enumerated once for each attempt.</param>
+    /// <param name="features">Enumerated once for each attempt. An exception of the enumeration is thrown here as it is.</param>
     /// <param name="replaceAll">Whether all other features are removed; default false.</param>
     /// <param name="requestId">Id of the write; null (default) for a new one. A repeat is answered with the summary of the import.</param>
     /// <param name="timeout">Time limit for the call including all attempts; null (default) for none.</param>

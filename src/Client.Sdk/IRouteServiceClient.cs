@@ -51,7 +51,7 @@ public interface IRouteServiceClient
     /// retried after that. <see cref="RecordRouteAsync(IReadOnlyCollection{Coordinate}, TimeSpan?, CancellationToken)"/> has no such limit.
     /// </summary>
     /// <param name="points">
-    /// Enumerated once. May be empty. An exception of the enumeration is thrown here, and the call is cancelled.
+    /// Enumerated once. May be empty. An exception of the enumeration is thrown here as it is, and the call is cancelled.
     /// </param>
     /// <param name="timeout">Time limit for the whole route. Null (default) for none.</param>
     /// <param name="cancellationToken">Cancels the call.</param>
@@ -67,7 +67,7 @@ public interface IRouteServiceClient
     /// Sends the points, and returns the summary of their route. A collection can be enumerated again, so the call is retried from the
     /// start, however many points were sent.
     /// </summary>
-    /// <param name="points">Enumerated once for each attempt. May be empty.</param>
+    /// <param name="points">Enumerated once for each attempt. May be empty. An exception of it is thrown here as it is.</param>
     /// <param name="timeout">Time limit for the call including all attempts. Null (default) for none.</param>
     /// <param name="cancellationToken">Cancels the call.</param>
     /// <exception cref="ArgumentNullException"><paramref name="points"/> is null.</exception>

@@ -126,9 +126,9 @@ public sealed partial class RouteServiceClient
             await call.ResponseAsync.ConfigureAwait(false);
             return null;
         }
-        catch (RpcException e)
+        catch (Exception e) when (e is RpcException or OperationCanceledException)
         {
-            return e.StatusCode == StatusCode.Unavailable ? e.Status : null;
+            return e is RpcException { StatusCode: StatusCode.Unavailable } unavailable ? unavailable.Status : null;
         }
     }
 }

@@ -36,6 +36,10 @@ public sealed partial class RouteServiceClient : IRouteServiceClient, IAsyncDisp
     private readonly UnaryMethod<HealthCheckRequest, HealthCheckResponse> _checkHealth;
     private readonly CancellationTokenSource _disposal = new();
 
+    // As many as the service runs of one client at once. What further ones send would fill the connection's window of flow control unread:
+    // all calls on the connection would wait, those imports too that the others wait for.
+    private readonly SemaphoreSlim _importTurns = new(2);
+
     // Sessions that end with the client.
     private readonly HashSet<ChatSession> _sessions = [];
     private volatile bool _isDisposed;
@@ -110,7 +114,7 @@ public sealed partial class RouteServiceClient : IRouteServiceClient, IAsyncDisp
         _sayHello = new("helloworld.Greeter/SayHello", greeter.SayHelloAsync);
         _sayHelloAgain = new("helloworld.Greeter/SayHelloAgain", greeter.SayHelloAgainAsync);
         _checkHealth = new("grpc.health.v1.Health/Check", _health.CheckAsync);
-        Features = new FeatureCatalog(_context, _unary, new Contracts.V1.Features.FeaturesClient(_invoker), CheckCall);
+        Features = new FeatureCatalog(_context, _unary, new Contracts.V1.Features.FeaturesClient(_invoker), _importTurns, CheckCall);
         if (_channel is not null && logger.IsEnabled(LogLevel.Information))
         {
             _ = ServiceChannel.LogStatesAsync(_channel, _target, logger, _disposal.Token);

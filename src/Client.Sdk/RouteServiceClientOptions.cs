@@ -28,7 +28,8 @@ public sealed record RouteServiceClientOptions
 
     /// <summary>
     /// Longest wait of a stream for what the server owes: the next feature, room for the next point, a summary, or the acknowledgement of a
-    /// note. Time in which the caller does not ask for more does not count. More than zero, at most 24 days; default 30 s.
+    /// note. Time in which the caller does not ask for more does not count. More than zero, at most 24 days; default 30 s. An import has no
+    /// such limit, as the service may let it wait: its time limit ends it, or an unanswered ping of <see cref="KeepAlive"/>.
     /// </summary>
     public TimeSpan StreamSilence { get; set; } = TimeSpan.FromSeconds(30);
 
@@ -74,7 +75,8 @@ public sealed record RouteServiceClientOptions
 
     /// <summary>
     /// Returns the token that calls authenticate with, sent as <c>authorization: Bearer TOKEN</c>; null or empty sends none. Called before
-    /// every attempt; cache the token. Counts against the deadline. An exception fails the call. Null (default) for no authentication.
+    /// every attempt; cache the token. Counts against the deadline. An exception fails the call, which throws it as it is, and is not
+    /// retried. Null (default) for no authentication.
     /// </summary>
     public Func<CancellationToken, ValueTask<string?>>? BearerToken { get; set; }
 

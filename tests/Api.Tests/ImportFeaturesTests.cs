@@ -171,6 +171,30 @@ public sealed class ImportFeaturesTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Imports_that_wait_leave_their_connection_to_other_calls()
+    {
+        // More than a stream may send before it is read; a gateway has one connection for many clients.
+        var calls = new List<AsyncClientStreamingCall<ImportFeaturesRequest, ImportFeaturesResponse>>();
+        var batch = Batch([.. Enumerable.Range(0, 1_000).Select(static i => At(i, new string('x', 1_000)))]);
+        for (var i = 0; i < 8; i++)
+        {
+            calls.Add(_features.ImportFeatures());
+            await calls[i].RequestStream.WriteAsync(Options());
+            if (i >= 2)
+            {
+                _ = calls[i].RequestStream.WriteAsync(batch).ContinueWith(static _ => { }, TaskScheduler.Default);
+            }
+        }
+
+        for (var i = 0; i < 20; i++)
+        {
+            await _features.SearchFeaturesAsync(new SearchFeaturesRequest { PageSize = 1 }, deadline: DateTime.UtcNow.AddMinutes(1));
+        }
+
+        calls.ForEach(static call => call.Dispose());
+    }
+
+    [Fact]
     public async Task At_the_shutdown_an_import_ends_without_a_trace()
     {
         using var call = _features.ImportFeatures();

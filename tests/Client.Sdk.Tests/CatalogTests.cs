@@ -466,13 +466,21 @@ public sealed class CatalogTests
     [Fact]
     public async Task What_the_features_of_an_import_throw_is_thrown_and_ends_the_servers_call()
     {
-        var ended = new TaskCompletionSource();
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var service = await ScriptedService.StartAsync(new Script
         {
-            ImportFeatures = async (stream, context, _) =>
+            ImportFeatures = async (stream, _, _) =>
             {
-                using var onEnd = context.CancellationToken.Register(() => ended.TrySetResult());
-                await ReadAsync(stream, static _ => { });
+                try
+                {
+                    await ReadAsync(stream, static _ => { });
+                }
+                catch
+                {
+                    ended.TrySetResult();
+                    throw;
+                }
+
                 return new V1.ImportFeaturesResponse();
             },
         });

@@ -99,20 +99,23 @@ public sealed class ChatStreamTests
     [Fact]
     public async Task A_refused_post_that_nobody_waits_for_ends_nothing()
     {
-        var (isPosted, refuse) = (new TaskCompletionSource(), new TaskCompletionSource());
-        var chat = new ScriptedChat
+        var (isPosted, refuse) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        var chat = new ScriptedChat().Script;
+        await using var service = await ScriptedService.StartAsync(new Script
         {
-            OnPost = (stream, _) =>
+            RouteChat = async (posts, notes, context, call) =>
             {
-                if (stream == 1)
+                if (call == 1)
                 {
+                    await posts.MoveNext(context.CancellationToken);
                     isPosted.SetResult();
-                    refuse.Task.Wait();
+                    await refuse.Task;
                     throw Script.Refusal(StatusCode.AlreadyExists, "NOTE_ID_TAKEN", ("note_id", "taken"), ("sequence", "7"));
                 }
+
+                await chat.RouteChat(posts, notes, context, call);
             },
-        };
-        await using var service = await ScriptedService.StartAsync(chat.Script);
+        });
         await using var client = Connect(service.Address);
         await using var session = await client.JoinChatAsync([Here]);
         using var cancel = new CancellationTokenSource();
@@ -308,7 +311,7 @@ public sealed class ChatStreamTests
     [Fact]
     public async Task Cancelled_posts_make_room_and_the_end_of_a_session_ends_those_that_wait_for_room()
     {
-        var fail = new TaskCompletionSource();
+        var fail = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var service = await ScriptedService.StartAsync(new Script
         {
             RouteChat = async (posts, notes, context, _) =>
@@ -399,7 +402,7 @@ public sealed class ChatStreamTests
     public async Task Posts_that_wait_to_be_sent_are_not_overdue()
     {
         // Notes that fill the windows of HTTP/2: most wait until the service reads.
-        var (clock, read) = (new FakeTimeProvider(), new TaskCompletionSource());
+        var (clock, read) = (new FakeTimeProvider(), new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         await using var service = await ScriptedService.StartAsync(new Script
         {
             RouteChat = async (posts, notes, context, _) =>
@@ -428,7 +431,7 @@ public sealed class ChatStreamTests
     {
         // The first stream takes all posts, acknowledges none, and breaks. The next reads later, and most posts wait for that.
         const int Posts = 60;
-        var (clock, broken, read) = (new FakeTimeProvider(), new TaskCompletionSource(), new TaskCompletionSource());
+        var (clock, broken, read) = (new FakeTimeProvider(), new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         var taken = 0;
         await using var service = await ScriptedService.StartAsync(new Script
         {

@@ -121,7 +121,7 @@ public sealed class ChatTests(RunningService service) : IClassFixture<RunningSer
     public async Task Completing_does_not_wait_for_a_post_whose_caller_has_stopped_waiting()
     {
         // A service that takes posts and acknowledges none.
-        var posted = new TaskCompletionSource();
+        var posted = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var scripted = await ScriptedService.StartAsync(new Script
         {
             RouteChat = async (posts, _, context, _) =>

@@ -19,7 +19,7 @@ public sealed class ConnectionTests
         // As most servers have it, and as .NET takes it to be until a connection's server has said: beyond that the first calls of a connection are refused.
         const int Streams = 100;
         const int Calls = 450;
-        var open = new TaskCompletionSource();
+        var open = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var service = await ScriptedService.StartAsync(
             new Script
             {
@@ -163,8 +163,8 @@ public sealed class ConnectionTests
         await using var client = Connect(proxy.Address);
         using var stop = new CancellationTokenSource();
         var listed = 0;
-        var middle = new TaskCompletionSource();
-        var gone = new TaskCompletionSource();
+        var middle = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var gone = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var listing = Task.Run(async () =>
         {
             var seen = new HashSet<Coordinate>();

@@ -358,9 +358,15 @@ public sealed class ListFeaturesTests
         {
             ListFeatures = async (stream, context, _) =>
             {
-                using var onEnd = context.CancellationToken.Register(() => ended.Release());
-                await stream.WriteAsync(Feature(1));
-                await Task.Delay(Timeout.Infinite, context.CancellationToken);
+                try
+                {
+                    await stream.WriteAsync(Feature(1));
+                    await Task.Delay(Timeout.Infinite, context.CancellationToken);
+                }
+                finally
+                {
+                    ended.Release();
+                }
             },
         });
         await using var client = Connect(service.Address);

@@ -12,14 +12,18 @@ public sealed class RecordRouteTests
     {
         await using var service = await ScriptedService.StartAsync(new Script
         {
-            RecordRoute = static (_, context, call) =>
+            RecordRoute = static async (points, context, call) =>
             {
+                while (await points.MoveNext(default))
+                {
+                }
+
                 if (call == 1)
                 {
                     context.ResponseTrailers.Add("route-distance-meters", "1234.5678");
                 }
 
-                return Task.FromResult(new Proto.RouteSummary { PointCount = 2, FeatureCount = 1, Distance = 1234, ElapsedTime = 3 });
+                return new Proto.RouteSummary { PointCount = 2, FeatureCount = 1, Distance = 1234, ElapsedTime = 3 };
             },
         });
         await using var client = Connect(service.Address);
@@ -162,14 +166,21 @@ public sealed class RecordRouteTests
     [Fact]
     public async Task What_the_points_throw_is_thrown_and_ends_the_servers_call()
     {
-        var ended = new TaskCompletionSource();
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var service = await ScriptedService.StartAsync(new Script
         {
-            RecordRoute = async (points, context, _) =>
+            RecordRoute = async (points, _, _) =>
             {
-                using var onEnd = context.CancellationToken.Register(() => ended.TrySetResult());
-                while (await points.MoveNext(default))
+                try
                 {
+                    while (await points.MoveNext(default))
+                    {
+                    }
+                }
+                catch
+                {
+                    ended.TrySetResult();
+                    throw;
                 }
 
                 return new Proto.RouteSummary();

@@ -80,22 +80,18 @@ internal sealed class ScriptedChat
                 OnPost(number, post);
                 opened.Posts.Enqueue(post.NoteId);
                 var place = Coordinate.FromE7(post.Location.Latitude, post.Location.Longitude);
-                await turn.WaitAsync();
-                if (places.Add(place))
+                await InTurnAsync(async () =>
                 {
-                    // Its earlier notes come first, out of the order.
-                    foreach (var earlier in Snapshot().Where(note => note.Location.Equals(post.Location) && note.Sequence <= position))
+                    // Of a place that is new the earlier notes come first, out of the order.
+                    var isNew = places.Add(place);
+                    foreach (var earlier in Snapshot().Where(note => isNew && note.Location.Equals(post.Location) && note.Sequence <= position))
                     {
                         await SendAsync(earlier);
                     }
-                }
-
-                turn.Release();
+                });
                 var kept = Keep(post);
                 await SendDueAsync();
-                await turn.WaitAsync();
-                await SendAsync(kept);
-                turn.Release();
+                await InTurnAsync(() => SendAsync(kept));
             }
 
             await SendDueAsync();
@@ -128,19 +124,24 @@ internal sealed class ScriptedChat
             return next.IsCompleted && await next;
         }
 
-        async Task SendDueAsync()
+        Task SendDueAsync() => InTurnAsync(async () =>
+        {
+            foreach (var note in Snapshot().Where(note => note.Sequence > position))
+            {
+                position = note.Sequence;
+                if (places.Contains(Coordinate.FromE7(note.Location.Latitude, note.Location.Longitude)))
+                {
+                    await SendAsync(note);
+                }
+            }
+        });
+
+        async Task InTurnAsync(Func<Task> send)
         {
             await turn.WaitAsync();
             try
             {
-                foreach (var note in Snapshot().Where(note => note.Sequence > position))
-                {
-                    position = note.Sequence;
-                    if (places.Contains(Coordinate.FromE7(note.Location.Latitude, note.Location.Longitude)))
-                    {
-                        await SendAsync(note);
-                    }
-                }
+                await send();
             }
             finally
             {

@@ -167,6 +167,20 @@ internal sealed class Script
         },
     }.ToRpcException();
 
+    /// <summary>INVALID_ARGUMENT with this field.</summary>
+    public static RpcException Invalid(string field) => new Google.Rpc.Status
+    {
+        Code = (int)StatusCode.InvalidArgument,
+        Message = "as the script says",
+        Details =
+        {
+            Google.Protobuf.WellKnownTypes.Any.Pack(new Google.Rpc.BadRequest
+            {
+                FieldViolations = { new Google.Rpc.BadRequest.Types.FieldViolation { Field = field, Description = "as the script says" } },
+            }),
+        },
+    }.ToRpcException();
+
     /// <summary>Resets the stream in the place of a status.</summary>
     public static void Reset(ServerCallContext context) => context.GetHttpContext().Abort();
 }

@@ -107,7 +107,7 @@ internal sealed class TcpProxy : IAsyncDisposable
 
     private static TaskCompletionSource Flowing()
     {
-        var flowing = new TaskCompletionSource();
+        var flowing = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         flowing.SetResult();
         return flowing;
     }

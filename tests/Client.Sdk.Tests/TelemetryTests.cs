@@ -135,7 +135,7 @@ public sealed class TelemetryTests
     public async Task The_span_of_a_listing_lasts_until_its_end()
     {
         using var spans = new Spans();
-        var received = new TaskCompletionSource();
+        var received = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var service = await ScriptedService.StartAsync(new Script
         {
             ListFeatures = async (stream, context, call) =>

@@ -384,7 +384,7 @@ public sealed class UnaryTests
             },
         });
         await using var client = Connect(service.Address);
-        var over = new TaskCompletionSource();
+        var over = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         using var served = new CancellationTokenSource();
         Task background;
         using (AmbientDeadline.Begin(DateTimeOffset.UtcNow.AddDays(1)))
@@ -413,7 +413,7 @@ public sealed class UnaryTests
     [Fact]
     public async Task In_a_gRPC_server_calls_inherit_the_deadline_and_the_cancellation_of_the_inbound_call()
     {
-        var (deadlines, ended) = (new List<DateTime>(), new TaskCompletionSource());
+        var (deadlines, ended) = (new List<DateTime>(), new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         await using var back = await ScriptedService.StartAsync(new Script
         {
             GetFeature = async (point, context, call) =>
@@ -421,8 +421,14 @@ public sealed class UnaryTests
                 deadlines.Add(context.Deadline);
                 if (call == 3)
                 {
-                    using var onEnd = context.CancellationToken.Register(() => ended.TrySetResult());
-                    await Never(context);
+                    try
+                    {
+                        await Never(context);
+                    }
+                    finally
+                    {
+                        ended.TrySetResult();
+                    }
                 }
 
                 return new Proto.Feature { Name = "back", Location = point };

@@ -492,6 +492,16 @@ public sealed class CommandLineTests : IAsyncDisposable
         Assert.Contains("\"LogLevel\":\"Information\"", _service.Output);
     }
 
+    /// <summary>A variable of ASP.NET Core, which another program may have set.</summary>
+    [Fact]
+    public async Task Hosts_that_are_allowed_elsewhere_keep_nobody_away()
+    {
+        _service.Settings["AllowedHosts"] = "example.com";
+
+        // It asks for readiness, by another name.
+        await _service.InitializeAsync();
+    }
+
     [Fact]
     public async Task A_setting_can_be_an_argument()
     {

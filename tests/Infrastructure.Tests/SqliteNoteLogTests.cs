@@ -39,6 +39,23 @@ public sealed class SqliteNoteLogTests : NoteLogContract, IDisposable
     }
 
     [Fact]
+    public async Task Notes_of_another_process_are_hinted_at_and_those_of_its_own_are_not()
+    {
+        var (ours, theirs) = (Open("notes.db"), Open("notes.db"));
+        await using var hints = ours.ListenAsync(TestContext.Current.CancellationToken).GetAsyncEnumerator(TestContext.Current.CancellationToken);
+        Assert.True(await hints.MoveNextAsync());
+        var next = hints.MoveNextAsync().AsTask();
+        await ours.AppendAsync([new NewNote(Guid.NewGuid(), new RouteNote(new Coordinate(1, 2), "ours"), null)], default);
+        await Task.Delay(200, TestContext.Current.CancellationToken);
+        Assert.False(next.IsCompleted);
+
+        await theirs.AppendAsync([new NewNote(Guid.NewGuid(), new RouteNote(new Coordinate(1, 2), "theirs"), null)], default);
+
+        Assert.True(await next);
+        Assert.Equal("theirs", Assert.Single(await ours.ReadAfterAsync(1, 10, default)).Note.Message);
+    }
+
+    [Fact]
     public async Task That_another_program_holds_the_file_is_known()
     {
         var log = Open("notes.db");

@@ -174,7 +174,7 @@ public sealed class AuthTests : ServiceTest
         var channel = Connect();
         string[] invalid =
         [
-            "", ""","exp":0""", ""","exp":-1""", ""","exp":-9223372036854775808""", ""","exp":4102444800,"nbf":4102444000""",
+            ""","exp":0""", ""","exp":-1""", ""","exp":-9223372036854775808""", ""","exp":4102444800,"nbf":4102444000""",
             ""","exp":9223372036854775807,"nbf":9223372036854775807""",
         ];
         foreach (var times in invalid)
@@ -182,6 +182,9 @@ public sealed class AuthTests : ServiceTest
             var refusal = await RefusalAsync(StatusCode.Unauthenticated, FeatureAsync(channel, Bearer(Signed(times))));
             Assert.Equal((times, "The token is not valid at this time."), (times, refusal.Status.Detail));
         }
+
+        var endless = await RefusalAsync(StatusCode.Unauthenticated, FeatureAsync(channel, Bearer(Signed(""))));
+        Assert.Equal("The token has no time of expiry; expected exp.", endless.Status.Detail);
     }
 
     [Fact]

@@ -165,6 +165,7 @@ internal sealed class BearerTokens : JsonWebTokenHandler, IDisposable
     {
         _ when _issuer is { IsStale: true } && LacksIssuer(failure) =>
             new("The token cannot be checked now: the issuer's signing keys are unavailable. Try again.", isUnavailable: true),
+        SecurityTokenInvalidLifetimeException { Expires: null } => new("The token has no time of expiry; expected exp."),
         SecurityTokenInvalidLifetimeException or SecurityTokenExpiredException or SecurityTokenNoExpirationException =>
             new("The token is not valid at this time."),
         SecurityTokenInvalidIssuerException => new($"The token is of another issuer; expected {Issuer}."),

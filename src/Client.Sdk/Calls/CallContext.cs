@@ -69,12 +69,17 @@ internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> 
     public static Point ToPoint(Coordinate location) => new() { Latitude = location.LatitudeE7, Longitude = location.LongitudeE7 };
 
     /// <summary>
-    /// The exception that ends a call: cancellation, disposal, or a failure of the service, whose reason is <paramref name="reason"/>, or
-    /// by default that of its status.
+    /// The exception that ends a call: one of the caller's own code as it is, cancellation, disposal, or a failure of the service, whose
+    /// reason is <paramref name="reason"/>, or by default that of its status.
     /// </summary>
     public Exception End(
         string method, Exception failure, int attempts, long delivered, CallLifetime lifetime, FailureReason? reason = null)
     {
+        if (failure is CallerException callers)
+        {
+            return callers.Cause;
+        }
+
         if (lifetime.IsCancelled)
         {
             return lifetime.ToException(failure);
@@ -104,10 +109,10 @@ internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> 
 
     private async Task<CallOptions> WithTokenAsync(Metadata headers, CallLifetime lifetime, CancellationToken cancellationToken)
     {
-        var coming = Options.BearerToken!(cancellationToken);
         try
         {
             // The call ends even if BearerToken ignores its token.
+            var coming = Options.BearerToken!(cancellationToken);
             var token = coming.IsCompleted
                 ? await coming.ConfigureAwait(false)
                 : await coming.AsTask().WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -116,7 +121,11 @@ internal sealed class CallContext(RouteServiceClientOptions options, Func<bool> 
                 headers.Add("authorization", $"Bearer {token}");
             }
         }
-        catch (OperationCanceledException e) when (lifetime.IsLate)
+        catch (RpcException e) when (!lifetime.IsEnd(e))
+        {
+            throw new CallerException(e);
+        }
+        catch (Exception e) when (lifetime.IsLate && lifetime.IsEnd(e))
         {
             throw new RpcException(new Status(
                 StatusCode.DeadlineExceeded, "BearerToken has not returned a token before the call's deadline.", e));

@@ -13,13 +13,26 @@ internal static class CallFailure
     private const long NoError = 0x0;
     private const long ProtocolError = 0x1;
 
+    // Of Grpc.Net.Client, for a response that ends without a status, and within a message.
+    private const string NoStatus = "No grpc-status found on response.";
+    private const string NoRest = "Unexpected end of content";
+
     /// <summary>
-    /// The same failure, with the status that it has for a caller. Grpc.Net.Client reports INTERNAL for a handshake of TLS or HTTP/2 that
-    /// fails, for a connection that the server closes in order (GOAWAY), and for one whose keep-alive ping is not answered: all of these
-    /// are UNAVAILABLE, since the call may succeed on another connection. A call that its time limit has cancelled is DEADLINE_EXCEEDED.
+    /// The failure of a call, with the status that it has for a caller. Grpc.Net.Client reports INTERNAL for a handshake of TLS or HTTP/2
+    /// that fails, for a connection that the server closes in order (GOAWAY), for one whose keep-alive ping is not answered, and for a
+    /// response that a gateway ends when it has lost the server, or CANCELLED: all of these are UNAVAILABLE, since the call may succeed on
+    /// another connection. A call that its time limit has cancelled is
+    /// DEADLINE_EXCEEDED. A channel with ThrowOperationCanceledOnCancellation throws <see cref="OperationCanceledException"/> for CANCELLED
+    /// and DEADLINE_EXCEEDED, also if the server has sent them; the call still knows the status.
     /// </summary>
-    public static RpcException Normalize(RpcException failure, CallLifetime lifetime)
+    /// <param name="exception">What the call has thrown.</param>
+    /// <param name="status">The call's status; asked for if the exception has none.</param>
+    /// <param name="trailers">The call's trailers; asked for if the exception has none.</param>
+    /// <param name="lifetime">The call's.</param>
+    public static RpcException Normalize(Exception exception, Func<Status> status, Func<Metadata> trailers, CallLifetime lifetime)
     {
+        var failure = exception as RpcException ?? new RpcException(
+            OfEnd(status, new Status(StatusCode.Cancelled, exception.Message, exception)), OfEnd(trailers, Metadata.Empty));
         if (failure.StatusCode == StatusCode.Cancelled && lifetime.IsLate)
         {
             return Late(failure);
@@ -28,6 +41,11 @@ internal static class CallFailure
         if (failure.StatusCode == StatusCode.Unavailable)
         {
             return failure;
+        }
+
+        if (failure.Status is { StatusCode: StatusCode.Cancelled, Detail: NoStatus })
+        {
+            return new RpcException(new Status(StatusCode.Unavailable, "The response has ended without a status."), failure.Trailers);
         }
 
         for (var cause = failure.Status.DebugException; cause is not null; cause = cause.InnerException)
@@ -42,6 +60,12 @@ internal static class CallFailure
     }
 
     /// <summary>
+    /// Whether a write failed because the server, the connection or this side ended the call. A write is given no token of the caller's.
+    /// </summary>
+    public static bool IsOfWrite(Exception e) =>
+        e is RpcException or OperationCanceledException or HttpRequestException or IOException or InvalidOperationException;
+
+    /// <summary>
     /// The service's reason, which tells failures of one status apart (docs/chat.md, docs/features.md); null if it gives none.
     /// </summary>
     public static ErrorInfo? InfoOf(RpcException failure) => DetailOf<ErrorInfo>(failure);
@@ -51,6 +75,13 @@ internal static class CallFailure
     /// over.
     /// </summary>
     public static bool IsOfBusyStore(string? reason) => reason is "STORE_TOO_SLOW" or "STORE_OVERLOADED";
+
+    /// <summary>The fields of the request that the service refuses; none if it names none.</summary>
+    public static IReadOnlyList<FieldViolation> ViolationsOf(RpcException failure) =>
+    [
+        .. (DetailOf<BadRequest>(failure)?.FieldViolations ?? [])
+            .Select(static violation => new FieldViolation(violation.Field, violation.Description)),
+    ];
 
     /// <summary>The failure of a call whose time limit has passed.</summary>
     public static RpcException Late(Exception? cause = null) =>
@@ -73,11 +104,7 @@ internal static class CallFailure
             StatusCode = failure.StatusCode,
             Trailers = failure.Trailers,
             Detail = detail,
-            FieldViolations =
-            [
-                .. (DetailOf<BadRequest>(failure)?.FieldViolations ?? [])
-                    .Select(static violation => new FieldViolation(violation.Field, violation.Description)),
-            ],
+            FieldViolations = ViolationsOf(failure),
             Location = info?.Metadata.TryGetValue("feature", out var name) == true ? FeatureMapping.ToLocation(name) : null,
             CurrentEtag = info?.Metadata.TryGetValue("etag", out var etag) == true ? etag : null,
             Attempts = attempts,
@@ -101,6 +128,19 @@ internal static class CallFailure
         RetryAfter = failure.RetryAfter,
     };
 
+    /// <summary>What a call says of its end; <paramref name="otherwise"/> if it says nothing.</summary>
+    private static T OfEnd<T>(Func<T> get, T otherwise)
+    {
+        try
+        {
+            return get();
+        }
+        catch (InvalidOperationException)
+        {
+            return otherwise;
+        }
+    }
+
     private static string? DescribeConnection(Exception cause, string detail) => cause switch
     {
         HttpRequestException
@@ -118,6 +158,8 @@ internal static class CallFailure
             "The server closed the connection before the call had ended; it is shutting down or draining.",
         HttpProtocolException { ErrorCode: ProtocolError } when cause.Message.Contains("ping request", StringComparison.Ordinal) =>
             "The server did not answer a keep-alive ping in time; the connection is considered dead.",
+        InvalidDataException when cause.Message.StartsWith(NoRest, StringComparison.Ordinal) =>
+            "The response has ended within a message.",
         _ => null,
     };
 

@@ -1,3 +1,5 @@
+using Grpc.Core;
+
 namespace RouteService.Client.Calls;
 
 /// <summary>
@@ -61,6 +63,10 @@ internal sealed class CallLifetime : IDisposable
 
     /// <summary>Whether the time limit has ended the call.</summary>
     public bool IsLate => _end is { IsCancellationRequested: true } && !IsCancelled;
+
+    /// <summary>Whether code of the caller that has the call's token has thrown this because the call has to end.</summary>
+    public bool IsEnd(Exception e) => Token.IsCancellationRequested
+        && e is OperationCanceledException or RpcException { StatusCode: StatusCode.Cancelled or StatusCode.DeadlineExceeded };
 
     /// <summary>The deadline that the channel sends to the server, by the time of day; null for none.</summary>
     public DateTime? ToDeadline() => TimeLeft is var left && left <= RouteServiceClientOptions.MaxTime

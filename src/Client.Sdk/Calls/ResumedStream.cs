@@ -156,10 +156,10 @@ internal abstract class ResumedStream<T> : IAsyncEnumerator<T>
                 next = _stream.MoveNext(CancellationToken.None);
                 continue;
             }
-            catch (RpcException e)
+            catch (Exception e) when (e is RpcException || (e is OperationCanceledException && next is not null))
             {
                 _silence.Stop();
-                failure = CallFailure.Normalize(e, _lifetime);
+                failure = CallFailure.Normalize(e, () => _call!.GetStatus(), () => _call!.GetTrailers(), _lifetime);
             }
             catch (ObjectDisposedException e) when (_silence.HasFired)
             {

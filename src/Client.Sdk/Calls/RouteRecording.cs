@@ -8,7 +8,8 @@ namespace RouteService.Client.Calls;
 /// <summary>One call of RecordRoute with its attempts.</summary>
 internal sealed class RouteRecording(
     CallContext context, RouteGuide.RouteGuideClient guide, TimeSpan? timeout, CancellationToken cancellationToken)
-    : ClientStream<Coordinate, Point, Proto.RouteSummary>(context, "routeguide.RouteGuide/RecordRoute", timeout, cancellationToken)
+    : ClientStream<Coordinate, Point, Proto.RouteSummary>(
+        context, "routeguide.RouteGuide/RecordRoute", turns: null, timeout, cancellationToken)
 {
     private const string DistanceTrailer = "route-distance-meters";
 
@@ -22,6 +23,8 @@ internal sealed class RouteRecording(
         ToSummary(await SendOnceAsync(points).ConfigureAwait(false));
 
     protected override AsyncClientStreamingCall<Point, Proto.RouteSummary> Start(CallOptions options) => guide.RecordRoute(options);
+
+    protected override bool IsOfLess(Proto.RouteSummary response, long sent) => response.PointCount != sent;
 
     protected override Point ToMessage(Coordinate item) => CallContext.ToPoint(item);
 

@@ -66,11 +66,14 @@ internal sealed class UnaryCalls(CallContext context, Resilience resilience)
                 var previous = BeginAttempt() - 1;
                 var options = await context.OptionsAsync(Lifetime, previous, extra: null, cancellationToken).ConfigureAwait(false);
                 using var call = method.Start(request, options);
-                return Outcome.FromResult(await call.ResponseAsync.ConfigureAwait(false));
-            }
-            catch (RpcException e)
-            {
-                return Outcome.FromException<TResponse>(CallFailure.Normalize(e, Lifetime));
+                try
+                {
+                    return Outcome.FromResult(await call.ResponseAsync.ConfigureAwait(false));
+                }
+                catch (Exception e) when (e is RpcException or OperationCanceledException)
+                {
+                    return Outcome.FromException<TResponse>(CallFailure.Normalize(e, call.GetStatus, call.GetTrailers, Lifetime));
+                }
             }
             catch (Exception e)
             {

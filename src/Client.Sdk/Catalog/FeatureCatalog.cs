@@ -10,9 +10,11 @@ namespace RouteService.Client.Catalog;
 /// <param name="context">The client's.</param>
 /// <param name="unary">The client's.</param>
 /// <param name="stub">The service's.</param>
+/// <param name="importTurns">Limits the imports at once.</param>
 /// <param name="check">Checks that a call may begin, and its time limit.</param>
 internal sealed class FeatureCatalog(
-    CallContext context, UnaryCalls unary, Proto.Features.FeaturesClient stub, Action<TimeSpan?> check) : IFeatureCatalog
+    CallContext context, UnaryCalls unary, Proto.Features.FeaturesClient stub, SemaphoreSlim importTurns, Action<TimeSpan?> check)
+    : IFeatureCatalog
 {
     public const string Service = "routeservice.v1.Features";
 
@@ -227,7 +229,7 @@ internal sealed class FeatureCatalog(
     }
 
     private FeatureImport NewImport(bool replaceAll, Guid? requestId, TimeSpan? timeout, CancellationToken cancellationToken) =>
-        new(context, stub, new() { ReplaceAll = replaceAll, RequestId = ToText(requestId) }, timeout, cancellationToken);
+        new(context, importTurns, stub, new() { ReplaceAll = replaceAll, RequestId = ToText(requestId) }, timeout, cancellationToken);
 
     private async IAsyncEnumerable<CatalogFeature> SearchAsync(
         Proto.SearchFeaturesRequest first,

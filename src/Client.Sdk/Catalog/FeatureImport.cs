@@ -6,14 +6,19 @@ using Proto = RouteService.Contracts.V1;
 namespace RouteService.Client.Catalog;
 
 /// <summary>One call of ImportFeatures with its attempts: the options, then the features in batches.</summary>
+/// <remarks>
+/// A service that is well lets an import wait before it reads, for a turn, a place in the store or another merge, and may write for minutes
+/// what was sent. So no silence ends one: its time limit does, and a connection that is dead is found by keep-alive pings.
+/// </remarks>
 internal sealed class FeatureImport(
     CallContext context,
+    SemaphoreSlim turns,
     Proto.Features.FeaturesClient stub,
     Proto.ImportFeaturesRequest.Types.Options options,
     TimeSpan? timeout,
     CancellationToken cancellationToken)
     : ClientStream<Proto.ImportFeaturesRequest, Proto.ImportFeaturesRequest, Proto.ImportFeaturesResponse>(
-        context, $"{FeatureCatalog.Service}/ImportFeatures", timeout, cancellationToken)
+        context, $"{FeatureCatalog.Service}/ImportFeatures", turns, timeout, cancellationToken)
 {
     // A message of the service has at most 4 MiB by default, and a feature can have about 400 KiB.
     private const int BatchBytes = 256 * 1024;
@@ -21,8 +26,7 @@ internal sealed class FeatureImport(
     // 4 MiB, and the options.
     protected override int MaxKept => 17;
 
-    // The service may merge what was sent for minutes. Keep-alive pings tell whether it is there.
-    protected override bool IsAnswerTimed => false;
+    protected override bool IsTimed => false;
 
     public async Task<ImportSummary> ImportAsync(IReadOnlyCollection<CatalogFeature> features) =>
         ToSummary((await SendAsync(ToMessages(features)).ConfigureAwait(false)).Response);
@@ -34,6 +38,10 @@ internal sealed class FeatureImport(
         stub.ImportFeatures(options);
 
     protected override Proto.ImportFeaturesRequest ToMessage(Proto.ImportFeaturesRequest item) => item;
+
+    // The options are always sent first. Counts say nothing: those of a repeated request id are the first import's.
+    protected override bool IsOfLess(RpcException failure) =>
+        failure.StatusCode is StatusCode.InvalidArgument && CallFailure.ViolationsOf(failure).Any(static field => field.Field is "options");
 
     protected override int Weigh(Proto.ImportFeaturesRequest item) => item.Batch?.Features.Count ?? 0;
 

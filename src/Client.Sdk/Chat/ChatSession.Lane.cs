@@ -108,8 +108,9 @@ internal sealed partial class ChatSession
             }
             catch (Exception e)
             {
-                trace.Fail(e);
-                session.End(e);
+                var end = e is CallerException callers ? callers.Cause : e;
+                trace.Fail(end);
+                session.End(end);
             }
         }
 
@@ -181,9 +182,9 @@ internal sealed partial class ChatSession
                         : new RpcException(new Status(StatusCode.Unavailable, "The server has ended the session."));
                 }
             }
-            catch (RpcException e)
+            catch (Exception e) when (e is RpcException or OperationCanceledException)
             {
-                return CallFailure.Normalize(e, lifetime);
+                return CallFailure.Normalize(e, call.GetStatus, call.GetTrailers, lifetime);
             }
             catch (ObjectDisposedException e)
             {
@@ -285,7 +286,7 @@ internal sealed partial class ChatSession
 
                 await call.RequestStream.CompleteAsync().ConfigureAwait(false);
             }
-            catch (Exception e) when (e is RpcException or HttpRequestException or IOException or InvalidOperationException)
+            catch (Exception e) when (CallFailure.IsOfWrite(e))
             {
                 // The stream has ended; its reader has the reason.
             }

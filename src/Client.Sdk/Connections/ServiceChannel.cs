@@ -35,7 +35,7 @@ internal static class ServiceChannel
             handler = outer;
         }
 
-        if (sockets.UseProxy && (sockets.Proxy ?? HttpClient.DefaultProxy).GetProxy(server) is { } proxy && proxy != server)
+        if (sockets.UseProxy && IsBehind(sockets.Proxy ?? HttpClient.DefaultProxy, server))
         {
             // The channel would connect to the server itself, past the proxy. It leaves connecting to a handler that has a callback of its
             // own, and then has no connectivity to report (docs of GrpcChannel.State).
@@ -95,6 +95,9 @@ internal static class ServiceChannel
             // The client is disposed, or its connections cannot be observed.
         }
     }
+
+    private static bool IsBehind(IWebProxy proxy, Uri server) =>
+        !proxy.IsBypassed(server) && proxy.GetProxy(server) is { } address && address != server;
 
     private static SocketsHttpHandler CreateHandler(RouteServiceClientOptions options)
     {

@@ -8,7 +8,7 @@ using RouteService.Domain.Geography;
 namespace RouteService.Infrastructure.Sqlite;
 
 /// <summary>
-/// Notes in one SQLite file, for one process. The features have a file of their own, because an import locks its file for seconds and notes
+/// Notes in one SQLite file. The features have a file of their own, because an import locks its file for seconds and notes
 /// must not wait for it. The calls are synchronous inside: a commit takes one sync of the disk.
 /// </summary>
 public sealed class SqliteNoteLog : INoteLog, IDisposable
@@ -32,6 +32,9 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
     private const string PathVariable = "RouteService__Sqlite__NotesPath";
 
     private const string Content = "notes";
+
+    // Interval at which the notes of other processes are looked for, and their longest delay.
+    private static readonly TimeSpan LookPeriod = TimeSpan.FromMilliseconds(50);
 
     private const string Columns = "SELECT sequence, place, message, author, note_id FROM note";
 
@@ -206,11 +209,22 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
         }
     }
 
-    /// <summary>Ends at once: no other process writes to the file.</summary>
+    /// <inheritdoc/>
+    /// <remarks>Two processes have the file during a rolling update.</remarks>
     public async IAsyncEnumerable<bool> ListenAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await Task.CompletedTask;
-        yield break;
+        using var timer = new PeriodicTimer(LookPeriod, _clock);
+        var seen = 0L;
+        do
+        {
+            var version = DataVersion();
+            if (version != seen)
+            {
+                seen = version;
+                yield return true;
+            }
+        }
+        while (await timer.WaitForNextTickAsync(cancellationToken));
     }
 
     public void Dispose()
@@ -220,6 +234,24 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
             _insert.Dispose();
             _writer.Dispose();
             _file.Dispose();
+        }
+    }
+
+    /// <summary>Another number after each commit of another process: all of this one are the writer's own.</summary>
+    private long DataVersion()
+    {
+        try
+        {
+            lock (_writing)
+            {
+                using var command = _writer.CreateCommand();
+                command.CommandText = "PRAGMA data_version";
+                return (long)command.ExecuteScalar()!;
+            }
+        }
+        catch (SqliteException e)
+        {
+            throw SqliteErrors.Unavailable(e);
         }
     }
 
