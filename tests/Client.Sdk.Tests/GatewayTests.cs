@@ -133,14 +133,19 @@ public sealed class GatewayTests
         try
         {
             await using var client = Connect($"http://127.0.0.1:{gateway}", static options => options with { Timeout = TimeSpan.FromMinutes(1) });
-            Assert.True(await client.WaitUntilReadyAsync());
+            while (await Record.ExceptionAsync(() => client.CheckHealthAsync()) is not null)
+            {
+                Assert.False(haproxy.HasExited);
+                await Task.Delay(50);
+            }
+
             await using var changes = client.Features.WatchFeaturesAsync().GetAsyncEnumerator();
             Assert.True(await changes.MoveNextAsync());
 
             var summary = await client.RecordRouteAsync(PointsAsync());
             Assert.Equal(300, summary.Points);
 
-            await client.Features.CreateFeatureAsync(new CatalogFeature(Here, "after"));
+            await client.Features.PutFeatureAsync(Here, "after");
             do
             {
                 Assert.True(await changes.MoveNextAsync().AsTask().WaitAsync(TimeSpan.FromMinutes(2)));
