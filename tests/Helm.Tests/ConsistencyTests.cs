@@ -32,6 +32,18 @@ public sealed partial class ConsistencyTests
         });
     }
 
+    [Fact]
+    public async Task Names_that_YAML_takes_for_numbers_stay_texts()
+    {
+        var text = (await Helm.RunAsync(
+            ["template", "4711", Helm.Chart, .. Helm.OptionsOf("database"), "--namespace", "123", "--set", "fullnameOverride=places,nameOverride=1e3"])).AssertSuccess().Output;
+
+        Assert.Contains("app.kubernetes.io/instance: \"4711\"", text);
+        Assert.Contains("namespace: \"123\"", text);
+        Assert.Contains("app.kubernetes.io/name: \"1e3\"", text);
+        Assert.DoesNotMatch("(instance|namespace|name): (4711|123|1e3|1000)\\s", text);
+    }
+
     [Theory]
     [MemberData(nameof(Sets))]
     public async Task Every_selector_finds_the_pods_that_it_is_for(string set)

@@ -53,6 +53,7 @@ public sealed class RejectionTests
     [InlineData("database.migration.connectionString=Host=db,database.migration.existingSecret.name=owner", "Set one of database.migration.existingSecret.name and database.migration.connectionString.")]
     [InlineData("podDisruptionBudget.minAvailable=2", "podDisruptionBudget.minAvailable is 2 of 2: no node with a pod on it could ever be drained.")]
     [InlineData("podDisruptionBudget.minAvailable=100%", "podDisruptionBudget.minAvailable is 100% of 2: no node with a pod on it could ever be drained.")]
+    [InlineData("podDisruptionBudget.minAvailable=51%", "podDisruptionBudget.minAvailable is 51% of 2: no node with a pod on it could ever be drained.")]
     [InlineData("replicas=1,podDisruptionBudget.minAvailable=50%", "podDisruptionBudget.minAvailable is 50% of 1: no node with a pod on it could ever be drained.")]
     [InlineData("podDisruptionBudget.maxUnavailable=0", "podDisruptionBudget.maxUnavailable is 0: no node with a pod on it could ever be drained.")]
     [InlineData("autoscaling.enabled=true,autoscaling.minReplicas=9", "autoscaling.minReplicas is 9 and autoscaling.maxReplicas 4; expected at most that.")]

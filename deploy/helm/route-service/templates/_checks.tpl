@@ -89,8 +89,13 @@
 {{- end -}}
 {{- with .Values.podDisruptionBudget -}}
 {{- if and .enabled (not (kindIs "invalid" .minAvailable)) -}}
-{{- $percent := hasSuffix "%" (toString .minAvailable) -}}
-{{- if and $pods (or (and $percent (or (eq (toString .minAvailable) "100%") (le (int $pods) 1))) (and (not $percent) (ge (int .minAvailable) (int $pods)))) -}}
+{{- $share := toString .minAvailable -}}
+{{- $min := int $share -}}
+{{- if hasSuffix "%" $share -}}
+{{/* Kubernetes rounds it up. */}}
+{{- $min = int (ceil (divf (mulf (trimSuffix "%" $share) $pods) 100)) -}}
+{{- end -}}
+{{- if and $pods (ge $min (int $pods)) -}}
 {{- fail (printf "podDisruptionBudget.minAvailable is %s of %s: no node with a pod on it could ever be drained. Expected fewer, or more pods." (toString .minAvailable) $pods) -}}
 {{- end -}}
 {{- else if and .enabled (has (toString .maxUnavailable) (list "0" "0%" "<nil>")) -}}

@@ -35,7 +35,8 @@ releases have the same objects. */}}
 {{ include "route-service.fullname" . }}.{{ include "route-service.namespace" . }}.svc
 {{- end -}}
 
-{{/* Labels of an object of a component: (dict "root" $ "component" "server"). */}}
+{{/* Labels of an object of a component: (dict "root" $ "component" "server"). A release or a namespace may be called 4711 or true, which YAML does not take for
+a text without quotes. */}}
 {{- define "route-service.labels" -}}
 {{- $own := include "route-service.selectorLabels" . | fromYaml -}}
 {{- $own = merge $own (dict
@@ -47,8 +48,8 @@ releases have the same objects. */}}
 {{- end -}}
 
 {{- define "route-service.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "route-service.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ include "route-service.name" .root | toYaml }}
+app.kubernetes.io/instance: {{ .root.Release.Name | toYaml }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
@@ -59,8 +60,8 @@ app.kubernetes.io/component: {{ .component }}
 
 {{/* An object's metadata: (dict "root" $ "component" … "name" …), and "labels" or "annotations" of its own. */}}
 {{- define "route-service.metadata" -}}
-name: {{ .name }}
-namespace: {{ include "route-service.namespace" .root }}
+name: {{ .name | toYaml }}
+namespace: {{ include "route-service.namespace" .root | toYaml }}
 labels:
   {{- merge (include "route-service.labels" . | fromYaml) (default dict .labels) | toYaml | nindent 2 }}
 {{- with merge (dict) (default dict .annotations) (default dict .root.Values.commonAnnotations) }}
