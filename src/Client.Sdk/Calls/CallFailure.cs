@@ -20,8 +20,8 @@ internal static class CallFailure
     /// <summary>
     /// The failure of a call, with the status that it has for a caller. Grpc.Net.Client reports INTERNAL for a handshake of TLS or HTTP/2
     /// that fails, for a connection that the server closes in order (GOAWAY), for one whose keep-alive ping is not answered, and for a
-    /// response that a gateway ends when it has lost the server, or CANCELLED: all of these are UNAVAILABLE, since the call may succeed on
-    /// another connection. A call that its time limit has cancelled is
+    /// response that a gateway ends within a message when it has lost the server; CANCELLED for one that it ends without a status. All of
+    /// these are UNAVAILABLE, since the call may succeed on another connection. A call that its time limit has cancelled is
     /// DEADLINE_EXCEEDED. A channel with ThrowOperationCanceledOnCancellation throws <see cref="OperationCanceledException"/> for CANCELLED
     /// and DEADLINE_EXCEEDED, also if the server has sent them; the call still knows the status.
     /// </summary>
