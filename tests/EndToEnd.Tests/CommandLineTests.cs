@@ -477,10 +477,12 @@ public sealed class CommandLineTests : IAsyncDisposable
         Assert.Contains("\"LogLevel\":\"Information\"", _service.Output);
     }
 
-    [Fact]
-    public async Task A_setting_can_be_an_argument()
+    [Theory]
+    [InlineData("RouteService:Sqlite:Path")]
+    [InlineData("routeservice:sqlite:path")]
+    public async Task A_setting_can_be_an_argument(string key)
     {
-        await _service.StartAsync("dotnet", Repository.Program, "serve", "--RouteService:Sqlite:Path=elsewhere.db");
+        await _service.StartAsync("dotnet", Repository.Program, "serve", $"--{key}=elsewhere.db");
 
         Assert.Contains($"{_service.Folder}/elsewhere.db; 3966 features", _service.Output);
     }
