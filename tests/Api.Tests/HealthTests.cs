@@ -1,6 +1,9 @@
 using Grpc.Core;
 using Grpc.Health.V1;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using RouteService.Api.Hosting;
 using RouteService.Domain.Features;
+using RouteService.Domain.Tests;
 using ServingStatus = Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus;
 
 namespace RouteService.Api.Tests;
@@ -22,6 +25,24 @@ public sealed class HealthTests
             (await CheckAsync(""), await CheckAsync("routeguide.RouteGuide"), await CheckAsync("helloworld.Greeter")));
 
         async Task<ServingStatus> CheckAsync(string name) => (await health.CheckAsync(new HealthCheckRequest { Service = name })).Status;
+    }
+
+    [Fact]
+    public async Task The_metric_of_readiness_is_about_reads_alone()
+    {
+        using var meters = new RecordedMeters();
+        var metrics = new StateMetrics(meters, []);
+
+        await metrics.PublishAsync(Report(reads: HealthStatus.Healthy, writes: HealthStatus.Unhealthy), default);
+        Assert.Equal(1, meters.Last("routeservice.ready"));
+        await metrics.PublishAsync(Report(reads: HealthStatus.Unhealthy, writes: HealthStatus.Healthy), default);
+        Assert.Equal(0, meters.Last("routeservice.ready"));
+
+        static HealthReport Report(HealthStatus reads, HealthStatus writes) => new(
+            new Dictionary<string, HealthReportEntry> { ["reads"] = Entry(reads, HealthEndpoints.Ready), ["writes"] = Entry(writes, HealthEndpoints.Writes) },
+            TimeSpan.Zero);
+
+        static HealthReportEntry Entry(HealthStatus status, string tag) => new(status, null, TimeSpan.Zero, null, null, [tag]);
     }
 
     [Fact]

@@ -240,6 +240,26 @@ public sealed class ImportFeaturesTests : IAsyncDisposable
         Assert.Equal(2, (await next).ReadCount);
     }
 
+    [Fact]
+    public async Task The_store_may_take_longer_for_what_has_come_than_a_client_may_be_silent()
+    {
+        var clock = new FakeTimeProvider();
+        await using var service = Service.Start(clock: clock);
+        var staging = new TaskCompletionSource();
+        service.Store.Staging = staging.Task;
+        using var call = new FeaturesClient(service.Channel).ImportFeatures();
+        await call.RequestStream.WriteAsync(Options());
+        await call.RequestStream.WriteAsync(Batch(At(1, "a")));
+        await service.Store.Imported.Reader.ReadAsync();
+
+        clock.Advance(TimeSpan.FromMinutes(20));
+        staging.SetResult();
+
+        await call.RequestStream.WriteAsync(Batch(At(2, "b")));
+        await call.RequestStream.CompleteAsync();
+        Assert.Equal(2, (await call).ReadCount);
+    }
+
     private static SocketsHttpHandler FromAnotherAddress() => new()
     {
         ConnectCallback = static async (context, cancellationToken) =>

@@ -22,6 +22,9 @@ internal sealed class ScriptedStore(params Feature[] features) : IFeatureStore
     /// <summary>The features of imports, each as soon as it has come.</summary>
     public Channel<FeatureContent> Imported { get; } = Channel.CreateUnbounded<FeatureContent>();
 
+    /// <summary>What an import waits for after each feature.</summary>
+    public Task Staging { get; set; } = Task.CompletedTask;
+
     public ValueTask<Feature?> FindAsync(Coordinate location, CancellationToken cancellationToken)
     {
         ThrowIfFailing();
@@ -66,6 +69,7 @@ internal sealed class ScriptedStore(params Feature[] features) : IFeatureStore
         await foreach (var feature in input.WithCancellation(cancellationToken))
         {
             await Imported.Writer.WriteAsync(feature, cancellationToken);
+            await Staging.WaitAsync(cancellationToken);
             read++;
         }
 

@@ -1,5 +1,7 @@
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Time.Testing;
 using RouteService.Api.Errors;
 using RouteService.Api.Hosting;
@@ -22,6 +24,17 @@ public sealed class ShutdownTests
         clock.Advance(TimeSpan.FromSeconds(0.1));
         Assert.True(shutdown.IsSecondSignal());
         Assert.True(shutdown.IsSecondSignal());
+    }
+
+    [Fact]
+    public void The_grace_of_calls_begins_after_the_delay()
+    {
+        var services = new ServiceCollection();
+        services.AddSingleton(new ShutdownOptions { DelaySeconds = 40, GraceSeconds = 2 });
+        services.AddShutdown();
+        using var provider = services.BuildServiceProvider();
+
+        Assert.Equal(TimeSpan.FromSeconds(42), provider.GetRequiredService<IOptions<HostOptions>>().Value.ShutdownTimeout);
     }
 
     private sealed class Lifetime : IHostApplicationLifetime, IDisposable

@@ -269,6 +269,33 @@ public sealed class ConnectionTests
         Assert.All(asked.Zip(asked.Skip(1)), static pair => Assert.True(pair.Second - pair.First >= TimeSpan.FromSeconds(5)));
     }
 
+    [Fact]
+    public async Task A_name_whose_addresses_answer_is_asked_for_again_after_half_a_minute()
+    {
+        var clock = new FakeTimeProvider();
+        var asked = new ConcurrentQueue<DateTimeOffset>();
+        await using var service = await ScriptedService.StartAsync(new Script());
+        await using var client = Connect($"dns:///routes.test:{service.Port}", options => options with
+        {
+            Clock = clock,
+            Timeout = Timeout.InfiniteTimeSpan,
+            Resolve = (_, _) =>
+            {
+                asked.Enqueue(clock.GetUtcNow());
+                return Task.FromResult<IPAddress[]>([IPAddress.Loopback]);
+            },
+        });
+        await client.ConnectAsync(TestContext.Current.CancellationToken);
+
+        while (asked.Count < 3)
+        {
+            clock.Advance(TimeSpan.FromSeconds(1));
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
+
+        Assert.All(asked.Zip(asked.Skip(1)), static pair => Assert.True(pair.Second - pair.First >= TimeSpan.FromSeconds(30)));
+    }
+
     [Xunit.Theory]
     [InlineData("http://localhost:1", false)]
     [InlineData("https://localhost:1", true)]

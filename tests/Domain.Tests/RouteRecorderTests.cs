@@ -110,6 +110,29 @@ public sealed class RouteRecorderTests
     }
 
     [Fact]
+    public async Task Points_that_come_while_the_store_reads_the_ones_before_do_not_replace_them()
+    {
+        var reading = new TaskCompletionSource();
+        var places = new Places(Home) { Reading = reading.Task };
+        var route = new RouteRecorder(places, new HandClock());
+        var first = 0;
+        while (places.Questions == 0)
+        {
+            await route.AddAsync(Home, default);
+            first++;
+        }
+
+        for (var i = 1; i < first; i++)
+        {
+            await route.AddAsync(new Coordinate(0, 0), default);
+        }
+
+        reading.SetResult();
+
+        Assert.Equal(first, (await route.FinishAsync(default)).FeatureCount);
+    }
+
+    [Fact]
     public async Task A_store_that_fails_fails_the_route()
     {
         var route = new RouteRecorder(new Places { Answer = Task.FromException<int>(new StoreUnavailableException("away")) }, new HandClock());
@@ -127,11 +150,15 @@ public sealed class RouteRecorderTests
         /// <summary>What a question about at least one place is answered with, when it completes; null for the truth.</summary>
         public Task<int>? Answer { get; init; }
 
-        public ValueTask<int> CountAtAsync(ReadOnlyMemory<Coordinate> locations, CancellationToken cancellationToken)
+        /// <summary>When the places of a question are read.</summary>
+        public Task Reading { get; init; } = Task.CompletedTask;
+
+        public async ValueTask<int> CountAtAsync(ReadOnlyMemory<Coordinate> locations, CancellationToken cancellationToken)
         {
             Questions += locations.IsEmpty ? 0 : 1;
             LookedUp += locations.Length;
-            return Answer is not null && !locations.IsEmpty ? new ValueTask<int>(Answer) : ValueTask.FromResult(locations.ToArray().Count(features.Contains));
+            await Reading;
+            return Answer is not null && !locations.IsEmpty ? await Answer : locations.ToArray().Count(features.Contains);
         }
 
         public ValueTask<Feature?> FindAsync(Coordinate location, CancellationToken cancellationToken) => throw new NotSupportedException();

@@ -97,6 +97,17 @@ public sealed class SequencedChatTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_log_that_is_longer_than_one_read_of_it_is_read_to_its_end_before_the_first_stream_begins()
+    {
+        var author = Guid.NewGuid();
+        await _log.AppendAsync([.. Enumerable.Range(1, 10_000).Select(i => new NewNote(author, new RouteNote(Here, $"{i}"), Id: null))], default);
+
+        await using var listener = new Member(_chat, new ChatJoin { Listen = [Here] });
+
+        Assert.Contains((10_000, "10000", null), await listener.Leave());
+    }
+
+    [Fact]
     public async Task A_post_whose_note_came_with_the_newest_is_not_sent_again()
     {
         await using var before = new Member(_chat);

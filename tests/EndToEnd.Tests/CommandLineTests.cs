@@ -502,10 +502,12 @@ public sealed class CommandLineTests : IAsyncDisposable
         await _service.InitializeAsync();
     }
 
-    [Fact]
-    public async Task A_setting_can_be_an_argument()
+    [Theory]
+    [InlineData("RouteService:Sqlite:Path")]
+    [InlineData("routeservice:sqlite:path")]
+    public async Task A_setting_can_be_an_argument(string key)
     {
-        await _service.StartAsync("dotnet", Repository.Program, "serve", "--RouteService:Sqlite:Path=elsewhere.db");
+        await _service.StartAsync("dotnet", Repository.Program, "serve", $"--{key}=elsewhere.db");
 
         Assert.Contains($"{_service.Folder}/elsewhere.db; 3966 features", _service.Output);
     }

@@ -57,7 +57,8 @@ public abstract class ChangeLogContract
         var (catalog, store, log) = await CreateAsync();
         await WriteAsync(catalog, new FeatureChange.Create(Here, "a", Properties.Parse("""{"a":1}"""u8)));
 
-        await store.ImportAsync(new Feature[] { new(Here, "a"), new(There, "b") }.ToAsyncEnumerable(), replace: false, default);
+        FeatureContent[] two = [new(Here, "a", Properties.Empty), new(There, "b", Properties.Parse("""{"b":2}"""u8))];
+        await store.ImportAsync(two.ToAsyncEnumerable(), new FeatureImport(Replace: false), default);
         var small = await log.ReadFromAsync(2, 10, default);
         await store.ImportAsync(Many(20_000, "c").ToAsyncEnumerable(), replace: false, default);
         var large = await log.ReadFromAsync(4, 10, default);

@@ -40,6 +40,10 @@ public sealed class FeatureFileTests : IDisposable
     [InlineData("\u001E" + """{"type":"Feature","geometry":{"type":"Point","coordinates":[-74.65905,40.34872]},"properties":{"name":"Princeton, NJ"}}""" + "\n\u001E"
         + """{"type":"FeatureCollection","features":[{"type":"Feature","geometry":{"type":"Point","coordinates":[2e-7,-1e-7]}}]}""" + "\n")]
     [InlineData("""
+        {"type":"FeatureCollection","features":[{"type":"Feature","geometry":{"type":"Point","coordinates":[-74.65905,40.34872]},"properties":{"name":"Princeton, NJ"}}]}
+        {"type":"Feature","geometry":{"type":"Point","coordinates":[2e-7,-1e-7]},"properties":null}
+        """)]
+    [InlineData("""
         [{"type":"Feature","geometry":{"type":"Point","coordinates":[-74.65905,40.34872]},"properties":{"Title":"Princeton, NJ","NAME":null}},
         {"location":{"latitude":-1,"longitude":2}}]
         """)]

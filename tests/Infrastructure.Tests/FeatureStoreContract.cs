@@ -94,6 +94,19 @@ public abstract class FeatureStoreContract
         static (int, int) Place(Feature feature) => (feature.Location.LatitudeE7, feature.Location.LongitudeE7);
     }
 
+    [Theory]
+    [InlineData(1, 0)]
+    [InlineData(0, 1)]
+    public async Task Of_places_next_to_each_other_a_listing_in_parts_has_each_once(int north, int east)
+    {
+        Coordinate[] row = [.. Enumerable.Range(-1_000, 2_001).Select(i => new Coordinate(i * north, i * east))];
+        var store = await StoreOfAsync([.. row.Select(place => new Feature(place, ""))]);
+
+        var listed = await ListAsync(store, new BoundingBox(row[0], row[^1]));
+
+        Assert.Equal(row, listed.Select(static feature => feature.Location).OrderBy(static place => (place.LatitudeE7, place.LongitudeE7)));
+    }
+
     [Fact]
     public async Task Of_two_records_at_one_place_the_later_wins_and_is_counted()
     {

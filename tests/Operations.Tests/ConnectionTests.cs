@@ -132,6 +132,16 @@ public sealed class ConnectionTests : ServiceTest
     }
 
     [Fact]
+    public async Task The_grace_begins_when_the_connection_is_old()
+    {
+        await using var connection = await OpenAsync(("MaxAge", "00:00:06"), ("MaxAgeGrace", "00:00:01"));
+        await connection.CallAsync(1, Bidi);
+
+        Assert.Equal(0, (await connection.ReadAsync(RawConnection.GoAway))?.Int(4));
+        await connection.ReadToEndAsync();
+    }
+
+    [Fact]
     public async Task A_call_that_ends_within_the_grace_gets_its_answer()
     {
         await using var connection = await OpenAsync(("MaxAge", "00:00:01"), ("MaxAgeGrace", "01:00:00"));
@@ -176,6 +186,14 @@ public sealed class ConnectionTests : ServiceTest
             .ToDictionary(i => settings.Payload[(6 * i) + 1], i => settings.Int((6 * i) + 2));
         Assert.Equal((7, 100_000, 10_000), (announced[3], announced[4], announced[6]));
         Assert.Equal(200_000 - 65_535, (await connection.ReadAsync(RawConnection.WindowUpdate))!.Value.Int(0));
+    }
+
+    [Fact]
+    public async Task The_window_of_a_connection_is_at_least_that_of_a_stream()
+    {
+        await using var connection = await OpenAsync(("StreamWindow", "2000000"), ("ConnectionWindow", "100000"));
+
+        Assert.Equal(2_000_000 - 65_535, (await connection.ReadAsync(RawConnection.WindowUpdate))!.Value.Int(0));
     }
 
     [Fact]
