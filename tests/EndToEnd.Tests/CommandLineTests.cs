@@ -338,6 +338,8 @@ public sealed class CommandLineTests : IAsyncDisposable
     [InlineData("RouteService__Grpc__MaxReceiveMessageSize__0", "1", "RouteService__Grpc__MaxReceiveMessageSize__0 is not a setting; RouteService__Grpc__MaxRec")]
     [InlineData("RouteService__Chat__HistoryPerPost", "-1", "RouteService__Chat__HistoryPerPost is '-1'")]
     [InlineData("RouteService__Grpc__CertificatePath", "/none.pem", "RouteService__Grpc__CertificatePath is '/none.pem', which cannot be used")]
+    [InlineData("RouteService__Sqlite__Path", "\"/tmp/q.db\"", "RouteService__Sqlite__Path is '\"/tmp/q.db\"'; expected a path without quotes around it.")]
+    [InlineData("RouteService__Sqlite__NotesPath", "'n.db'", "expected a path without quotes around it.")]
     [InlineData("RouteService__Sqlite__Path", "/dev/null/x/y.db", "The folder of the database '/dev/null/x/y.db' cannot be created")]
     [InlineData("ConnectionStrings__RouteService", "Database=places", "ConnectionStrings__RouteService cannot be used: Host is missing.")]
     [InlineData("ConnectionStrings__RouteService", "Host=db;Colour=red", "ConnectionStrings__RouteService cannot be used: Its keyword number 2 is not one of Npgsql's.")]
@@ -490,6 +492,16 @@ public sealed class CommandLineTests : IAsyncDisposable
         await _service.InitializeAsync();
 
         Assert.Contains("\"LogLevel\":\"Information\"", _service.Output);
+    }
+
+    [Fact]
+    public async Task A_connection_string_of_another_name_is_warned_of()
+    {
+        _service.Settings["ConnectionStrings__RoutService"] = "Host=db";
+
+        await _service.InitializeAsync();
+
+        Assert.Contains("ConnectionStrings__RoutService is not read: the connection string of the store is ConnectionStrings__RouteService.", _service.Output);
     }
 
     /// <summary>A variable of ASP.NET Core, which another program may have set.</summary>

@@ -119,7 +119,7 @@ public sealed class LimitTests : ServiceTest
     [Fact]
     public async Task Behind_a_trusted_proxy_each_client_is_limited_for_itself()
     {
-        await LimitAsync(proxies: "127.0.0.8/31, 10.0.0.0/8");
+        await LimitAsync(proxies: "127.0.0.8/31, ::ffff:10.0.0.0/104");
         using var proxy = From("127.0.0.8");
         using var other = From("127.0.0.9");
 

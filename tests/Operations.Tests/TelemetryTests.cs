@@ -294,6 +294,10 @@ public sealed class TelemetryTests : ServiceTest
     [InlineData("OTEL_BSP_MAX_QUEUE_SIZE", "0", "expected an integer from 1")]
     [InlineData("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "-1", "expected an integer from 0")]
     [InlineData("OTEL_RESOURCE_ATTRIBUTES", "team", "expected name=value, further ones after commas")]
+    [InlineData("OTEL_TRACES_EXPORTER", "console", "expected otlp or none")]
+    [InlineData("OTEL_METRICS_EXPORTER", "prometheus", "expected otlp or none")]
+    [InlineData("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nosuch", "expected a file that exists")]
+    [InlineData("OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY", "/nosuch", "expected none: OTEL_EXPORTER_OTLP_CLIENT_KEY is that of all signals")]
     public async Task A_variable_that_cannot_be_used_ends_the_start(string name, string value, string expected)
     {
         foreach (var arguments in (string[][])[[], ["import", Write("places.csv", "name,latitude,longitude\nx,1,2\n")]])

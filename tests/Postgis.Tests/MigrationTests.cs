@@ -200,6 +200,24 @@ public sealed class MigrationTests : ServiceTest
     }
 
     [Fact]
+    public async Task What_the_role_that_migrates_cannot_grant_is_told()
+    {
+        var (server, database) = await ClusterAsync();
+        await server.ExecuteAsync("CREATE ROLE migrates LOGIN; CREATE ROLE serves LOGIN");
+        await database.ExecuteAsync("CREATE EXTENSION postgis; CREATE EXTENSION pg_trgm; REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT USAGE, CREATE ON SCHEMA public TO migrates");
+
+        AssertRefused(
+            await Program.RunAsync(As("migrates", database), "migrate", "--grant-to", "serves"),
+            "The role 'serves' lacks what the role that migrates cannot grant it. Have the owner run: GRANT USAGE ON SCHEMA public TO serves;");
+        AssertRefused(await Program.RunAsync(As("serves", database)), "has PostGIS in the schema 'public', which this role may not use. Run GRANT USAGE ON SCHEMA");
+
+        await database.ExecuteAsync("GRANT USAGE ON SCHEMA public TO serves");
+        var granted = (await Program.RunAsync(As("migrates", database), "migrate", "--grant-to", "serves")).AssertSuccess();
+        Assert.Contains("The role 'serves' may serve from it.", granted.Output);
+        Assert.Equal("SERVING", await (await StartAsync(As("serves", database))).GrpcHealthAsync("routeguide.RouteGuide"));
+    }
+
+    [Fact]
     public async Task PostGIS_in_another_schema_is_told_in_a_line_and_the_line_helps()
     {
         var database = await EmptyDatabaseAsync();
@@ -207,7 +225,7 @@ public sealed class MigrationTests : ServiceTest
 
         var refused = await Program.MigrateAsync(database.ConnectionString);
 
-        AssertRefused(refused, "has PostGIS in the schema 'gis', which is not in the search_path. Run ALTER DATABASE … SET search_path = public, \"gis\".");
+        AssertRefused(refused, "has PostGIS in the schema 'gis', which is not in the search_path. Run ALTER DATABASE … SET search_path = public, \"gis\", or ");
         AssertRefused(await Program.RunAsync(database.ConnectionString, ("RouteService__Postgres__MigrateOnStart", "true")), "in the schema 'gis'");
         await database.ExecuteAsync($"ALTER DATABASE {database.Name} SET search_path = public, \"gis\"");
         (await Program.MigrateAsync(database.ConnectionString)).AssertSuccess();
@@ -229,7 +247,7 @@ public sealed class MigrationTests : ServiceTest
 
         AssertRefused(
             await Program.MigrateAsync(database.ConnectionString),
-            "has pg_trgm in the schema 'trigrams', which is not in the search_path. Run ALTER DATABASE … SET search_path = public, \"trigrams\".");
+            "has pg_trgm in the schema 'trigrams', which is not in the search_path. Run ALTER DATABASE … SET search_path = public, \"trigrams\", or ");
 
         await database.ExecuteAsync($"ALTER DATABASE {database.Name} SET search_path = public, \"trigrams\"");
         (await Program.MigrateAsync(database.ConnectionString)).AssertSuccess();

@@ -192,6 +192,8 @@ internal static class Settings
         {
             ({ } range, var time) when time == typeof(TimeSpan) => $"a time from {range.Minimum} to {range.Maximum} (d.hh:mm:ss)",
             ({ } range, _) => $"an integer from {range.Minimum} to {range.Maximum}",
+            (_, var text) when text == typeof(string) && $"{value}".Length > 0
+                && property.GetCustomAttribute<RegularExpressionAttribute>() is { } form => form.ErrorMessage!,
             (_, var text) when text == typeof(string) => "a value",
             (_, var boolean) when boolean == typeof(bool) => "true or false",
             var (_, type) => $"a value of the type {type.Name}",

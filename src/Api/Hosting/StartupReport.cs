@@ -16,6 +16,7 @@ internal sealed partial class StartupReport(
     AuthOptions auth,
     IHostApplicationLifetime lifetime,
     TelemetrySettings telemetry,
+    IConfiguration configuration,
     ILogger<StartupReport> logger)
     : IHostedLifecycleService
 {
@@ -28,6 +29,14 @@ internal sealed partial class StartupReport(
         var tls = grpc.CertificatePath is not null;
         Log.Version(logger, ServiceVersion.Text, RuntimeInformation.FrameworkDescription);
         await ReportStoreAsync(cancellationToken);
+        if (configuration.GetConnectionString("RouteService") is null)
+        {
+            foreach (var other in configuration.GetSection("ConnectionStrings").GetChildren())
+            {
+                Log.ConnectionStringOfOthers(logger, Settings.Variable(other.Path));
+            }
+        }
+
         Log.Addresses(logger, ports[0], tls ? "TLS" : "h2c, without TLS", ports[1]);
         if (auth.Enabled)
         {
@@ -125,5 +134,9 @@ internal sealed partial class StartupReport(
 
         [LoggerMessage(11, LogLevel.Information, "Stopping.")]
         public static partial void Stopping(ILogger logger);
+
+        [LoggerMessage(
+            12, LogLevel.Warning, "{Variable} is not read: the connection string of the store is ConnectionStrings__RouteService.")]
+        public static partial void ConnectionStringOfOthers(ILogger logger, string variable);
     }
 }

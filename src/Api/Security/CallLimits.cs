@@ -53,10 +53,19 @@ internal static class CallLimits
     }
 
     private static System.Net.IPNetwork ParseNetwork(string text) =>
-        System.Net.IPNetwork.TryParse(text, out var network) ? network
-        : IPAddress.TryParse(text, out var address) ? new System.Net.IPNetwork(address, 8 * address.GetAddressBytes().Length)
+        System.Net.IPNetwork.TryParse(text, out var network) ? Unmapped(network.BaseAddress, network.PrefixLength)
+        : IPAddress.TryParse(text, out var address) ? Unmapped(address, 8 * address.GetAddressBytes().Length)
         : throw new SettingException(
             $"RouteService__Limits__TrustedProxies has '{text}'; expected addresses and networks such as 10.0.0.0/8, separated by commas.");
+
+    // ::ffff:10.0.0.0/104 is 10.0.0.0/8, as addresses in the header are written.
+    private static System.Net.IPNetwork Unmapped(IPAddress address, int prefix)
+    {
+        const int MappedPrefix = 96;
+        return address.IsIPv4MappedToIPv6 && prefix >= MappedPrefix
+            ? new System.Net.IPNetwork(address.MapToIPv4(), prefix - MappedPrefix)
+            : new System.Net.IPNetwork(address, prefix);
+    }
 
     private static void Refuse(HttpResponse response, TimeSpan retryAfter)
     {

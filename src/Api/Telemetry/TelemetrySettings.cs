@@ -81,6 +81,20 @@ internal sealed class TelemetrySettings
                 secret: true);
         }
 
+        foreach (var file in (string[])["CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"])
+        {
+            Check($"{Prefix}{file}", File.Exists, "expected a file that exists");
+            foreach (var signal in Enum.GetValues<Signal>())
+            {
+                Check($"{PrefixOf(signal)}{file}", static _ => false, $"expected none: {Prefix}{file} is that of all signals");
+            }
+        }
+
+        foreach (var signal in Enum.GetValues<Signal>())
+        {
+            Check(ExporterOf(signal), static value => value.Trim() is "otlp" or "none", "expected otlp or none");
+        }
+
         // The SDK treats values of these that it cannot use as unset.
         foreach (var (variable, values) in Choices)
         {
@@ -148,6 +162,8 @@ internal sealed class TelemetrySettings
         where Exports(signal)
         select $"{signal.ToString().ToLowerInvariant()} to {Redacted.Url(EndpointOf(signal)!)}");
 
+    private static string ExporterOf(Signal signal) => $"OTEL_{signal.ToString().ToUpperInvariant()}_EXPORTER";
+
     private static string PrefixOf(Signal signal) => $"{Prefix}{signal.ToString().ToUpperInvariant()}_";
 
     private static bool IsHttp(string value) =>
@@ -188,7 +204,7 @@ internal sealed class TelemetrySettings
     private string? EndpointOf(Signal signal)
     {
         var endpoint = _configuration[$"{PrefixOf(signal)}ENDPOINT"] ?? _configuration[$"{Prefix}ENDPOINT"];
-        return _disabled || string.IsNullOrWhiteSpace(endpoint) ? null : endpoint;
+        return _disabled || string.IsNullOrWhiteSpace(endpoint) || Value(ExporterOf(signal))?.Trim() is "none" ? null : endpoint;
     }
 
     private string? Value(string variable) => _configuration[variable] is { } value && !string.IsNullOrWhiteSpace(value) ? value : null;

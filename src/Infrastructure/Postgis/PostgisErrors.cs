@@ -43,7 +43,8 @@ internal static class PostgisErrors
         PostgresException { SqlState: PostgresErrorCodes.ReadOnlySqlTransaction } => Remedy.FindPrimary,
         PostgresException { SqlState: PostgresErrorCodes.FeatureNotSupported or PostgresErrorCodes.InvalidSqlStatementName } =>
             Remedy.Prepare,
-        PostgresException answer => IsLost(answer.SqlState) && !IsFullPooler(answer) ? Remedy.Reconnect : Remedy.None,
+        PostgresException answer =>
+            IsLost(answer.SqlState) && !IsFullPooler(answer) && !IsOfParameter(answer) ? Remedy.Reconnect : Remedy.None,
         { InnerException: IOException or SocketException } => Remedy.Reconnect,
         _ => Remedy.None,
     };
@@ -109,6 +110,8 @@ internal static class PostgisErrors
         PostgresErrorCodes.InvalidCatalogName => new("The database does not exist.", answer),
         PostgresErrorCodes.TooManyConnections => NoConnectionLeft(answer),
         PostgresErrorCodes.ProtocolViolation when IsFullPooler(answer) => NoConnectionLeft(answer),
+        PostgresErrorCodes.ProtocolViolation when IsOfParameter(answer) => new(
+            "A pooler before the database refuses a parameter of the connection string.", answer),
         var state when SchemaStates.Contains(state, StringComparer.Ordinal) => new(
             "The database schema is out of date. Run 'migrate'.", answer),
         var state when IsLost(state) => new("The database is restarting, or has ended the connection.", answer),
@@ -136,6 +139,11 @@ internal static class PostgisErrors
         answer.SqlState is PostgresErrorCodes.ProtocolViolation
         && (answer.MessageText.StartsWith("no more connections allowed", StringComparison.Ordinal)
             || answer.MessageText.StartsWith("query_wait_timeout", StringComparison.Ordinal));
+
+    // PgBouncer's, for a Search Path or Options that it is not told to ignore (ignore_startup_parameters).
+    private static bool IsOfParameter(PostgresException answer) =>
+        answer.SqlState is PostgresErrorCodes.ProtocolViolation
+        && answer.MessageText.StartsWith("unsupported startup parameter", StringComparison.Ordinal);
 
     // Class 08 is for connections; PgBouncer sends 08P01 when its server is lost.
     private static bool IsLost(string state) =>

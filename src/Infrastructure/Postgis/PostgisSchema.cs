@@ -24,7 +24,8 @@ public static class PostgisSchema
             current_setting('transaction_read_only')::boolean,
             EXISTS (SELECT FROM pg_opclass WHERE opcname = 'gin_trgm_ops' AND pg_opclass_is_visible(oid)),
             (SELECT nspname FROM pg_extension JOIN pg_namespace AS schema ON schema.oid = extnamespace WHERE extname = 'pg_trgm')::text,
-            EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm')
+            EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm'),
+            (SELECT has_schema_privilege(extnamespace, 'USAGE') FROM pg_extension WHERE extname = 'postgis')
         """;
 
     // Later migrations that do not declare compatibility with our newest one. The first programs had no such column.
@@ -142,34 +143,13 @@ public static class PostgisSchema
     }
 
     /// <summary>Grants a role what the service needs; on tables of later migrations, all rights but to alter them.</summary>
-    /// <exception cref="SchemaException">The role does not exist.</exception>
+    /// <exception cref="SchemaException">The role does not exist, or lacks what the role that migrates cannot grant.</exception>
     private static async Task GrantAsync(NpgsqlConnection connection, string role, CancellationToken cancellationToken)
     {
-        await using var look = new NpgsqlCommand(
-            """
-            SELECT
-                quote_ident(rolname),
-                quote_ident(current_schema()),
-                CASE WHEN NOT has_database_privilege(rolname, current_database(), 'CONNECT') THEN quote_ident(current_database()) END,
-                has_schema_privilege(rolname, current_schema(), 'USAGE'),
-                CASE WHEN NOT has_database_privilege(rolname, current_database(), 'TEMPORARY') THEN quote_ident(current_database()) END
-            FROM pg_roles WHERE rolname = $1
-            """,
-            connection);
-        look.Parameters.Add(new NpgsqlParameter<string> { TypedValue = role });
-        var sql = "";
-        await using (var reader = await look.ExecuteReaderAsync(cancellationToken))
-        {
-            if (!await reader.ReadAsync(cancellationToken))
-            {
-                throw new SchemaException($"There is no role '{role}' to grant to. Create it first: CREATE ROLE … LOGIN.");
-            }
-
-            var (to, schema) = (reader.GetString(0), reader.GetString(1));
-            sql = reader.GetValue(2) is string database ? $"GRANT CONNECT ON DATABASE {database} TO {to};" : "";
-            sql += reader.GetValue(4) is string forImports ? $"GRANT TEMPORARY ON DATABASE {forImports} TO {to};" : "";
-            sql += reader.GetBoolean(3) ? "" : $"GRANT USAGE ON SCHEMA {schema} TO {to};";
-            sql += $"""
+        var (to, schema, lacks) = await LookAsync();
+        await using var grant = new NpgsqlCommand(
+            $"""
+                {string.Concat(lacks.Select(privilege => $"GRANT {privilege} TO {to};"))}
                 GRANT SELECT ON {RouteDbContext.HistoryTable} TO {to};
                 GRANT SELECT, INSERT, UPDATE, DELETE ON feature, feature_properties, feature_request TO {to};
                 GRANT SELECT, DELETE ON feature_change TO {to};
@@ -177,11 +157,38 @@ public static class PostgisSchema
                 GRANT SELECT, UPDATE ON note_head TO {to};
                 ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {to};
                 ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT USAGE, SELECT ON SEQUENCES TO {to}
-                """;
+                """,
+            connection);
+        await grant.ExecuteNonQueryAsync(cancellationToken);
+
+        // PostgreSQL only warns of what this role cannot grant.
+        if ((await LookAsync()).Lacks is [_, ..] left)
+        {
+            throw new SchemaException(
+                $"The role '{role}' lacks what the role that migrates cannot grant it. Have the owner run: "
+                + $"{string.Join(' ', left.Select(privilege => $"GRANT {privilege} TO {to};"))}");
         }
 
-        await using var grant = new NpgsqlCommand(sql, connection);
-        await grant.ExecuteNonQueryAsync(cancellationToken);
+        async Task<(string To, string Schema, string[] Lacks)> LookAsync()
+        {
+            await using var look = new NpgsqlCommand(
+                """
+                SELECT quote_ident(rolname), quote_ident(current_schema()), array_remove(ARRAY[
+                    CASE WHEN NOT has_database_privilege(rolname, current_database(), 'CONNECT')
+                        THEN 'CONNECT ON DATABASE ' || quote_ident(current_database()) END,
+                    CASE WHEN NOT has_database_privilege(rolname, current_database(), 'TEMPORARY')
+                        THEN 'TEMPORARY ON DATABASE ' || quote_ident(current_database()) END,
+                    CASE WHEN NOT has_schema_privilege(rolname, current_schema(), 'USAGE')
+                        THEN 'USAGE ON SCHEMA ' || quote_ident(current_schema()) END], NULL)
+                FROM pg_roles WHERE rolname = $1
+                """,
+                connection);
+            look.Parameters.Add(new NpgsqlParameter<string> { TypedValue = role });
+            await using var reader = await look.ExecuteReaderAsync(cancellationToken);
+            return await reader.ReadAsync(cancellationToken)
+                ? (reader.GetString(0), reader.GetString(1), await reader.GetFieldValueAsync<string[]>(2, cancellationToken))
+                : throw new SchemaException($"There is no role '{role}' to grant to. Create it first: CREATE ROLE … LOGIN.");
+        }
     }
 
     /// <exception cref="SchemaException">The database lacks a requirement that no migration provides.</exception>
@@ -199,6 +206,8 @@ public static class PostgisSchema
         var problem = (encoding, schema) switch
         {
             (not "UTF8", _) => $"has the encoding {encoding}; expected UTF8. Create it with ENCODING 'UTF8'",
+            (_, { } closed) when reader.GetValue(8) is false =>
+                $"has PostGIS in the schema '{closed}', which this role may not use. Run GRANT USAGE ON SCHEMA \"{closed}\" TO the role",
             (_, { } other) when !isVisible => $"has PostGIS in {OutOfSight(other)}",
             (_, null) when !isInstalled =>
                 "lacks PostGIS, and its server does not have it. Install it there (Debian: postgresql-15-postgis-3), and have a superuser "
@@ -220,7 +229,8 @@ public static class PostgisSchema
         }
 
         static string OutOfSight(string schema) => $"the schema '{schema}', which is not in the search_path. "
-            + $"Run ALTER DATABASE … SET search_path = {(schema is "public" ? schema : $"public, \"{schema}\"")}";
+            + $"Run ALTER DATABASE … SET search_path = {(schema is "public" ? schema : $"public, \"{schema}\"")}"
+            + ", or name it in the Search Path of the connection string, if that has one";
     }
 
     /// <exception cref="SchemaException">A table that would be created exists, and this program did not create it.</exception>

@@ -49,5 +49,5 @@ internal static class SqliteErrors
 
     public static string Damaged(string path) =>
         $"The database '{path}' is damaged. "
-        + "Restore it from a copy, or move it (with its -wal, if there is one) away to start from scratch.";
+        + "Move it with its -wal and -shm, if there are any, away: to start from scratch, or to put a copy in its place.";
 }
