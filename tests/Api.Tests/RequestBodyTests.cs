@@ -69,6 +69,23 @@ public sealed class RequestBodyTests
         }
     }
 
+    [Fact]
+    public async Task The_time_of_a_message_begins_with_it_also_where_the_one_before_has_ended_in_the_same_read()
+    {
+        await WriteAsync(6);
+        for (var round = 0; round < 10; round++)
+        {
+            // Four bytes are the end of a message, and two the beginning of the next.
+            var read = await _body.ReadAsync();
+            _body.AdvanceTo(read.Buffer.GetPosition(4));
+            await ReadPartAsync();
+            var rest = _body.ReadAsync().AsTask();
+            _clock.Advance(TimeSpan.FromSeconds(20));
+            await WriteAsync(4);
+            _body.AdvanceTo((await rest).Buffer.Start);
+        }
+    }
+
     [Theory]
     [InlineData(0, 29, true)]
     [InlineData(0, 30, false)]

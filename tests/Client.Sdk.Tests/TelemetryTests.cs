@@ -284,10 +284,10 @@ public sealed class TelemetryTests
             spans["ListFeatures"] = Activity.Current!;
             await stream.WriteAsync(Feature(1));
         },
-        RecordRoute = (_, _, _) =>
+        RecordRoute = (points, context, call) =>
         {
             spans["RecordRoute"] = Activity.Current!;
-            return Task.FromResult(new Proto.RouteSummary());
+            return new Script().RecordRoute(points, context, call);
         },
         RouteChat = async (requests, _, _, _) =>
         {

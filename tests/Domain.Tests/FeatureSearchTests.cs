@@ -32,19 +32,37 @@ public sealed class FeatureSearchTests
         Assert.Null(second.GoesOnAfter);
     }
 
+    [Fact]
+    public async Task A_page_of_what_an_index_has_found_ends_by_its_length_too()
+    {
+        // Three of a million characters are 2 MiB.
+        Coordinate[] wanted = [.. Enumerable.Range(0, 5).Select(static i => new Coordinate(0, i))];
+        var search = new FeatureSearch(
+            new Catalog([.. wanted, .. Enumerable.Range(1, 3_000).Select(static i => new Coordinate(i, 100))], wanted) { Padding = 1_000_000 });
+        var filter = new FeatureFilter(text: "wanted");
+
+        var first = await search.ReadPageAsync(filter, from: 0, limit: 10, withProperties: false, default);
+        var second = await search.ReadPageAsync(filter, ZOrder.Encode(first.GoesOnAfter!.Value) + 1, limit: 10, withProperties: false, default);
+
+        Assert.Equal((3, 2), (first.Features.Count, second.Features.Count));
+        Assert.Null(second.GoesOnAfter);
+    }
+
     /// <summary>A catalog with an index of the places that are wanted.</summary>
     private sealed class Catalog(IEnumerable<Coordinate> places, params Coordinate[] wanted) : IFeatureCatalog
     {
-        private readonly List<CatalogFeature> _features =
+        public int Padding { get; init; }
+
+        private List<CatalogFeature> Features => field ??=
         [
             .. places.OrderBy(ZOrder.Encode).Select(place => new CatalogFeature(
-                place, wanted.Contains(place) ? "wanted" : "other", Properties.Empty, default, default, default)),
+                place, wanted.Contains(place) ? $"wanted{new string('x', Padding)}" : "other", Properties.Empty, default, default, default)),
         ];
 
         public Task<CatalogPage> ReadAsync(
             IReadOnlyList<BoundingBox> boxes, long from, int limit, bool withProperties, CancellationToken cancellationToken)
         {
-            var due = _features.Where(feature => ZOrder.Encode(feature.Location) >= from && boxes.Any(box => box.Contains(feature.Location))).ToList();
+            var due = Features.Where(feature => ZOrder.Encode(feature.Location) >= from && boxes.Any(box => box.Contains(feature.Location))).ToList();
             return Task.FromResult(due.Count > limit ? new CatalogPage(due[..limit], due[limit - 1].Location) : new CatalogPage(due, GoesOnAfter: null));
         }
 
@@ -53,7 +71,7 @@ public sealed class FeatureSearchTests
 
         public Task<IReadOnlyList<CatalogFeature>?> FindAsync(
             FeatureFilter filter, int limit, bool withProperties, CancellationToken cancellationToken) =>
-            Task.FromResult<IReadOnlyList<CatalogFeature>?>(_features.FindAll(feature => wanted.Contains(feature.Location)));
+            Task.FromResult<IReadOnlyList<CatalogFeature>?>(Features.FindAll(feature => wanted.Contains(feature.Location)));
 
         public ValueTask<CatalogFeature?> GetAsync(Coordinate location, CancellationToken cancellationToken) => throw new NotSupportedException();
 

@@ -138,6 +138,9 @@ public sealed class FeatureFileTests : IDisposable
     [InlineData(""" "id":17,"properties":{"id":"its own"} """, """{"id":"its own"}""")]
     [InlineData(""" "id":17,"properties":{"id":null,"b":1} """, """{"b":1,"id":null}""")]
     [InlineData(""" "id":null,"properties":null """, "{}")]
+    [InlineData(""" "id":9223372036854775807 """, """{"id":"9223372036854775807"}""")]
+    [InlineData(""" "id":"\u0000","properties":{"b":1} """, """{"b":1}""")]
+    [InlineData(""" "id":1,"id":2 """, """{"id":2}""")]
     public void The_id_of_a_feature_is_kept_as_a_property(string members, string kept) => Assert.Equal(
         kept, Assert.Single(ReadContents($$"""{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},{{members}}}""")).Properties.Json);
 

@@ -14,7 +14,7 @@ internal static class CommandReport
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new NotReportedException($"{done}, but its report cannot be written: {e.GetBaseException().Message.TrimEnd('.')}.", e);
+            throw new NotReportedException($"{done}, but the report cannot be written: {e.GetBaseException().Message.TrimEnd('.')}.", e);
         }
     }
 }

@@ -49,5 +49,5 @@ internal sealed class ConnectionOptions
 
     /// <summary>Flow-control window of a connection: bytes that all its calls together may send before the server has read them.</summary>
     [Range(65_535, 64 * 1024 * 1024)]
-    public int ConnectionWindow { get; init; } = 16 * 1024 * 1024;
+    public int ConnectionWindow { get; init; } = 4 * 1024 * 1024;
 }

@@ -67,6 +67,8 @@ internal sealed class RequestBody(PipeReader inner, TimeProvider clock, bool isO
 
     public override void AdvanceTo(SequencePosition consumed, SequencePosition examined)
     {
+        // In a stream, another message begins behind what is consumed.
+        _isPartial = _isPartial && (_isOneMessage || consumed.Equals(_unread.Start));
         var isExamined = examined.Equals(_unread.End);
         _unread = _unread.Slice(consumed);
         if (!_unread.IsEmpty && !isExamined)

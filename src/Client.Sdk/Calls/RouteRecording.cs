@@ -24,7 +24,7 @@ internal sealed class RouteRecording(
 
     protected override AsyncClientStreamingCall<Point, Proto.RouteSummary> Start(CallOptions options) => guide.RecordRoute(options);
 
-    protected override bool IsOfLess(Proto.RouteSummary response, long sent) => response.PointCount != sent;
+    protected override bool IsOfLess(Proto.RouteSummary response, long sent) => response.PointCount != Math.Min(sent, int.MaxValue);
 
     protected override Point ToMessage(Coordinate item) => CallContext.ToPoint(item);
 

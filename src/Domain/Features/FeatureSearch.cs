@@ -49,7 +49,7 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
         var length = 0;
         var (candidates, candidatesLength) = (0, 0);
         var isAsked = !filter.AsksForContent;
-        for (var size = Math.Clamp(limit + 1, MinRead, isAsked ? MaxRead : RareShare); ; size = MaxRead)
+        for (var size = Math.Clamp(limit + 1, MinRead, isAsked ? MaxRead : RareShare); ;)
         {
             var read = await catalog.ReadAsync(boxes, next, size, reads, cancellationToken);
             foreach (var feature in read.Features)
@@ -91,6 +91,9 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
             }
 
             next = ZOrder.Encode(last) + 1;
+
+            // What a store has read beyond its length is thrown away.
+            size = read.Features.Count < size ? Math.Max(read.Features.Count, MinRead) : MaxRead;
         }
     }
 
@@ -164,8 +167,14 @@ public sealed class FeatureSearch(IFeatureCatalog catalog)
             .Select(static feature => (Feature: feature, Code: ZOrder.Encode(feature.Location)))
             .Where(match => match.Code >= from).OrderBy(static match => match.Code).Take(limit + 1)
             .Select(static match => match.Feature).ToList();
-        return found.Count > limit
-            ? new SearchPage(found[..limit], found[limit - 1].Location)
+        var (count, length) = (0, 0);
+        while (count < Math.Min(limit, found.Count) && length < MaxLength)
+        {
+            length += found[count++].Length;
+        }
+
+        return count < found.Count
+            ? new SearchPage(found[..count], found[count - 1].Location)
             : new SearchPage(found, GoesOnAfter: null);
     }
 

@@ -11,7 +11,7 @@ public sealed record FeatureWrite(IReadOnlyList<FeatureChange> Changes, Guid? Re
 {
     /// <summary>
     /// Looks at the features afterwards before they are kept, and throws <see cref="InvalidValueException"/> to refuse the write; null
-    /// where every outcome is right. A store may call it more than once, and also for a repeat.
+    /// where every outcome is right. A store may call it more than once; not for a repeat, which changes nothing.
     /// </summary>
     public Action<IReadOnlyList<CatalogFeature?>>? Check { get; init; }
 
@@ -45,25 +45,21 @@ public sealed record FeatureWrite(IReadOnlyList<FeatureChange> Changes, Guid? Re
     /// <returns>The features afterwards, in the order of the changes; null where there is none.</returns>
     /// <exception cref="FeatureConflictException">The first change that does not fit what is there.</exception>
     /// <exception cref="InvalidValueException"><see cref="Check"/> refuses the features.</exception>
-    public IReadOnlyList<CatalogFeature?> Apply(IReadOnlyDictionary<Coordinate, CatalogFeature> current, Etag etag, DateTimeOffset now) =>
-        Checked([.. Changes.Select(change => change.Apply(current.GetValueOrDefault(change.Location), etag, now))]);
+    public IReadOnlyList<CatalogFeature?> Apply(IReadOnlyDictionary<Coordinate, CatalogFeature> current, Etag etag, DateTimeOffset now)
+    {
+        CatalogFeature?[] features = [.. Changes.Select(change => change.Apply(current.GetValueOrDefault(change.Location), etag, now))];
+        Check?.Invoke(features);
+        return features;
+    }
 
     /// <summary>The answer to a repeat of a write that was made before.</summary>
     /// <param name="fingerprint">That of the write with this id.</param>
     /// <param name="current">As for <see cref="Apply"/>.</param>
-    /// <exception cref="InvalidValueException">
-    /// The id is that of another write, or <see cref="Check"/> refuses the features.
-    /// </exception>
+    /// <exception cref="InvalidValueException">The id is that of another write.</exception>
     public IReadOnlyList<CatalogFeature?> Repeat(uint fingerprint, IReadOnlyDictionary<Coordinate, CatalogFeature> current) =>
         fingerprint == Fingerprint
-            ? Checked([.. Changes.Select(change => current.GetValueOrDefault(change.Location))])
+            ? [.. Changes.Select(change => current.GetValueOrDefault(change.Location))]
             : throw IdTaken(RequestId);
-
-    private IReadOnlyList<CatalogFeature?> Checked(IReadOnlyList<CatalogFeature?> features)
-    {
-        Check?.Invoke(features);
-        return features;
-    }
 
     internal static InvalidValueException IdTaken(Guid? requestId) => new(
         "request_id", $"request_id {requestId} is that of another request; expected a new UUID for each write.");

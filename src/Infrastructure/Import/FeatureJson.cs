@@ -1,7 +1,9 @@
 using System.Runtime.InteropServices;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using NetTopologySuite.IO.Converters;
+using RouteService.Domain;
 using RouteService.Domain.Features;
 using RouteService.Domain.Geography;
 using static RouteService.Infrastructure.Import.FeatureRecord;
@@ -135,44 +137,47 @@ internal static class FeatureJson
         return new FeatureContent(location, name, PropertiesOf(record, hasProperties ? properties : null, nameMember));
     }
 
-    /// <summary>The properties but the one that is the name, and the id of the Feature if they have no member of that name.</summary>
+    /// <summary>
+    /// The properties but the one that is the name, and the id of the Feature if they have no member of that name: a number that a double
+    /// does not hold as its digits, and none that cannot be kept.
+    /// </summary>
     private static Properties PropertiesOf(JsonElement record, JsonElement? members, string? name)
     {
-        using var rest = new MemoryStream();
-        foreach (var member in members?.EnumerateObject() ?? default)
+        if (members?.TryGetProperty(Id, out _) is not true
+            && record.TryGetProperty(Id, out var id) && id.ValueKind is JsonValueKind.String or JsonValueKind.Number)
         {
-            if (name is null || !member.NameEquals(name))
+            foreach (var form in (string[])[id.GetRawText(), JsonSerializer.Serialize(id.ToString())])
             {
-                Add(member);
-            }
-        }
-
-        if (members?.TryGetProperty(Id, out _) is not true)
-        {
-            foreach (var member in record.EnumerateObject())
-            {
-                if (member.NameEquals(Id) && member.Value.ValueKind is JsonValueKind.String or JsonValueKind.Number)
+                try
                 {
-                    Add(member);
+                    return Properties.Parse(Write(form));
+                }
+                catch (InvalidValueException)
+                {
+                    // Without it, or for another reason, which is told below.
                 }
             }
         }
 
-        if (rest.Length == 0)
-        {
-            return Properties.Empty;
-        }
+        return Kept(() => Properties.Parse(Write(id: null)));
 
-        rest.WriteByte((byte)'}');
-        return Kept(() => Properties.Parse(rest.GetBuffer().AsSpan(0, (int)rest.Length)));
-
-        void Add(JsonProperty member)
+        byte[] Write(string? id)
         {
-            rest.WriteByte(rest.Length == 0 ? (byte)'{' : (byte)',');
-            rest.WriteByte((byte)'"');
-            rest.Write(JsonMarshal.GetRawUtf8PropertyName(member));
-            rest.Write("\":"u8);
-            rest.Write(JsonMarshal.GetRawUtf8Value(member.Value));
+            using var json = new MemoryStream();
+            json.Write(Encoding.UTF8.GetBytes(id is null ? "{" : $"{{\"{Id}\":{id}"));
+            foreach (var member in members?.EnumerateObject() ?? default)
+            {
+                if (name is null || !member.NameEquals(name))
+                {
+                    json.Write(json.Length > 1 ? ",\""u8 : "\""u8);
+                    json.Write(JsonMarshal.GetRawUtf8PropertyName(member));
+                    json.Write("\":"u8);
+                    json.Write(JsonMarshal.GetRawUtf8Value(member.Value));
+                }
+            }
+
+            json.WriteByte((byte)'}');
+            return json.ToArray();
         }
     }
 

@@ -38,7 +38,8 @@ internal sealed class GroupedWrites : IAsyncDisposable
     private readonly SemaphoreSlim _alone = new(MaxAlone);
     private readonly SemaphoreSlim _heldUp = new(MaxAlone);
 
-    // Of writes that wait for a lock: another write to one of them would be held up as well, and with it a group.
+    // Of single writes that wait for a lock: another write to one of them would be held up as well, and with it a group. A write that had
+    // its turn says that the next one may try again.
     private readonly ConcurrentDictionary<Coordinate, bool> _heldUpPlaces = new();
     private readonly Task _writing;
 
@@ -175,7 +176,8 @@ internal sealed class GroupedWrites : IAsyncDisposable
         }
         catch (StoreUnavailableException e) when (IsHeldUp(e))
         {
-            foreach (var change in waiter.Write.Changes)
+            // Of a batch, which place it is cannot be told.
+            if (waiter.Write.Changes is [var change])
             {
                 _heldUpPlaces[change.Location] = true;
             }
@@ -190,23 +192,19 @@ internal sealed class GroupedWrites : IAsyncDisposable
 
     private async Task<WriteOutcome> WriteHeldUpAsync(Waiter waiter)
     {
-        var hasTurn = false;
+        if (!await _heldUp.WaitAsync(Patience, waiter.CancellationToken))
+        {
+            throw new StoreUnavailableException(
+                "Another transaction holds up this write, and others before it; nothing was written.", StoreFailure.TooSlow);
+        }
+
         try
         {
-            hasTurn = await _heldUp.WaitAsync(Patience, waiter.CancellationToken);
-            return hasTurn
-                ? (await _write([waiter.Write], false, waiter.CancellationToken))[0]
-                : throw new StoreUnavailableException(
-                    "Another transaction holds up this write, and others before it; nothing was written.", StoreFailure.TooSlow);
+            return (await _write([waiter.Write], false, waiter.CancellationToken))[0];
         }
         finally
         {
-            if (hasTurn)
-            {
-                _heldUp.Release();
-            }
-
-            // The next write to them finds out whether they are held up still.
+            _heldUp.Release();
             foreach (var change in waiter.Write.Changes)
             {
                 _heldUpPlaces.TryRemove(change.Location, out _);

@@ -140,9 +140,7 @@ public sealed partial class PostgisFeatureCatalog
         var (length, passed) = (0, 0);
 
         // The ranges of a box usually have less than half as many rows again as the box.
-        for (var size = ranges.Count == 1 ? limit : limit + (limit / 2) + MinSpare;
-            ;
-            size = Math.Min(2 * size, CatalogPage.MaxPassed - passed))
+        for (var size = ranges.Count == 1 ? limit : limit + (limit / 2) + MinSpare; ;)
         {
             // The gap that a read has ended in is left out.
             if (ZOrder.FirstInBoxes(from, boxes) is not { } first)
@@ -168,6 +166,7 @@ public sealed partial class PostgisFeatureCatalog
             }
 
             from = ZOrder.Encode(rows[^1].Location) + 1;
+            size = rows.Count < size ? rows.Count : Math.Min(2 * size, CatalogPage.MaxPassed - passed);
         }
     }
 

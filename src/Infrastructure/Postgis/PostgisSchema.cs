@@ -179,7 +179,11 @@ public static class PostgisSchema
                     CASE WHEN NOT has_database_privilege(rolname, current_database(), 'TEMPORARY')
                         THEN 'TEMPORARY ON DATABASE ' || quote_ident(current_database()) END,
                     CASE WHEN NOT has_schema_privilege(rolname, current_schema(), 'USAGE')
-                        THEN 'USAGE ON SCHEMA ' || quote_ident(current_schema()) END], NULL)
+                        THEN 'USAGE ON SCHEMA ' || quote_ident(current_schema()) END,
+                    (SELECT 'USAGE ON SCHEMA ' || quote_ident(nspname)
+                        FROM pg_extension JOIN pg_namespace AS schema ON schema.oid = extnamespace
+                        WHERE extname = 'postgis' AND nspname <> current_schema()
+                            AND NOT has_schema_privilege(rolname, schema.oid, 'USAGE'))], NULL)
                 FROM pg_roles WHERE rolname = $1
                 """,
                 connection);

@@ -217,8 +217,7 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
         var seen = 0L;
         do
         {
-            var version = DataVersion();
-            if (version != seen)
+            if (DataVersion() is { } version && version != seen)
             {
                 seen = version;
                 yield return true;
@@ -237,21 +236,29 @@ public sealed class SqliteNoteLog : INoteLog, IDisposable
         }
     }
 
-    /// <summary>Another number after each commit of another process: all of this one are the writer's own.</summary>
-    private long DataVersion()
+    /// <summary>
+    /// Another number after each commit of another process: all of this one are the writer's own. Null while the writer is busy.
+    /// </summary>
+    private long? DataVersion()
     {
+        if (!_writing.TryEnter())
+        {
+            return null;
+        }
+
         try
         {
-            lock (_writing)
-            {
-                using var command = _writer.CreateCommand();
-                command.CommandText = "PRAGMA data_version";
-                return (long)command.ExecuteScalar()!;
-            }
+            using var command = _writer.CreateCommand();
+            command.CommandText = "PRAGMA data_version";
+            return (long)command.ExecuteScalar()!;
         }
         catch (SqliteException e)
         {
             throw SqliteErrors.Unavailable(e);
+        }
+        finally
+        {
+            _writing.Exit();
         }
     }
 
