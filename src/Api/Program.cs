@@ -90,7 +90,7 @@ static WebApplicationBuilder CreateBuilder(string[] settings)
         "--forwardedHeaders_Enabled=false",
         "--preferHostingUrls=false",
 
-        // A variable of this name, perhaps another program's, would refuse whoever calls the service by a name that it lacks.
+        // AllowedHosts may be set for another program: calls by any other host name would be refused.
         "--allowedHosts=*",
         .. settings,
     ]);

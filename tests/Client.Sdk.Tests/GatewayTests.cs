@@ -1,6 +1,3 @@
-using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using Grpc.Core;
 using Grpc.Net.Client;
 using Microsoft.AspNetCore.Http.Features;
@@ -109,54 +106,24 @@ public sealed class GatewayTests
     [Fact]
     public async Task Behind_HAProxy_a_service_that_is_killed_ends_no_route_and_no_watch()
     {
-        const string Program = "/usr/sbin/haproxy";
-        Assert.SkipUnless(File.Exists(Program), "haproxy is missing: apt-get install haproxy");
         await using var service = new RunningService();
-        var (door, gateway) = (FreePort(), FreePort());
+        var door = FreePort.Next();
         service.Settings["RouteService__Grpc__Port"] = $"{door}";
         await service.InitializeAsync();
-        var configuration = Path.Combine(service.Folder, "haproxy.cfg");
-        await File.WriteAllTextAsync(configuration, $"""
-            defaults
-              mode http
-              timeout client 60s
-              timeout server 60s
-              timeout connect 5s
-            frontend gateway
-              bind 127.0.0.1:{gateway} proto h2
-              default_backend service
-            backend service
-              server one 127.0.0.1:{door} proto h2
+        await using var haproxy = await HAProxy.StartAsync(service.Folder, "proto h2", door);
+        await using var client = Connect($"http://127.0.0.1:{haproxy.Port}", static options => options with { Timeout = TimeSpan.FromMinutes(1) });
+        await using var changes = client.Features.WatchFeaturesAsync().GetAsyncEnumerator();
+        Assert.True(await changes.MoveNextAsync());
 
-            """);
-        using var haproxy = Process.Start(new ProcessStartInfo(Program, ["-db", "-f", configuration]) { RedirectStandardError = true })!;
-        try
+        var summary = await client.RecordRouteAsync(PointsAsync());
+        Assert.Equal(300, summary.Points);
+
+        await client.Features.PutFeatureAsync(Here, "after");
+        do
         {
-            await using var client = Connect($"http://127.0.0.1:{gateway}", static options => options with { Timeout = TimeSpan.FromMinutes(1) });
-            while (await Record.ExceptionAsync(() => client.CheckHealthAsync()) is not null)
-            {
-                Assert.False(haproxy.HasExited);
-                await Task.Delay(50);
-            }
-
-            await using var changes = client.Features.WatchFeaturesAsync().GetAsyncEnumerator();
-            Assert.True(await changes.MoveNextAsync());
-
-            var summary = await client.RecordRouteAsync(PointsAsync());
-            Assert.Equal(300, summary.Points);
-
-            await client.Features.PutFeatureAsync(Here, "after");
-            do
-            {
-                Assert.True(await changes.MoveNextAsync().AsTask().WaitAsync(TimeSpan.FromMinutes(2)));
-            }
-            while (changes.Current is not FeatureChange.Written { Feature.Name: "after" });
+            Assert.True(await changes.MoveNextAsync().AsTask().WaitAsync(TimeSpan.FromMinutes(2)));
         }
-        finally
-        {
-            haproxy.Kill();
-            await haproxy.WaitForExitAsync();
-        }
+        while (changes.Current is not FeatureChange.Written { Feature.Name: "after" });
 
         async IAsyncEnumerable<Coordinate> PointsAsync()
         {
@@ -172,13 +139,6 @@ public sealed class GatewayTests
                 yield return At(i);
             }
         }
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     /// <summary>As .NET's handler when a gateway refuses a stream: the content goes to a stream that fails, and then once more.</summary>

@@ -251,7 +251,7 @@ public sealed partial class PrometheusTests() : ServiceTest("Microsoft.Extension
 
         public static async Task<PrometheusServer> StartAsync(string folder, int target, int kubernetes)
         {
-            var port = FreePort();
+            var port = FreePort.Next();
             var configuration = Path.Combine(folder, "prometheus.yaml");
             await File.WriteAllTextAsync(
                 configuration,
@@ -347,13 +347,6 @@ public sealed partial class PrometheusTests() : ServiceTest("Microsoft.Extension
             {
                 return null;
             }
-        }
-
-        private static int FreePort()
-        {
-            using var listener = new TcpListener(IPAddress.Loopback, 0);
-            listener.Start();
-            return ((IPEndPoint)listener.LocalEndpoint).Port;
         }
     }
 

@@ -27,9 +27,6 @@ internal abstract class ClientStream<TItem, TRequest, TResponse>(
     /// </summary>
     protected virtual bool IsTimed => true;
 
-    // Whether all items of the attempt were sent.
-    private bool _isWhole;
-
     private string Silence => FormattableString.Invariant(
         $"The server has accepted nothing for {context.Options.StreamSilence.TotalSeconds} s.");
 
@@ -133,7 +130,6 @@ internal abstract class ClientStream<TItem, TRequest, TResponse>(
             while (true)
             {
                 _sent = 0;
-                _isWhole = false;
                 AsyncClientStreamingCall<TRequest, TResponse>? call = null;
                 using var silence = new SilenceTimer(context.Options.Clock, context.Options.StreamSilence, () => call?.Dispose());
                 RpcException failure;
@@ -142,16 +138,17 @@ internal abstract class ClientStream<TItem, TRequest, TResponse>(
                     var options = await context.OptionsAsync(lifetime, resumption.Attempts++, extra: null, lifetime.Token)
                         .ConfigureAwait(false);
                     call = Start(options);
+                    bool isWhole;
                     try
                     {
-                        _isWhole = await send(call, silence).ConfigureAwait(false);
+                        isWhole = await send(call, silence).ConfigureAwait(false);
                     }
                     catch (Exception e) when (!lifetime.IsEnd(e))
                     {
                         throw new CallerException(e);
                     }
 
-                    return await CompleteAsync(call, silence).ConfigureAwait(false);
+                    return await CompleteAsync(call, silence, isWhole).ConfigureAwait(false);
                 }
                 catch (Exception e) when (e is RpcException || (e is OperationCanceledException && call is not null))
                 {
@@ -195,7 +192,7 @@ internal abstract class ClientStream<TItem, TRequest, TResponse>(
     }
 
     private async Task<(TResponse Response, Metadata Trailers)> CompleteAsync(
-        AsyncClientStreamingCall<TRequest, TResponse> call, SilenceTimer silence)
+        AsyncClientStreamingCall<TRequest, TResponse> call, SilenceTimer silence, bool isWhole)
     {
         try
         {
@@ -212,7 +209,7 @@ internal abstract class ClientStream<TItem, TRequest, TResponse>(
 
         var response = await call.ResponseAsync.ConfigureAwait(false);
         silence.Stop();
-        return _isWhole && !IsOfLess(response, _sent) ? (response, call.GetTrailers()) : throw Less();
+        return isWhole && !IsOfLess(response, _sent) ? (response, call.GetTrailers()) : throw Less();
     }
 
     private static RpcException Less() =>

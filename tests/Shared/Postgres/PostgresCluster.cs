@@ -159,7 +159,7 @@ public sealed class PostgresCluster : IAsyncDisposable
     {
         for (var attempt = 1; ; attempt++)
         {
-            Port = FreePort();
+            Port = FreePort.Next();
             try
             {
                 await StartAsync();
@@ -193,13 +193,6 @@ public sealed class PostgresCluster : IAsyncDisposable
         await new PostgresServer(seed).CreatePostgisAsync(Template);
         await seed.StopAsync();
         return seed;
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     private static Process StartGuard(Programs programs, string folder)
